@@ -1,0 +1,87 @@
+/*
+ * Subject status: what a DBA should know at 3 a.m., in plain words.
+ */
+CREATE FUNCTION credit.status
+	(OUT severity text, OUT subject text, OUT finding text, OUT advice text)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT q.severity, q.subject, q.finding, q.advice
+  FROM (
+	SELECT 1 AS rank, 'error' AS severity, 'version' AS subject,
+		   format('library %s works with catalog %s', credit.library_version(), x.extversion) AS finding,
+		   'Run ALTER EXTENSION credit UPDATE, or install the library of that version.' AS advice
+	  FROM pg_extension x
+	 WHERE x.extname = 'credit' AND x.extversion <> credit.library_version()
+	UNION ALL
+	SELECT 1, 'error', 'source ' || s.name, 'mapping is broken: ' || s.problem,
+		   'Rows pass unread or are refused (on_error). Detach the source and attach it with a mapping that fits.'
+	  FROM credit.sources s WHERE s.health = 'broken'
+	UNION ALL
+	SELECT 1, 'error', 'source ' || s.name, 'triggers zz_credit_* are missing or disabled',
+		   'Documents get past the ledger. Enable the triggers; to catch up, detach the source and attach it again.'
+	  FROM credit.sources s WHERE s.health LIKE 'triggers%'
+	UNION ALL
+	SELECT 2, 'warning', 'source ' || s.name,
+		   format('%s transactions had rows that could not be read, last on %s: %s', s.n_problems, s.last_problem_at, s.problem),
+		   'Those rows are not in the ledger. Detach the source and attach it again.'
+	  FROM credit.sources s WHERE s.health = 'unverified'
+	UNION ALL
+	SELECT 2, 'warning', 'setting capture', 'capture is off: the ledger falls behind',
+		   'SELECT credit.set(''capture'', ''on''); then detach and attach the sources to catch up.'
+	  FROM credit.settings s WHERE s.name = 'capture' AND s.value = 'off'
+	UNION ALL
+	SELECT 2, 'warning', 'setting mode', format('mode is %s: nothing is refused', s.value),
+		   'SELECT credit.set(''mode'', ''reject'') when you are ready.'
+	  FROM credit.settings s WHERE s.name = 'mode' AND s.value <> 'reject'
+	UNION ALL
+	SELECT 2, 'warning', 'role ' || m.rolname, 'is never refused (setting bypass_role)',
+		   'SELECT credit.set(''bypass_role'', NULL) when the migration is over; view credit.decision lists what got in.'
+	  FROM credit.settings s JOIN pg_roles m ON m.rolname = s.value WHERE s.name = 'bypass_role'
+	UNION ALL
+	SELECT 2, 'warning', 'setting bypass_role', format('role "%s" does not exist', s.value),
+		   'SELECT credit.set(''bypass_role'', NULL).'
+	  FROM credit.settings s
+	 WHERE s.name = 'bypass_role' AND s.value <> ''
+	   AND NOT EXISTS (SELECT FROM pg_roles m WHERE m.rolname = s.value)
+	UNION ALL
+	SELECT 2, 'warning', 'limits', format('%s accounts that orders name have no limit yet', count(*)),
+		   'Rule not_set decides (view credit.rules). SELECT * FROM credit.exposure WHERE limit_state = ''not_set''.'
+	  FROM credit.account_limit l
+	 WHERE l.limit_state = 'not_set'
+	   AND EXISTS (SELECT FROM credit.item i JOIN credit.source s ON s.source_id = i.source_id
+					WHERE i.account_id = l.account_id AND s.kind = 'order')
+	HAVING count(*) > 0
+	UNION ALL
+	SELECT 2, 'warning', 'prepared transactions',
+		   format('%s are older than an hour and may hold part of a limit', count(*)),
+		   'SELECT * FROM pg_prepared_xacts, then COMMIT PREPARED or ROLLBACK PREPARED.'
+	  FROM pg_prepared_xacts p
+	 WHERE p.database = current_database() AND p.prepared < now() - interval '1 hour'
+	HAVING count(*) > 0
+	UNION ALL
+	SELECT 2, 'warning', 'index ' || x.indexrelid::regclass::text,
+		   'is of a kind the ledger cannot maintain; orders fail',
+		   'Drop it. Plain indexes are fine.'
+	  FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
+	 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'r'
+	   AND (x.indpred IS NOT NULL OR x.indexprs IS NOT NULL OR x.indisexclusion OR NOT x.indimmediate)
+	UNION ALL
+	SELECT 3, 'info', 'limits', format('%s accounts are above their limit', count(*)),
+		   'SELECT * FROM credit.over_limit.'
+	  FROM credit.over_limit HAVING count(*) > 0
+	UNION ALL
+	SELECT 3, 'info', 'sources', 'no table is attached yet',
+		   'SELECT credit.attach(...); dry_run => true shows what it would do.'
+	 WHERE NOT EXISTS (SELECT FROM credit.source)
+	UNION ALL
+	SELECT 4, 'ok', 'credit ' || credit.library_version(),
+		   format('%s sources, %s accounts, mode %s', (SELECT count(*) FROM credit.source),
+				  (SELECT count(*) FROM credit.account),
+				  (SELECT s.value FROM credit.settings s WHERE s.name = 'mode')), ''
+  ) q
+ ORDER BY q.rank, q.subject
+$$;
+COMMENT ON FUNCTION credit.status() IS
+'What is wrong, most urgent first, with what to do: error, warning, info; the last row (ok) says what is there.';

@@ -1,0 +1,66 @@
+/*
+ * Subject grant: nothing is for PUBLIC; analysts get everything they can read
+ * by one call.  Every object is in a configuration dump that is data.
+ */
+REVOKE ALL ON ALL TABLES IN SCHEMA credit FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA credit FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA credit FROM PUBLIC;
+
+CREATE FUNCTION credit.grant_analyst(role regrole) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	object text;
+BEGIN
+	EXECUTE format('GRANT USAGE ON SCHEMA credit TO %s', role);
+	FOR object IN
+		SELECT format('%I.%I', 'credit', c.relname) FROM pg_class c
+		 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'v'
+	LOOP
+		EXECUTE format('GRANT SELECT ON %s TO %s', object, role);
+	END LOOP;
+	/* functions that read and change nothing */
+	FOR object IN
+		SELECT p.oid::regprocedure FROM pg_proc p
+		 WHERE p.pronamespace = 'credit'::regnamespace
+		   AND (p.provolatile <> 'v' OR p.proname = 'check_order')
+		   AND p.prorettype <> 'trigger'::regtype
+	LOOP
+		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
+	END LOOP;
+	/* exposure_on() and its kind are plain queries over these tables */
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.source, credit.source_problem, credit.setting, credit.rule_reaction TO %s', role);
+END
+$$;
+COMMENT ON FUNCTION credit.grant_analyst(regrole) IS
+'Lets a role read everything: all views, the functions behind them, and the dry run check_order(). It can change nothing.';
+
+CREATE FUNCTION credit.revoke_analyst(role regrole) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA credit FROM %s', role);
+	EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA credit FROM %s', role);
+	EXECUTE format('REVOKE ALL ON SCHEMA credit FROM %s', role);
+END
+$$;
+COMMENT ON FUNCTION credit.revoke_analyst(regrole) IS 'Takes back what grant_analyst() gave.';
+REVOKE ALL ON FUNCTION credit.grant_analyst(regrole), credit.revoke_analyst(regrole) FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('credit.setting', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rule_reaction', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.account', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.account_account_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.account_limit', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.limit_change', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.limit_change_limit_change_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.source', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.source_source_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.source_problem', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.item', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.item_version', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.journal', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.decision_log', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.decision_log_decision_id_seq', '');

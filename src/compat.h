@@ -1,0 +1,41 @@
+/*
+ * compat.h
+ *	  The only place that knows about PostgreSQL majors.
+ *
+ * The code is written against the newest API; older majors are adapted here.
+ */
+#ifndef CREDIT_COMPAT_H
+#define CREDIT_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "credit needs PostgreSQL 15 or later"
+#endif
+
+/* 16: varlena macros moved to a header of their own */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18: RelationGetPrimaryKeyIndex can also name a deferrable key */
+#if PG_VERSION_NUM >= 180000
+#define credit_primary_key(rel) RelationGetPrimaryKeyIndex(rel, false)
+#else
+#define credit_primary_key(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
+/* 18: a module can carry its name and version */
+#if PG_VERSION_NUM >= 180000
+#define CREDIT_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "credit", .version = CREDIT_VERSION)
+#else
+#define CREDIT_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* 17: the backend number replaces the backend identifier */
+#if PG_VERSION_NUM >= 170000
+#define credit_local_xid() (MyProc->vxid.lxid)
+#else
+#define credit_local_xid() (MyProc->lxid)
+#endif
+
+#endif							/* CREDIT_COMPAT_H */

@@ -1,0 +1,327 @@
+/*
+ * control.c
+ *	  The check of an increase of exposure, and its posting.
+ *
+ * Under the short lock of the account the limit and the end of every chain are
+ * read, the rules are judged, and the change is appended: a check and the
+ * reservation it makes are one step.  Right at every isolation level, because
+ * nothing in it depends on the transaction's snapshot (journal.c says why).
+ *
+ * Reaction in force = the weakest of the installation's mode, what the source
+ * allows, and the rule's own; among the rules broken the strongest wins, and
+ * all of them are reported.
+ *
+ * An outcome can depend on transactions that have not ended: orders of others
+ * in progress, or a limit being changed.  Only where a refusal hangs on it do
+ * we wait, without any lock; shadow and warn never wait.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "control.h"
+#include "credit.h"
+#include "setting.h"
+#include "wait.h"
+
+/* Is the current user a member of the role that is never refused? */
+static bool
+is_bypassed(const CreditSettings *settings)
+{
+	Oid			role;
+
+	if (settings->bypass_role[0] == '\0')
+		return false;
+	role = get_role_oid(settings->bypass_role, true);
+	return OidIsValid(role) && is_member_of_role_nosuper(GetUserId(), role);
+}
+
+static RuleOutcome
+judge_limit(const ControlFigures *figures, const LimitVersion *limit)
+{
+	Numeric		after = credit_add(figures->exposure, figures->raise);
+
+	if (credit_compare(after, limit->amount) > 0)
+		return OUTCOME_BREACH;
+	if (credit_compare(credit_add(after, figures->others), limit->amount) > 0)
+		return OUTCOME_DEPENDS;
+	return OUTCOME_PASS;
+}
+
+static RuleOutcome
+judge_rule(CreditRule rule, const ControlFigures *figures,
+		   const LimitVersion *limit)
+{
+	switch (rule)
+	{
+		case RULE_BLOCKED:
+			return limit->state == LIMIT_BLOCKED ? OUTCOME_BREACH : OUTCOME_PASS;
+		case RULE_LIMIT:
+			return limit->state == LIMIT_AMOUNT_SET ?
+				judge_limit(figures, limit) : OUTCOME_PASS;
+		case RULE_MISSING_RATE:
+			return limit->state == LIMIT_AMOUNT_SET && figures->missing_rate ?
+				OUTCOME_BREACH : OUTCOME_PASS;
+		case RULE_NOT_SET:
+			return limit->state == LIMIT_NOT_SET ? OUTCOME_BREACH : OUTCOME_PASS;
+		case RULE_COUNT:
+			break;
+	}
+	return OUTCOME_PASS;
+}
+
+/* Outcome of a rule under every limit that may turn out to be in force. */
+static RuleOutcome
+judge_versions(CreditRule rule, const ControlFigures *figures,
+			   const AccountLimit *limit)
+{
+	RuleOutcome outcome = judge_rule(rule, figures, &limit->versions[0]);
+
+	for (int i = 1; i < limit->nversions; i++)
+		if (judge_rule(rule, figures, &limit->versions[i]) != outcome)
+			return OUTCOME_DEPENDS;
+	if (limit->nversions == LIMIT_MAX_VERSIONS)
+		return OUTCOME_DEPENDS;
+	return outcome;
+}
+
+/* Adds up an account over all its chains, in its own currency. */
+static void
+sum_figures(const ControlRequest *request, const AccountLimit *limit,
+			List *chains, ControlFigures *figures)
+{
+	ListCell   *lc;
+
+	memset(figures, 0, sizeof(ControlFigures));
+	figures->currency = limit->currency;
+	figures->limit = limit->versions[0];
+	foreach(lc, chains)
+	{
+		ChainState *chain = lfirst(lc);
+		Numeric		total = credit_add(vector_total(&chain->committed),
+									   chain->has_own ? vector_total(&chain->own) : NULL);
+
+		if (strcmp(chain->currency, limit->currency) == 0)
+		{
+			figures->exposure = credit_add(figures->exposure, total);
+			figures->others = credit_add(figures->others, chain->others);
+		}
+		else if (!credit_is_zero(total) || !credit_is_zero(chain->others))
+			figures->missing_rate = true;
+	}
+	foreach(lc, request->deltas)
+	{
+		ControlDelta *delta = lfirst(lc);
+
+		if (strcmp(delta->currency, limit->currency) == 0)
+			figures->raise = credit_add(figures->raise, vector_total(&delta->delta));
+		else if (credit_compare(vector_total(&delta->delta), NULL) > 0)
+			figures->missing_rate = true;
+	}
+}
+
+/* Judges all rules; the caller holds the short lock. */
+static void
+judge(const ControlRequest *request, const AccountLimit *limit, List *chains,
+	  ControlVerdict *verdict)
+{
+	const CreditSettings *settings = credit_settings();
+	CreditReaction ceiling = Min(settings->mode, request->source->on_breach);
+	bool		bypassed = is_bypassed(settings);
+
+	memset(verdict, 0, sizeof(ControlVerdict));
+	sum_figures(request, limit, chains, &verdict->figures);
+	verdict->wait_xid = limit->changing_xid;
+	if (!TransactionIdIsValid(verdict->wait_xid))
+	{
+		ListCell   *lc;
+
+		foreach(lc, chains)
+		{
+			ChainState *chain = lfirst(lc);
+
+			if (TransactionIdIsValid(chain->other_xid))
+				verdict->wait_xid = chain->other_xid;
+		}
+	}
+
+	for (int rule = 0; rule < RULE_COUNT; rule++)
+	{
+		CreditReaction reaction = Min(ceiling, settings->reaction[rule]);
+
+		if (reaction == REACTION_OFF)
+			continue;
+		verdict->outcome[rule] = judge_versions(rule, &verdict->figures, limit);
+		if (verdict->outcome[rule] == OUTCOME_DEPENDS && reaction < REACTION_REJECT)
+			verdict->outcome[rule] = OUTCOME_PASS;
+		if (bypassed && reaction == REACTION_REJECT)
+		{
+			reaction = REACTION_SHADOW;
+			verdict->bypassed |= verdict->outcome[rule] != OUTCOME_PASS;
+			if (verdict->outcome[rule] == OUTCOME_DEPENDS)
+				verdict->outcome[rule] = OUTCOME_BREACH;
+		}
+		verdict->reaction[rule] = reaction;
+		if (verdict->outcome[rule] == OUTCOME_BREACH)
+			verdict->strongest = Max(verdict->strongest, reaction);
+	}
+}
+
+static bool
+depends_on_others(const ControlVerdict *verdict)
+{
+	for (int rule = 0; rule < RULE_COUNT; rule++)
+		if (verdict->outcome[rule] == OUTCOME_DEPENDS)
+			return true;
+	return false;
+}
+
+/* Does anything in the request raise exposure that may be refused? */
+static bool
+needs_check(const ControlRequest *request)
+{
+	CreditReaction ceiling;
+	Numeric		total = NULL;
+	int			currencies = 0;
+	bool		raises = false;
+	ListCell   *lc;
+
+	if (request->source == NULL)
+		return false;
+	ceiling = Min(credit_settings()->mode, request->source->on_breach);
+	if (ceiling == REACTION_OFF)
+		return false;
+	foreach(lc, request->deltas)
+	{
+		ControlDelta *delta = lfirst(lc);
+		Numeric		amount = vector_total(&delta->delta);
+
+		total = credit_add(total, amount);
+		raises |= credit_compare(amount, NULL) > 0;
+		currencies++;
+	}
+	/* amounts of two currencies do not offset each other */
+	return currencies > 1 ? raises : credit_compare(total, NULL) > 0;
+}
+
+/* The state a delta is appended to; read before unless there was no check. */
+static ChainState *
+chain_of(LedgerRel *journal, int64 account_id, List *chains, const char *currency)
+{
+	ChainState *chain;
+	ListCell   *lc;
+
+	foreach(lc, chains)
+	{
+		chain = lfirst(lc);
+		if (strcmp(chain->currency, currency) == 0)
+			return chain;
+	}
+	chain = palloc(sizeof(ChainState));
+	journal_read(journal, account_id, SCOPE_OWN, currency, chain);
+	return chain;
+}
+
+static void
+append_deltas(LedgerRel *journal, ControlRequest *request, List *chains)
+{
+	ListCell   *lc;
+
+	foreach(lc, request->deltas)
+	{
+		ControlDelta *delta = lfirst(lc);
+
+		if (vector_is_zero(&delta->delta))
+			continue;
+		delta->seq = journal_append(journal, request->account_id, SCOPE_OWN,
+									chain_of(journal, request->account_id, chains,
+											 delta->currency),
+									&delta->delta, request->source_id,
+									request->item_key);
+	}
+}
+
+/* How long is left of the longest wait; 0: over. */
+static int
+wait_left(TimestampTz since)
+{
+	const CreditSettings *settings = credit_settings();
+	long		waited;
+
+	if (!settings->wait)
+		return 0;
+	waited = TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+	return waited >= settings->max_wait_ms ? 0 : settings->max_wait_ms - (int) waited;
+}
+
+/* Judges a request as of now, without waiting and without posting anything. */
+void
+control_check(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
+			  ControlVerdict *verdict)
+{
+	AccountLimit limit;
+	List	   *chains;
+
+	journal_lock(request->account_id);
+	account_read_limit(limits, request->account_id, &limit);
+	chains = journal_read_all(journal, request->account_id, SCOPE_OWN);
+	journal_unlock(request->account_id);
+	judge(request, &limit, chains, verdict);
+}
+
+/*
+ * Checks a request and posts it; raises the refusal.  Sets the seq of each
+ * delta.  Warnings beyond warnings_left are only written down.
+ */
+void
+control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
+			 int *warnings_left)
+{
+	TimestampTz since = 0;
+	ControlVerdict verdict;
+	bool		check = needs_check(request);
+
+	(void) GetCurrentTransactionId();	/* not under the lock */
+	verdict.strongest = REACTION_OFF;
+	for (;;)
+	{
+		AccountLimit limit;
+		List	   *chains = NIL;
+		bool		depends = false;
+
+		journal_lock(request->account_id);
+		if (check)
+		{
+			account_read_limit(limits, request->account_id, &limit);
+			chains = journal_read_all(journal, request->account_id, SCOPE_OWN);
+			judge(request, &limit, chains, &verdict);
+			depends = depends_on_others(&verdict);
+		}
+		if (verdict.strongest < REACTION_REJECT && !depends)
+		{
+			append_deltas(journal, request, chains);
+			journal_unlock(request->account_id);
+			break;
+		}
+		journal_unlock(request->account_id);
+		if (verdict.strongest == REACTION_REJECT)
+			refusal_raise(request, &verdict);
+
+		if (since == 0)
+			since = GetCurrentTimestamp();
+		if (!wait_for_transaction(verdict.wait_xid, wait_left(since)))
+			refusal_busy(request, verdict.wait_xid,
+						 credit_settings()->wait ? credit_settings()->max_wait_ms : 0);
+	}
+
+	if (verdict.strongest == REACTION_OFF)
+		return;
+	if (verdict.strongest == REACTION_WARN && (*warnings_left)-- > 0)
+		refusal_warn(request, &verdict);
+	decision_record(request, &verdict);
+}

@@ -1,0 +1,94 @@
+/*
+ * control.h
+ *	  The check of an increase of exposure, and its posting.
+ */
+#ifndef CREDIT_CONTROL_H
+#define CREDIT_CONTROL_H
+
+#include "account.h"
+#include "journal.h"
+#include "rule.h"
+#include "source.h"
+#include "vector.h"
+
+/* What one statement changes in one chain of an account. */
+typedef struct ControlDelta
+{
+	const char *currency;
+	CreditVector delta;
+	int64		seq;			/* set by control_post */
+} ControlDelta;
+
+/* Everything one statement changes in one account. */
+typedef struct ControlRequest
+{
+	int64		account_id;
+	const char *customer;
+	const char *segment;
+	List	   *deltas;			/* of ControlDelta, one per currency */
+	int32		source_id;		/* 0: several */
+	const char *item_key;		/* NULL: several documents */
+
+	/* the documents that raise exposure, if any may be refused */
+	const CreditSource *source; /* NULL: nothing to check */
+	const char *document;		/* number of the first of them */
+	const char *document_key;
+	int			ndocuments;
+	bool		dry_run;		/* check only, post nothing */
+} ControlRequest;
+
+/* What a check looked at. */
+typedef struct ControlFigures
+{
+	const char *currency;		/* of the account */
+	LimitVersion limit;
+	Numeric		exposure;		/* committed and own, before the statement */
+	Numeric		raise;			/* what the statement adds */
+	Numeric		others;			/* what others may still commit */
+	bool		missing_rate;
+} ControlFigures;
+
+typedef enum RuleOutcome
+{
+	OUTCOME_PASS,
+	OUTCOME_DEPENDS,			/* on transactions of others */
+	OUTCOME_BREACH
+} RuleOutcome;
+
+/* Answer of a check: per rule its outcome and the reaction in force. */
+typedef struct ControlVerdict
+{
+	RuleOutcome outcome[RULE_COUNT];
+	CreditReaction reaction[RULE_COUNT];
+	CreditReaction strongest;	/* of the rules broken; OFF: none */
+	bool		bypassed;		/* would have been refused */
+	ControlFigures figures;
+	TransactionId wait_xid;		/* with an outcome that depends */
+} ControlVerdict;
+
+extern void control_post(LedgerRel *journal, LedgerRel *limits,
+						 ControlRequest *request, int *warnings_left);
+extern void control_check(LedgerRel *journal, LedgerRel *limits,
+						  ControlRequest *request, ControlVerdict *verdict);
+
+/* refusal.c: the words */
+extern char *refusal_reason(const ControlRequest *request,
+							const ControlFigures *figures, CreditRule rule,
+							bool with_figures);
+extern char *refusal_message(const ControlRequest *request,
+							 const ControlFigures *figures, CreditRule rule,
+							 bool with_figures);
+extern char *refusal_hint(const ControlFigures *figures, CreditRule rule,
+						  bool with_figures);
+extern void refusal_raise(const ControlRequest *request,
+						  const ControlVerdict *verdict) pg_attribute_noreturn();
+extern void refusal_warn(const ControlRequest *request,
+						 const ControlVerdict *verdict);
+extern void refusal_busy(const ControlRequest *request, TransactionId xid,
+						 int waited_ms) pg_attribute_noreturn();
+
+/* decision.c: what was let through all the same */
+extern void decision_record(const ControlRequest *request,
+							const ControlVerdict *verdict);
+
+#endif							/* CREDIT_CONTROL_H */

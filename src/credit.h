@@ -1,0 +1,22 @@
+/*
+ * credit.h
+ *	  What every file of the library uses.
+ */
+#ifndef CREDIT_H
+#define CREDIT_H
+
+#include "fmgr.h"
+
+#include "compat.h"
+
+/* Called once per backend by _PG_init, in this order. */
+extern void credit_ledger_init(void);
+extern void credit_ledger_invalidate(Oid relid);
+extern void credit_setting_invalidate(Oid relid);
+extern void credit_source_invalidate(Oid relid);
+extern void credit_setting_init(void);
+extern void credit_source_init(void);
+extern void credit_capture_init(void);
+extern void credit_asof_init(void);
+
+#endif							/* CREDIT_H */

@@ -1,0 +1,68 @@
+/*
+ * field.h
+ *	  What a mapping can say about a row of the ERP.
+ */
+#ifndef CREDIT_FIELD_H
+#define CREDIT_FIELD_H
+
+#include "executor/tuptable.h"
+#include "nodes/execnodes.h"
+#include "nodes/bitmapset.h"
+#include "utils/plancache.h"
+#include "utils/relcache.h"
+
+typedef enum CreditKind
+{
+	KIND_CUSTOMER,
+	KIND_ORDER,
+	KIND_PAYMENT,
+	KIND_COUNT
+} CreditKind;
+
+typedef enum CreditField
+{
+	FIELD_KEY,
+	FIELD_CUSTOMER,
+	FIELD_SEGMENT,
+	FIELD_CURRENCY,
+	FIELD_AMOUNT,
+	FIELD_DOCUMENT_DATE,
+	FIELD_DUE_DATE,
+	FIELD_POSTING_DATE,
+	FIELD_ORIGIN,
+	FIELD_APPLIES_TO,
+	FIELD_NUMBER,
+	FIELD_IS_DISPUTED,
+	FIELD_COUNTS_WHEN,
+	FIELD_NAME,
+	FIELD_CREDIT_LIMIT,
+	FIELD_PARENT,
+	FIELD_STATUS,
+	FIELD_TERMS_DAYS,
+	FIELD_RATING,
+	FIELD_COUNT
+} CreditField;
+
+typedef struct CreditFieldInfo
+{
+	const char *name;
+	Oid			type;			/* text, numeric, date, bool or int4 */
+	int			kinds;			/* bit per kind that may have it */
+	int			required;		/* bit per kind that must have it */
+	const char *description;
+} CreditFieldInfo;
+
+extern const CreditFieldInfo credit_fields[FIELD_COUNT];
+extern const char *const credit_kind_names[KIND_COUNT];
+
+/* One mapped row; values live in the context they were evaluated in. */
+typedef struct CreditRow
+{
+	Datum		value[FIELD_COUNT];
+	bool		isnull[FIELD_COUNT];
+} CreditRow;
+
+extern bool credit_field_parse(const char *name, CreditField *field);
+extern bool credit_kind_parse(const char *name, CreditKind *kind);
+
+#endif							/* CREDIT_FIELD_H */

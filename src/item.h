@@ -1,0 +1,33 @@
+/*
+ * item.h
+ *	  Documents of the ERP as the ledger holds them.
+ */
+#ifndef CREDIT_ITEM_H
+#define CREDIT_ITEM_H
+
+#include "ledger.h"
+#include "source.h"
+#include "vector.h"
+
+/* A document in the ledger. */
+typedef struct CreditItem
+{
+	bool		exists;
+	HeapTuple	tuple;
+	int64		account_id;
+	char	   *currency;
+	CreditVector stages;
+	Datum		values[LEDGER_MAX_COLUMNS];
+	bool		nulls[LEDGER_MAX_COLUMNS];
+} CreditItem;
+
+extern void item_find(LedgerRel *items, int32 source_id, const char *key,
+					  CreditItem *item);
+extern void item_build(CreditItem *item, const CreditSource *source, const char *key,
+					   int64 account_id, const char *currency,
+					   const CreditRow *row);
+extern bool item_same(const CreditItem *a, const CreditItem *b);
+extern void item_write(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq);
+extern bool item_written_since(const CreditItem *item, CommandId cid);
+
+#endif							/* CREDIT_ITEM_H */

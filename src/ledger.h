@@ -1,0 +1,140 @@
+/*
+ * ledger.h
+ *	  Access to the extension's own tables without SQL.
+ */
+#ifndef CREDIT_LEDGER_H
+#define CREDIT_LEDGER_H
+
+#include "access/genam.h"
+#include "access/htup.h"
+#include "catalog/indexing.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+/* Tables of ours that C reads or writes; order as in ledger.c. */
+typedef enum LedgerTable
+{
+	LEDGER_ACCOUNT,
+	LEDGER_ACCOUNT_LIMIT,
+	LEDGER_LIMIT_CHANGE,
+	LEDGER_SOURCE,
+	LEDGER_SOURCE_PROBLEM,
+	LEDGER_ITEM,
+	LEDGER_ITEM_VERSION,
+	LEDGER_JOURNAL,
+	LEDGER_DECISION,
+	LEDGER_SETTING,
+	LEDGER_RULE_REACTION,
+	LEDGER_NTABLES
+} LedgerTable;
+
+/* Columns by table, in the order of the name lists in ledger.c. */
+enum
+{
+	ACCOUNT_ID, ACCOUNT_CUSTOMER, ACCOUNT_SEGMENT, ACCOUNT_NAME,
+	ACCOUNT_PARENT, ACCOUNT_STATUS, ACCOUNT_TERMS_DAYS, ACCOUNT_RATING,
+	ACCOUNT_SOURCE_ID, ACCOUNT_CREATED_AT, ACCOUNT_NCOLUMNS
+};
+enum
+{
+	LIMIT_ACCOUNT_ID, LIMIT_CURRENCY, LIMIT_STATE, LIMIT_AMOUNT,
+	LIMIT_VALID_UNTIL, LIMIT_BASE_STATE, LIMIT_BASE_AMOUNT,
+	LIMIT_IS_MAPPED, LIMIT_CHANGED_AT, LIMIT_NCOLUMNS
+};
+enum
+{
+	LCHANGE_ID, LCHANGE_ACCOUNT_ID, LCHANGE_CHANGED_AT, LCHANGE_CHANGED_BY,
+	LCHANGE_OLD_STATE, LCHANGE_OLD_LIMIT, LCHANGE_NEW_STATE,
+	LCHANGE_NEW_LIMIT, LCHANGE_VALID_UNTIL, LCHANGE_REASON,
+	LCHANGE_SOURCE_ID, LCHANGE_NCOLUMNS
+};
+enum
+{
+	SOURCE_ID, SOURCE_NAME, SOURCE_RELATION, SOURCE_KIND, SOURCE_FIELDS,
+	SOURCE_ON_BREACH, SOURCE_NULL_LIMIT, SOURCE_ZERO_LIMIT, SOURCE_ON_ERROR,
+	SOURCE_NCOLUMNS
+};
+enum
+{
+	PROBLEM_SOURCE_ID, PROBLEM_SEEN_AT, PROBLEM_SQLSTATE, PROBLEM_MESSAGE,
+	PROBLEM_NCOLUMNS
+};
+enum
+{
+	ITEM_SOURCE_ID, ITEM_KEY, ITEM_ACCOUNT_ID, ITEM_CURRENCY, ITEM_AMOUNT,
+	ITEM_STAGES, ITEM_DOCUMENT_DATE, ITEM_DUE_DATE, ITEM_POSTING_DATE,
+	ITEM_ORIGIN, ITEM_NUMBER, ITEM_IS_DISPUTED, ITEM_RECORDED_AT, ITEM_SEQ,
+	ITEM_NCOLUMNS,
+	VERSION_SUPERSEDED_AT = ITEM_NCOLUMNS,	/* item_version has one more */
+	VERSION_NCOLUMNS
+};
+enum
+{
+	JOURNAL_ACCOUNT_ID, JOURNAL_SCOPE, JOURNAL_CURRENCY, JOURNAL_SEQ,
+	JOURNAL_FIRST_SEQ, JOURNAL_POSTED_AT, JOURNAL_SOURCE_ID,
+	JOURNAL_ITEM_KEY, JOURNAL_DELTA, JOURNAL_XSUM, JOURNAL_PSUM,
+	JOURNAL_PEAK, JOURNAL_OPEN, JOURNAL_NCOLUMNS
+};
+enum
+{
+	DECISION_ID, DECISION_DECIDED_AT, DECISION_VERDICT, DECISION_RULE,
+	DECISION_ACCOUNT_ID, DECISION_SOURCE_ID, DECISION_ITEM_KEY,
+	DECISION_DOCUMENTS, DECISION_CURRENCY, DECISION_AMOUNT,
+	DECISION_EXPOSURE, DECISION_LIMIT_STATE, DECISION_CREDIT_LIMIT,
+	DECISION_REASONS, DECISION_ROLE, DECISION_NCOLUMNS
+};
+enum
+{
+	SETTING_NAME, SETTING_VALUE, SETTING_NCOLUMNS
+};
+enum
+{
+	RULE_NAME, RULE_REACTION, RULE_NCOLUMNS
+};
+
+#define LEDGER_MAX_COLUMNS 16
+
+/*
+ * An open table.  Columns are found by name, so that a new library works with
+ * the catalog of an older version: att is 0 for a column that is not there.
+ */
+typedef struct LedgerRel
+{
+	LedgerTable id;
+	Relation	rel;
+	Relation	index;			/* index of the last scan, or NULL */
+	Oid			index_oid;
+	CatalogIndexState indexes;	/* open for writing, or NULL */
+} LedgerRel;
+
+typedef struct LedgerScan
+{
+	LedgerRel  *ledger;
+	SysScanDesc scan;
+	SnapshotData dirty;			/* the snapshot of a dirty scan */
+} LedgerScan;
+
+extern bool ledger_is_installed(void);
+extern Oid	ledger_relid(LedgerTable id);
+extern LedgerRel *ledger_open(LedgerTable id, LOCKMODE lockmode);
+extern void ledger_close(LedgerRel *ledger);
+
+extern void ledger_key(LedgerRel *ledger, ScanKey key, int column,
+					   StrategyNumber strategy, RegProcedure proc, Datum value);
+extern void ledger_scan(LedgerScan *scan, LedgerRel *ledger, const char *index,
+						Snapshot snapshot, ScanKey keys, int nkeys);
+extern HeapTuple ledger_next(LedgerScan *scan, ScanDirection direction);
+extern void ledger_scan_end(LedgerScan *scan);
+
+extern void ledger_deform(LedgerRel *ledger, HeapTuple tuple,
+						  Datum *values, bool *nulls);
+extern void ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls);
+extern void ledger_update(LedgerRel *ledger, HeapTuple old,
+						  Datum *values, bool *nulls);
+extern void ledger_delete(LedgerRel *ledger, HeapTuple old);
+extern int64 ledger_next_id(LedgerRel *ledger, int column);
+
+/* True where the last tuple of a scan was written by this transaction. */
+extern bool ledger_tuple_is_own(HeapTuple tuple);
+
+#endif							/* CREDIT_LEDGER_H */

@@ -1,0 +1,428 @@
+/*
+ * setting.c
+ *	  Policy of the installation, kept in tables and cached per backend.
+ *
+ * Policy is not kept in GUCs, because any role could SET those.  Tables
+ * credit.setting and credit.rule_reaction hold what differs from the defaults
+ * below; a statement trigger on both sends a relation cache invalidation, so
+ * that every backend reads them again: a changed mode acts on the next
+ * statement everywhere, without any lock on a table of the ERP.
+ *
+ * They are read under the latest snapshot, not the transaction's: a kill
+ * switch must reach a transaction in REPEATABLE READ too.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "credit.h"
+#include "ledger.h"
+#include "setting.h"
+
+typedef struct SettingInfo
+{
+	const char *name;
+	const char *value;			/* default */
+	const char *allowed;
+	const char *description;
+	/* sets the field; false where the value is not allowed */
+	bool		(*apply) (CreditSettings *settings, const char *value);
+} SettingInfo;
+
+static bool apply_mode(CreditSettings *settings, const char *value);
+static bool apply_capture(CreditSettings *settings, const char *value);
+static bool apply_wait(CreditSettings *settings, const char *value);
+static bool apply_max_wait(CreditSettings *settings, const char *value);
+static bool apply_sqlstate(CreditSettings *settings, const char *value);
+static bool apply_figures(CreditSettings *settings, const char *value);
+static bool apply_currency(CreditSettings *settings, const char *value);
+static bool apply_bypass_role(CreditSettings *settings, const char *value);
+static bool apply_time_zone(CreditSettings *settings, const char *value);
+static bool apply_near_limit(CreditSettings *settings, const char *value);
+
+static const SettingInfo setting_infos[] = {
+	{"mode", "reject", "off, shadow, warn, reject",
+		"Strongest reaction of the whole installation: the kill switch. With off the ledger goes on and nothing is checked.",
+	apply_mode},
+	{"capture", "on", "on, off",
+		"off: the triggers on the ERP's tables do nothing at all. The ledger falls behind; detach and attach the sources to catch up.",
+	apply_capture},
+	{"wait", "wait", "wait, refuse",
+		"What to do when only the uncommitted orders of others make an order too much: wait for them, or refuse.",
+	apply_wait},
+	{"max_wait", "5s", "a time from 1ms to 1h",
+		"Longest wait for uncommitted orders of others; then the order is refused.",
+	apply_max_wait},
+	{"refusal_sqlstate", "23514", "five characters 0-9, A-Z",
+		"SQLSTATE of a refusal. 23514 is shown to the user by most frameworks; P0001 where class 23 is treated otherwise.",
+	apply_sqlstate},
+	{"message_figures", "on", "on, off",
+		"off: messages to the placing role carry no amounts.",
+	apply_figures},
+	{"currency", "USD", "a currency code of 1 to 12 characters",
+		"Currency of accounts and documents whose mapping names none. Set it before the first attach().",
+	apply_currency},
+	{"bypass_role", "", "a role, or empty",
+		"Members of this role (superusers only if they are members) are never refused; what would have been refused is in view decision. For data migration.",
+	apply_bypass_role},
+	{"time_zone", "server", "server, or a time zone name",
+		"Zone that decides which day is today; server: log_timezone of the server.",
+	apply_time_zone},
+	{"near_limit", "0.9", "a ratio from 0 to 1",
+		"Utilisation from which view near_limit lists an account.",
+	apply_near_limit},
+};
+
+static CreditSettings current;
+static bool current_is_valid = false;
+static Oid	setting_relid = InvalidOid;	/* of the tables last read */
+static Oid	rule_relid = InvalidOid;
+static MemoryContext setting_context = NULL;
+
+PG_FUNCTION_INFO_V1(credit_check_setting);
+PG_FUNCTION_INFO_V1(credit_invalidate_setting);
+PG_FUNCTION_INFO_V1(credit_setting_catalog);
+PG_FUNCTION_INFO_V1(credit_rule_catalog);
+
+/* Only marks; see credit_settings. */
+void
+credit_setting_invalidate(Oid relid)
+{
+	if (relid == InvalidOid || relid == setting_relid || relid == rule_relid)
+		current_is_valid = false;
+}
+
+void
+credit_setting_init(void)
+{
+	setting_context = AllocSetContextCreate(CacheMemoryContext,
+											"credit settings",
+											ALLOCSET_SMALL_SIZES);
+}
+
+static const SettingInfo *
+find_setting(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(setting_infos); i++)
+		if (strcmp(name, setting_infos[i].name) == 0)
+			return &setting_infos[i];
+	return NULL;
+}
+
+/* Reads one of the two tables; unknown rows are of another version: ignored. */
+static void
+read_table(LedgerTable id, CreditSettings *settings)
+{
+	LedgerRel  *ledger = ledger_open(id, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(ledger->rel, InvalidOid, false,
+										  NULL, 0, NULL);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum		values[LEDGER_MAX_COLUMNS];
+		bool		nulls[LEDGER_MAX_COLUMNS];
+		char	   *name;
+		char	   *value;
+
+		ledger_deform(ledger, tuple, values, nulls);
+		if (nulls[0] || nulls[1])
+			continue;
+		name = TextDatumGetCString(values[0]);
+		value = TextDatumGetCString(values[1]);
+		if (id == LEDGER_SETTING)
+		{
+			const SettingInfo *info = find_setting(name);
+
+			if (info != NULL)
+				(void) info->apply(settings, value);
+		}
+		else
+		{
+			CreditRule	rule;
+			CreditReaction reaction;
+
+			if (credit_rule_parse(name, &rule) &&
+				credit_reaction_parse(value, &reaction))
+				settings->reaction[rule] = reaction;
+		}
+	}
+	systable_endscan(scan);
+	ledger_close(ledger);
+}
+
+/* Settings in force.  The pointer is good until the next call. */
+const CreditSettings *
+credit_settings(void)
+{
+	CreditSettings fresh;
+	MemoryContext old;
+
+	if (current_is_valid)
+		return &current;
+
+	memset(&fresh, 0, sizeof(fresh));
+	MemoryContextReset(setting_context);
+	old = MemoryContextSwitchTo(setting_context);
+
+	/*
+	 * Valid from here on: an invalidation that arrives while we read must
+	 * lead to another look, so that the mark is set before, not after.
+	 */
+	current_is_valid = true;
+	PG_TRY();
+	{
+		for (int i = 0; i < (int) lengthof(setting_infos); i++)
+			(void) setting_infos[i].apply(&fresh, setting_infos[i].value);
+		for (int i = 0; i < RULE_COUNT; i++)
+			fresh.reaction[i] = credit_rules[i].reaction;
+		setting_relid = ledger_relid(LEDGER_SETTING);
+		rule_relid = ledger_relid(LEDGER_RULE_REACTION);
+		read_table(LEDGER_SETTING, &fresh);
+		read_table(LEDGER_RULE_REACTION, &fresh);
+	}
+	PG_CATCH();
+	{
+		current_is_valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	current = fresh;
+	MemoryContextSwitchTo(old);
+	return &current;
+}
+
+/* The day it is now in the configured zone. */
+DateADT
+credit_today(void)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			tz;
+
+	if (timestamp2tm(GetCurrentTransactionStartTimestamp(), &tz, &tm, &fsec,
+					 NULL, credit_settings()->time_zone) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
+	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
+}
+
+static bool
+apply_mode(CreditSettings *settings, const char *value)
+{
+	CreditReaction mode;
+
+	if (!credit_reaction_parse(value, &mode) || mode == REACTION_HOLD)
+		return false;
+	settings->mode = mode;
+	return true;
+}
+
+static bool
+apply_capture(CreditSettings *settings, const char *value)
+{
+	return parse_bool(value, &settings->capture);
+}
+
+static bool
+apply_wait(CreditSettings *settings, const char *value)
+{
+	settings->wait = strcmp(value, "wait") == 0;
+	return settings->wait || strcmp(value, "refuse") == 0;
+}
+
+static bool
+apply_max_wait(CreditSettings *settings, const char *value)
+{
+	int			ms;
+
+	if (!parse_int(value, &ms, GUC_UNIT_MS, NULL) || ms < 1 || ms > 3600000)
+		return false;
+	settings->max_wait_ms = ms;
+	return true;
+}
+
+static bool
+apply_sqlstate(CreditSettings *settings, const char *value)
+{
+	if (strlen(value) != 5 ||
+		strspn(value, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 ||
+		strncmp(value, "00", 2) == 0 || strncmp(value, "01", 2) == 0 ||
+		strncmp(value, "02", 2) == 0)
+		return false;
+	settings->sqlstate = MAKE_SQLSTATE(value[0], value[1], value[2],
+									   value[3], value[4]);
+	return true;
+}
+
+static bool
+apply_figures(CreditSettings *settings, const char *value)
+{
+	return parse_bool(value, &settings->figures);
+}
+
+static bool
+apply_currency(CreditSettings *settings, const char *value)
+{
+	if (value[0] == '\0' || strlen(value) > 12)
+		return false;
+	settings->currency = pstrdup(value);
+	return true;
+}
+
+static bool
+apply_bypass_role(CreditSettings *settings, const char *value)
+{
+	if (strlen(value) >= NAMEDATALEN)
+		return false;
+	settings->bypass_role = pstrdup(value);
+	return true;
+}
+
+static bool
+apply_time_zone(CreditSettings *settings, const char *value)
+{
+	settings->time_zone = strcmp(value, "server") == 0 ?
+		log_timezone : pg_tzset(value);
+	return settings->time_zone != NULL;
+}
+
+/* Read by the view only; here it is just checked. */
+static bool
+apply_near_limit(CreditSettings *settings, const char *value)
+{
+	char	   *end;
+	double		ratio;
+
+	(void) settings;
+	ratio = strtod(value, &end);
+	return end != value && *end == '\0' && ratio >= 0 && ratio <= 1;
+}
+
+/* Checks the row that a BEFORE ROW trigger is about to store. */
+Datum
+credit_check_setting(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	HeapTuple	tuple;
+	TupleDesc	desc;
+	char	   *name;
+	char	   *value;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
+		trigdata->tg_trigger->tgnargs != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be called as a BEFORE ROW trigger with one argument",
+						"check_setting")));
+	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
+		trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	desc = RelationGetDescr(trigdata->tg_relation);
+	name = SPI_getvalue(tuple, desc, 1);
+	value = SPI_getvalue(tuple, desc, 2);
+	if (name == NULL || value == NULL)
+		return PointerGetDatum(tuple);	/* NOT NULL speaks */
+
+	if (strcmp(trigdata->tg_trigger->tgargs[0], "rule") == 0)
+	{
+		CreditRule	rule;
+		CreditReaction reaction;
+
+		if (!credit_rule_parse(name, &rule))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("there is no rule \"%s\"", name),
+					 errhint("View credit.rules lists them.")));
+		if (!credit_reaction_parse(value, &reaction) || reaction == REACTION_HOLD)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"%s\" is not a reaction of rule \"%s\"", value, name),
+					 errhint("Use off, shadow, warn or reject.")));
+	}
+	else
+	{
+		const SettingInfo *info = find_setting(name);
+		CreditSettings scratch;
+
+		if (info == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("there is no setting \"%s\"", name),
+					 errhint("View credit.settings lists them.")));
+		if (!info->apply(&scratch, value))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"%s\" is not allowed for setting \"%s\"", value, name),
+					 errhint("Allowed: %s.", info->allowed)));
+	}
+	return PointerGetDatum(tuple);
+}
+
+/* Statement trigger: every backend forgets its copy at our commit. */
+Datum
+credit_invalidate_setting(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" must be called as a trigger",
+						"invalidate_setting")));
+	CacheInvalidateRelcache(trigdata->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+Datum
+credit_setting_catalog(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < (int) lengthof(setting_infos); i++)
+	{
+		Datum		values[4];
+		bool		nulls[4] = {false};
+
+		values[0] = CStringGetTextDatum(setting_infos[i].name);
+		values[1] = CStringGetTextDatum(setting_infos[i].value);
+		values[2] = CStringGetTextDatum(setting_infos[i].allowed);
+		values[3] = CStringGetTextDatum(setting_infos[i].description);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+Datum
+credit_rule_catalog(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < RULE_COUNT; i++)
+	{
+		Datum		values[3];
+		bool		nulls[3] = {false};
+
+		values[0] = CStringGetTextDatum(credit_rules[i].name);
+		values[1] = CStringGetTextDatum(credit_reaction_name(credit_rules[i].reaction));
+		values[2] = CStringGetTextDatum(credit_rules[i].description);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,30 @@
+/*
+ * setting.h
+ *	  Policy of the installation.
+ */
+#ifndef CREDIT_SETTING_H
+#define CREDIT_SETTING_H
+
+#include "pgtime.h"
+#include "utils/date.h"
+
+#include "rule.h"
+
+typedef struct CreditSettings
+{
+	CreditReaction mode;		/* ceiling of every reaction */
+	bool		capture;		/* false: our triggers do nothing at all */
+	bool		wait;			/* wait for reservations of others */
+	int			max_wait_ms;
+	int			sqlstate;		/* of a refusal */
+	bool		figures;		/* amounts in messages */
+	const char *currency;		/* where a mapping names none */
+	const char *bypass_role;	/* "": none */
+	pg_tz	   *time_zone;		/* decides which day it is */
+	CreditReaction reaction[RULE_COUNT];
+} CreditSettings;
+
+extern const CreditSettings *credit_settings(void);
+extern DateADT credit_today(void);
+
+#endif							/* CREDIT_SETTING_H */

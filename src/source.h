@@ -1,0 +1,66 @@
+/*
+ * source.h
+ *	  Mappings of tables of the ERP, cached per backend.
+ */
+#ifndef CREDIT_SOURCE_H
+#define CREDIT_SOURCE_H
+
+#include "expression.h"
+#include "rule.h"
+#include "limit.h"
+
+/* One mapping, as the ledger needs it; plain data that can be copied. */
+typedef struct CreditSource
+{
+	int32		source_id;
+	Oid			relid;			/* the attached table, not a partition */
+	CreditKind	kind;
+	CreditReaction on_breach;
+	CreditLimitState	null_limit;
+	CreditLimitState	zero_limit;
+	bool		refuse_on_error;
+	bool		has_limit;		/* field credit_limit is mapped */
+	bool		has_field[FIELD_COUNT];
+	char		name[NAMEDATALEN * 2 + 24];
+} CreditSource;
+
+typedef struct SourceMapping
+{
+	CreditSource source;
+	CompiledField field[FIELD_COUNT];
+	bool		broken;			/* could not be compiled */
+	char		sqlstate[6];
+	char	   *message;
+} SourceMapping;
+
+/* All mappings that a row of one table (or partition) belongs to. */
+typedef struct SourceEntry
+{
+	struct
+	{
+		Oid			relid;
+		Oid			userid;		/* functions are checked against this user */
+	}			key;			/* hash key, must be first */
+	bool		valid;
+	bool		broken;			/* one of the mappings is */
+	LocalTransactionId lxid;	/* of the executor state of foreign functions */
+	MemoryContext cxt;			/* of everything here */
+	MemoryContext xact_cxt;		/* of what lives for one transaction */
+	ExprContext *econtext;
+	List	   *relids;			/* the table and its ancestors */
+	Bitmapset  *attnos;			/* columns read, as pull_varattnos has them */
+	int			nmappings;
+	SourceMapping *mappings;
+} SourceEntry;
+
+extern SourceEntry *source_lookup(Relation rel);
+extern const CreditSource *source_by_id(SourceEntry *entry, int32 source_id);
+extern bool source_reads_changed(SourceEntry *entry, TupleTableSlot *old,
+								 TupleTableSlot *new);
+extern bool source_evaluate(SourceEntry *entry, SourceMapping *mapping,
+							TupleTableSlot *slot, bool key_only,
+							CreditRow *row);
+extern void source_check_value(CreditField field, Datum value, bool isnull);
+extern void source_forget_problems(void);
+
+#endif							/* CREDIT_SOURCE_H */

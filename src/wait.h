@@ -1,0 +1,13 @@
+/*
+ * wait.h
+ *	  Waiting for another transaction, with an end.
+ */
+#ifndef CREDIT_WAIT_H
+#define CREDIT_WAIT_H
+
+#include "postgres.h"
+
+extern bool wait_for_transaction(TransactionId xid, int max_ms);
+extern char *wait_describe_holder(TransactionId xid);
+
+#endif							/* CREDIT_WAIT_H */
