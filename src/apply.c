@@ -9,12 +9,9 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/snapmgr.h"
 
 #include "account.h"
 #include "apply.h"
@@ -64,8 +61,8 @@ compare_changes(const void *a, const void *b)
 	return result;
 }
 
-static bool
-same_document(const Change *x, const Change *y)
+bool
+apply_same_document(const Change *x, const Change *y)
 {
 	return x->source->source_id == y->source->source_id &&
 		strcmp(x->key, y->key) == 0 && strcmp(x->segment, y->segment) == 0;
@@ -75,13 +72,18 @@ same_document(const Change *x, const Change *y)
  * Folds changes to one per document, in place.  Events come in the order of
  * the changes, but a row that takes over a key can come before the one that
  * gives it up (a swap of keys): so "gone" only ends what the same row version
- * said before.
+ * said before.  What a statement inside this one has overtaken is left out.
  */
 static int
 fold_changes(Change **changes, int nchanges)
 {
 	int			kept = 0;
 
+	for (int i = 0; i < nchanges; i++)
+		if (changes[i]->superseded_by == InvalidSubTransactionId)
+			changes[kept++] = changes[i];
+	nchanges = kept;
+	kept = 0;
 	if (nchanges > 1)
 		qsort(changes, nchanges, sizeof(Change *), compare_changes);
 	for (int i = 0; i < nchanges; i++)
@@ -89,7 +91,7 @@ fold_changes(Change **changes, int nchanges)
 		Change	   *next = changes[i];
 		Change	   *last = kept > 0 ? changes[kept - 1] : NULL;
 
-		if (last == NULL || !same_document(last, next))
+		if (last == NULL || !apply_same_document(last, next))
 			changes[kept++] = next;
 		else if (next->present || !last->present ||
 				 (last->relid == next->relid &&
@@ -99,41 +101,14 @@ fold_changes(Change **changes, int nchanges)
 	return kept;
 }
 
-/* Is the row version of a change still the current one? */
-static bool
-row_is_live(const Change *change)
-{
-	Relation	rel = table_open(change->relid, NoLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	ItemPointerData tid = change->tid;
-	bool		live = table_tuple_fetch_row_version(rel, &tid, SnapshotSelf, slot);
-
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(rel, NoLock);
-	return live;
-}
-
-/*
- * Has a statement inside this one said something newer?  It ran after our
- * capture and was applied before us, so what it wrote counts.
- */
-static bool
-is_outdated(const Change *change, const CreditItem *old)
-{
-	if (change->present)
-		return !row_is_live(change);
-	return item_written_since(old, change->cid);
-}
-
 static void
-apply_customers(Change **changes, int nchanges, bool disturbed)
+apply_customers(Change **changes, int nchanges)
 {
 	for (int i = 0; i < nchanges; i++)
 	{
 		Change	   *change = changes[i];
 
-		if (change->source->kind != KIND_CUSTOMER ||
-			(disturbed && change->present && !row_is_live(change)))
+		if (change->source->kind != KIND_CUSTOMER)
 			continue;
 		account_apply_customer(change->source, change->key, change->segment,
 							   change->present ? &change->row : NULL);
@@ -156,14 +131,11 @@ makes_document(const Change *change)
 
 /* Old and new version of a document; false: nothing changes. */
 static bool
-prepare_document(LedgerRel *items, const Change *change, bool disturbed,
-				 Document *document)
+prepare_document(LedgerRel *items, const Change *change, Document *document)
 {
 	memset(document, 0, sizeof(Document));
 	document->change = change;
 	item_find(items, change->source->source_id, change->key, &document->old);
-	if (disturbed && is_outdated(change, &document->old))
-		return false;
 	if (makes_document(change))
 	{
 		const CreditRow *row = &change->row;
@@ -326,7 +298,7 @@ post_effects(Effect *effects, int n)
 }
 
 static void
-apply_documents(Change **changes, int nchanges, bool disturbed)
+apply_documents(Change **changes, int nchanges)
 {
 	LedgerRel  *items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
 	Document   *documents = palloc(sizeof(Document) * nchanges);
@@ -337,7 +309,7 @@ apply_documents(Change **changes, int nchanges, bool disturbed)
 	for (int i = 0; i < nchanges; i++)
 	{
 		if (changes[i]->source->kind == KIND_CUSTOMER ||
-			!prepare_document(items, changes[i], disturbed, &documents[ndocuments]))
+			!prepare_document(items, changes[i], &documents[ndocuments]))
 			continue;
 		neffects += effects_of(&documents[ndocuments], &effects[neffects]);
 		ndocuments++;
@@ -351,7 +323,7 @@ apply_documents(Change **changes, int nchanges, bool disturbed)
 }
 
 void
-apply_changes(Change **changes, int nchanges, bool disturbed)
+apply_changes(Change **changes, int nchanges)
 {
 	bool		customers = false;
 	bool		documents = false;
@@ -365,9 +337,9 @@ apply_changes(Change **changes, int nchanges, bool disturbed)
 			documents = true;
 	}
 	if (customers)
-		apply_customers(changes, nchanges, disturbed);
+		apply_customers(changes, nchanges);
 	if (documents)
-		apply_documents(changes, nchanges, disturbed);
+		apply_documents(changes, nchanges);
 
 	/* a later statement in the same command may touch what we wrote */
 	CommandCounterIncrement();

@@ -5,7 +5,6 @@
 #ifndef CREDIT_APPLY_H
 #define CREDIT_APPLY_H
 
-#include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 
 #include "source.h"
@@ -19,15 +18,18 @@ typedef struct Change
 	bool		present;		/* false: stopped counting, moved, deleted */
 	Oid			relid;			/* table or partition of the row */
 	ItemPointerData tid;		/* the row version the event is about */
-	CommandId	cid;			/* when it was captured */
 	int			order;			/* of capture */
+	uint32		hash;			/* of key */
+	SubTransactionId superseded_by; /* a statement inside has newer news */
 	CreditRow	row;			/* if present */
 } Change;
 
+extern bool apply_same_document(const Change *x, const Change *y);
+
 /*
- * Applies changes, which are in the order of capture; disturbed: the ledger
- * may have newer news about some of them.  Allocates in the current context.
+ * Applies changes, which are in the order of capture.  Allocates in the
+ * current context.
  */
-extern void apply_changes(Change **changes, int nchanges, bool disturbed);
+extern void apply_changes(Change **changes, int nchanges);
 
 #endif							/* CREDIT_APPLY_H */

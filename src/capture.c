@@ -20,9 +20,10 @@
  * one that was skipped.
  *
  * Statements nest (the ERP's triggers write to attached tables), so frames
- * form a stack.  A frame that saw another one applied meanwhile is disturbed:
- * apply.c then asks for each change whether it is still news.  Frames follow
- * subtransactions: an abort drops those opened inside.
+ * form a stack.  What a frame applies is newer than what the frames around it
+ * have captured about the same document, so it supersedes that.  Frames follow
+ * subtransactions: an abort drops those opened inside, and what they had
+ * superseded counts again.
  *
  * What a frame still holds at commit (a trigger was disabled in the middle of
  * a statement) is applied then.
@@ -34,6 +35,7 @@
 #include "access/xact.h"
 #include "catalog/partition.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -57,7 +59,7 @@ typedef struct Frame
 	int			nchanges;
 	int			allocated;
 	List	   *sources;		/* copies that the changes point to */
-	bool		disturbed;
+	bool		superseded;		/* some of the changes are */
 } Frame;
 
 /* Documents taken out of the ledger at a time when a source is emptied. */
@@ -176,10 +178,38 @@ add_change(Frame *frame)
 	}
 	change = palloc0(sizeof(Change));
 	change->order = frame->nchanges;
-	change->cid = GetCurrentCommandId(false);
 	frame->changes[frame->nchanges++] = change;
 	MemoryContextSwitchTo(old);
 	return change;
+}
+
+/* What inner says about a document overtakes what outer has captured before. */
+static void
+supersede(Frame *outer, Frame *inner)
+{
+	for (int o = 0; o < outer->nchanges; o++)
+		for (int i = 0; i < inner->nchanges; i++)
+		{
+			Change	   *change = outer->changes[o];
+
+			if (change->hash != inner->changes[i]->hash ||
+				change->superseded_by != InvalidSubTransactionId ||
+				!apply_same_document(change, inner->changes[i]))
+				continue;
+			change->superseded_by = GetCurrentSubTransactionId();
+			outer->superseded = true;
+		}
+}
+
+/* A subtransaction that superseded changes has ended. */
+static void
+settle_superseded(Frame *frame, SubTransactionId subid, SubTransactionId now)
+{
+	if (!frame->superseded)
+		return;
+	for (int i = 0; i < frame->nchanges; i++)
+		if (frame->changes[i]->superseded_by == subid)
+			frame->changes[i]->superseded_by = now;
 }
 
 /*
@@ -196,9 +226,9 @@ apply_frame(Frame *frame)
 	if (frame->nchanges > 0)
 	{
 		foreach(lc, frames)
-			((Frame *) lfirst(lc))->disturbed = true;
+			supersede(lfirst(lc), frame);
 		old = MemoryContextSwitchTo(frame->cxt);
-		apply_changes(frame->changes, frame->nchanges, frame->disturbed);
+		apply_changes(frame->changes, frame->nchanges);
 		MemoryContextSwitchTo(old);
 	}
 	drop_frame(frame);
@@ -225,6 +255,7 @@ capture_version(Frame *frame, SourceEntry *entry, SourceMapping *mapping,
 	change = add_change(frame);
 	change->source = frame_source(frame, &mapping->source);
 	change->key = TextDatumGetCString(row.value[FIELD_KEY]);
+	change->hash = string_hash(change->key, strlen(change->key) + 1);
 	change->segment = is_customer && !row.isnull[FIELD_SEGMENT] ?
 		TextDatumGetCString(row.value[FIELD_SEGMENT]) : "";
 	change->relid = relid;
@@ -361,6 +392,7 @@ add_gone(Frame *frame, const CreditSource *source, Datum key, Datum segment)
 
 	change->source = frame_source(frame, source);
 	change->key = TextDatumGetCString(key);
+	change->hash = string_hash(change->key, strlen(change->key) + 1);
 	change->segment = segment == (Datum) 0 ? "" : TextDatumGetCString(segment);
 	MemoryContextSwitchTo(old);
 }
@@ -467,6 +499,9 @@ capture_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 	{
 		Frame	   *frame = lfirst(lc);
 
+		settle_superseded(frame, mySubid,
+						  event == SUBXACT_EVENT_COMMIT_SUB ?
+						  parentSubid : InvalidSubTransactionId);
 		if (frame->subid != mySubid)
 			continue;
 		if (event == SUBXACT_EVENT_COMMIT_SUB)

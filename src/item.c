@@ -14,7 +14,6 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "utils/builtins.h"
-#include "utils/combocid.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
@@ -203,12 +202,4 @@ item_write(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq)
 		ledger_insert(items, new->values, new->nulls);
 	else if (old->exists)
 		ledger_delete(items, old->tuple);
-}
-
-/* Was this version written by this transaction after the command cid? */
-bool
-item_written_since(const CreditItem *item, CommandId cid)
-{
-	return item->exists && ledger_tuple_is_own(item->tuple) &&
-		HeapTupleHeaderGetCmin(item->tuple->t_data) > cid;
 }

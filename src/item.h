@@ -28,6 +28,5 @@ extern void item_build(CreditItem *item, const CreditSource *source, const char 
 					   const CreditRow *row);
 extern bool item_same(const CreditItem *a, const CreditItem *b);
 extern void item_write(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq);
-extern bool item_written_since(const CreditItem *item, CommandId cid);
 
 #endif							/* CREDIT_ITEM_H */

@@ -111,7 +111,7 @@ credit_ledger_init(void)
 
 /* Fills an entry completely, then sets it valid. */
 static TableInfo *
-lookup_table(LedgerTable id, bool missing_ok)
+lookup_table(LedgerTable id)
 {
 	TableInfo  *info = &tables[id];
 	Oid			nspoid;
@@ -124,14 +124,10 @@ lookup_table(LedgerTable id, bool missing_ok)
 	info->relid = OidIsValid(nspoid) ?
 		get_relname_relid(info->name, nspoid) : InvalidOid;
 	if (!OidIsValid(info->relid))
-	{
-		if (missing_ok)
-			return NULL;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"credit.%s\" does not exist", info->name),
 				 errhint("Extension \"credit\" must be created in this database.")));
-	}
 
 	rel = table_open(info->relid, AccessShareLock);
 	refuse_odd_index(rel);
@@ -174,17 +170,10 @@ refuse_odd_index(Relation rel)
 	}
 }
 
-/* Is extension credit there?  (Triggers can outlive nothing, but _PG_init can be early.) */
-bool
-ledger_is_installed(void)
-{
-	return lookup_table(LEDGER_SETTING, true) != NULL;
-}
-
 Oid
 ledger_relid(LedgerTable id)
 {
-	return lookup_table(id, false)->relid;
+	return lookup_table(id)->relid;
 }
 
 LedgerRel *
@@ -193,9 +182,9 @@ ledger_open(LedgerTable id, LOCKMODE lockmode)
 	LedgerRel  *ledger = palloc0(sizeof(LedgerRel));
 
 	ledger->id = id;
-	ledger->rel = table_open(lookup_table(id, false)->relid, lockmode);
+	ledger->rel = table_open(lookup_table(id)->relid, lockmode);
 	/* The lock may have brought news: look again under it. */
-	(void) lookup_table(id, false);
+	(void) lookup_table(id);
 	return ledger;
 }
 

@@ -114,7 +114,6 @@ typedef struct LedgerScan
 	SnapshotData dirty;			/* the snapshot of a dirty scan */
 } LedgerScan;
 
-extern bool ledger_is_installed(void);
 extern Oid	ledger_relid(LedgerTable id);
 extern LedgerRel *ledger_open(LedgerTable id, LOCKMODE lockmode);
 extern void ledger_close(LedgerRel *ledger);

@@ -129,7 +129,10 @@ refusal_hint(const ControlFigures *figures, CreditRule rule, bool with_figures)
 		case RULE_LIMIT:
 			if (!with_figures)
 				return pstrdup("Lower the amount, collect open items, or ask credit control.");
-			return psprintf("Lower the amount by %s %s, collect that much from the customer, or have the limit raised.",
+			if (credit_compare(excess, figures->raise) < 0)
+				return psprintf("Lower the amount by %s %s, collect that much from the customer, or have the limit raised.",
+								credit_amount_text(excess), figures->currency);
+			return psprintf("Collect %s %s from the customer, or have the limit raised.",
 							credit_amount_text(excess), figures->currency);
 		case RULE_MISSING_RATE:
 			return psprintf("Keep the documents of the customer in %s, or ask credit control.",
@@ -163,7 +166,7 @@ all_reasons(const ControlRequest *request, const ControlVerdict *verdict,
 
 	initStringInfo(&buf);
 	if (name != NULL)
-		appendStringInfo(&buf, "Customer %s is %s.", request->customer, name);
+		appendStringInfo(&buf, "Customer %s: %s.", request->customer, name);
 	for (int rule = 0; rule < RULE_COUNT; rule++)
 	{
 		if (verdict->outcome[rule] != OUTCOME_BREACH)

@@ -141,7 +141,16 @@ source_lookup(Relation rel)
 		(entry->broken && entry->lxid != credit_local_xid()))
 	{
 		drop_entry(entry);
-		fill_entry(entry, rel);
+		PG_TRY();
+		{
+			fill_entry(entry, rel);
+		}
+		PG_CATCH();
+		{
+			entry->valid = false;
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
 	}
 	else if (entry->lxid != credit_local_xid())
 		refresh_states(entry);
@@ -172,7 +181,11 @@ fill_entry(SourceEntry *entry, Relation rel)
 	entry->mappings = palloc0(sizeof(SourceMapping) * allocated);
 	MemoryContextSwitchTo(old);
 
-	/* a latest snapshot: a mapping made after ours began must count */
+	/*
+	 * Valid from here on, so that an invalidation while we read leads to
+	 * another look; the caller takes it back on error.  A latest snapshot: a
+	 * mapping made after our transaction began must count.
+	 */
 	entry->valid = true;
 	ledger = ledger_open(LEDGER_SOURCE, AccessShareLock);
 	scan = systable_beginscan(ledger->rel, InvalidOid, false, NULL, 0, NULL);
