@@ -21,6 +21,8 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -32,6 +34,23 @@
 #include "wait.h"
 
 #define ACCOUNT_NAME_INDEX "account_customer_segment_key"
+
+/*
+ * Accounts that were seen committed, by name.  An account is never deleted or
+ * given another name, so only a change of the table itself ends an entry.
+ */
+#define CACHE_KEY_SIZE 96
+#define CACHE_MAX_ENTRIES 20000
+
+typedef struct CachedAccount
+{
+	char		name[CACHE_KEY_SIZE];	/* customer, a zero byte, segment */
+	int64		account_id;
+} CachedAccount;
+
+static HTAB *cached_accounts = NULL;
+static Oid	cached_relid = InvalidOid;
+static bool cache_is_valid = false;
 
 static const char *const limit_state_names[] = {
 	[LIMIT_NOT_SET] = "not_set",
@@ -92,6 +111,72 @@ wait_or_fail(TransactionId xid, const char *what)
 				 errhint("End that transaction, then repeat the statement.")));
 }
 
+/* Only marks. */
+void
+credit_account_invalidate(Oid relid)
+{
+	if (relid == InvalidOid || relid == cached_relid)
+		cache_is_valid = false;
+}
+
+/* Key of the cache; false: the name is too long for it. */
+static bool
+cache_key(const char *customer, const char *segment, char *key)
+{
+	Size		length = strlen(customer);
+
+	if (length + strlen(segment) + 2 > CACHE_KEY_SIZE)
+		return false;
+	memset(key, 0, CACHE_KEY_SIZE);
+	strcpy(key, customer);
+	strcpy(key + length + 1, segment);
+	return true;
+}
+
+/* The account of a name if it is cached, else 0. */
+static int64
+cache_get(const char *customer, const char *segment)
+{
+	char		key[CACHE_KEY_SIZE];
+	CachedAccount *entry;
+
+	if (!cache_is_valid || !cache_key(customer, segment, key))
+		return 0;
+	entry = hash_search(cached_accounts, key, HASH_FIND, NULL);
+	return entry ? entry->account_id : 0;
+}
+
+static void
+cache_put(Oid relid, const char *customer, const char *segment, int64 account_id)
+{
+	char		key[CACHE_KEY_SIZE];
+	CachedAccount *entry;
+
+	if (!cache_key(customer, segment, key))
+		return;
+	if (cached_accounts != NULL &&
+		(!cache_is_valid ||
+		 hash_get_num_entries(cached_accounts) >= CACHE_MAX_ENTRIES))
+	{
+		hash_destroy(cached_accounts);
+		cached_accounts = NULL;
+	}
+	if (cached_accounts == NULL)
+	{
+		HASHCTL		ctl;
+
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = CACHE_KEY_SIZE;
+		ctl.entrysize = sizeof(CachedAccount);
+		cached_accounts = hash_create("credit accounts", 256, &ctl,
+									  HASH_ELEM | HASH_BLOBS);
+	}
+	cached_relid = relid;
+	cache_is_valid = true;
+	entry = hash_search(cached_accounts, key, HASH_ENTER, NULL);
+	entry->account_id = account_id;
+}
+
 /*
  * Looks for one account by name, dirty.  Sets inserting where the row is there
  * only for the transaction that is just creating it.  A rename in progress
@@ -120,6 +205,8 @@ find_account(LedgerRel *accounts, const char *customer, const char *segment,
 		*inserting = scan.dirty.xmin;
 		ledger_deform(accounts, tuple, values, nulls);
 		account_id = DatumGetInt64(values[ACCOUNT_ID]);
+		if (!TransactionIdIsValid(*inserting) && !ledger_tuple_is_own(tuple))
+			cache_put(RelationGetRelid(accounts->rel), customer, segment, account_id);
 		if (copy)
 			*copy = heap_copytuple(tuple);
 		if (!TransactionIdIsValid(*inserting))
@@ -172,10 +259,13 @@ int64
 account_resolve(const char *customer, const char *segment,
 				const char *currency, bool create)
 {
-	LedgerRel  *accounts = ledger_open(LEDGER_ACCOUNT, RowExclusiveLock);
+	LedgerRel  *accounts;
 	TransactionId inserting;
-	int64		account_id;
+	int64		account_id = cache_get(customer, segment);
 
+	if (account_id != 0)
+		return account_id;
+	accounts = ledger_open(LEDGER_ACCOUNT, RowExclusiveLock);
 	for (;;)
 	{
 		account_id = find_account(accounts, customer, segment, NULL, &inserting);

@@ -232,8 +232,10 @@ add_to_request(ControlRequest *request, Effect *effect)
 	request->ndocuments++;
 	if (request->source == NULL || source->on_breach > request->source->on_breach)
 		request->source = source;
-	if (request->ndocuments == 1)
+	if (request->ndocuments == 1 ||
+		effect->document->change->order < request->document_order)
 	{
+		request->document_order = effect->document->change->order;
 		request->document_key = effect->document->change->key;
 		request->document = text_or(&effect->document->change->row, FIELD_NUMBER,
 									request->document_key);

@@ -232,6 +232,9 @@ append_deltas(LedgerRel *journal, ControlRequest *request, List *chains)
 {
 	ListCell   *lc;
 
+	/* beginning one chain can append to another: then what was read is old */
+	if (list_length(request->deltas) > 1)
+		chains = NIL;
 	foreach(lc, request->deltas)
 	{
 		ControlDelta *delta = lfirst(lc);

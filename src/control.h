@@ -33,6 +33,7 @@ typedef struct ControlRequest
 	const CreditSource *source; /* NULL: nothing to check */
 	const char *document;		/* number of the first of them */
 	const char *document_key;
+	int			document_order; /* of capture */
 	int			ndocuments;
 	bool		dry_run;		/* check only, post nothing */
 } ControlRequest;

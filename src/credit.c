@@ -33,6 +33,7 @@ relcache_callback(Datum arg, Oid relid)
 	credit_ledger_invalidate(relid);
 	credit_setting_invalidate(relid);
 	credit_source_invalidate(relid);
+	credit_account_invalidate(relid);
 }
 
 static void

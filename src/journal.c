@@ -11,6 +11,7 @@
  *	 open		rows of other transactions that were unresolved then
  *	 first_seq	the first row of its transaction in this chain
  *	 peak		the largest total that a rollback to a savepoint can bring back
+ *	 is_only_chain	the account has no chain in another currency
  *
  * so that exposure is one row plus the few that it names, however long the
  * history is and whatever other transactions are open.
@@ -41,6 +42,11 @@
  *
  * Crash and asynchronous commit: a row whose psum includes X lies in the WAL
  * behind the commit of X and cannot survive it.
+ *
+ * Several currencies.  A check adds up all chains of an account, and nearly
+ * always there is one.  Its last row says so, which saves looking for others.
+ * Whoever begins a second chain first takes the word back: it appends a row
+ * of zero to the chain that believes to be alone.
  *
  * Lock order: the short lock is held for one account at a time; nothing is
  * waited for, and no code of users runs, while it is held.  Before it: relations
@@ -86,6 +92,7 @@ typedef struct JournalRow
 	CreditVector xsum;
 	CreditVector psum;
 	Numeric		peak;
+	bool		is_only_chain;
 	int			nopen;
 	Datum	   *open;
 	RowStatus	status;
@@ -194,6 +201,7 @@ load_row(LedgerScan *scan, HeapTuple tuple, bool dirty, JournalRow *row)
 	vector_from_datum(&row->xsum, values[JOURNAL_XSUM]);
 	vector_from_datum(&row->psum, values[JOURNAL_PSUM]);
 	row->peak = DatumGetNumericCopy(values[JOURNAL_PEAK]);
+	row->is_only_chain = DatumGetBool(values[JOURNAL_IS_ONLY_CHAIN]);
 	open = DatumGetArrayTypePCopy(values[JOURNAL_OPEN]);
 	row->nopen = 0;
 	row->open = NULL;
@@ -320,6 +328,7 @@ read_chain(LedgerRel *journal, int64 account_id, int16 scope,
 	chain->currency = last->currency;
 	chain->last_seq = last->seq;
 	chain->committed = last->psum;
+	chain->is_only_chain = last->is_only_chain;
 	chain->own_peak = credit_zero();
 	chain->open = palloc(sizeof(Datum) * (last->nopen + 2));
 	judge_row(chain, last);
@@ -365,9 +374,37 @@ journal_read_all(LedgerRel *journal, int64 account_id, int16 scope)
 
 		read_chain(journal, account_id, scope, &last, chain);
 		chains = lappend(chains, chain);
+		if (chain->is_only_chain)
+			break;
 		below = chain->currency;
 	}
+	if (list_length(chains) == 1)
+		((ChainState *) linitial(chains))->is_only_chain = true;
 	return chains;
+}
+
+/*
+ * A chain is about to begin.  No chain that exists may go on believing that it
+ * is alone.
+ */
+static void
+begin_chain(LedgerRel *journal, int64 account_id, int16 scope, ChainState *chain)
+{
+	List	   *others = journal_read_all(journal, account_id, scope);
+	CreditVector zero;
+	ListCell   *lc;
+
+	memset(&zero, 0, sizeof(zero));
+	chain->is_only_chain = others == NIL;
+	foreach(lc, others)
+	{
+		ChainState *other = lfirst(lc);
+
+		if (!other->is_only_chain)
+			continue;
+		other->is_only_chain = false;
+		(void) journal_append(journal, account_id, scope, other, &zero, 0, NULL);
+	}
 }
 
 /*
@@ -383,6 +420,8 @@ journal_append(LedgerRel *journal, int64 account_id, int16 scope,
 	bool		nulls[JOURNAL_NCOLUMNS] = {false};
 	int64		seq = chain->last_seq + 1;
 
+	if (chain->last_seq == 0)
+		begin_chain(journal, account_id, scope, chain);
 	if (!chain->has_own)
 		chain->own_first = seq;
 	vector_add(&chain->own, delta);
@@ -406,6 +445,7 @@ journal_append(LedgerRel *journal, int64 account_id, int16 scope,
 		PointerGetDatum(construct_empty_array(INT8OID)) :
 		PointerGetDatum(construct_array(chain->open, chain->nopen, INT8OID, 8,
 										FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[JOURNAL_IS_ONLY_CHAIN] = BoolGetDatum(chain->is_only_chain);
 	ledger_insert(journal, values, nulls);
 	chain->has_own = true;
 	chain->last_seq = seq;
@@ -457,6 +497,8 @@ credit_balance(PG_FUNCTION_ARGS)
 											balance.stage[i] : credit_zero());
 		values[1 + STAGE_COUNT] = NumericGetDatum(vector_total(&balance));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		if (last.is_only_chain)
+			break;
 		below = last.currency;
 	}
 	ledger_close(journal);

@@ -24,6 +24,7 @@ typedef struct ChainState
 	Numeric		own_peak;		/* peak a further own row must carry */
 	Numeric		others;			/* upper bound of what others may commit */
 	TransactionId other_xid;	/* one of them, to wait for */
+	bool		is_only_chain;	/* the account has no other */
 	int			nopen;
 	Datum	   *open;			/* pairs (seq, first_seq) of others */
 } ChainState;

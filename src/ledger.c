@@ -67,7 +67,8 @@ static const char *const item_columns[] = {
 };
 static const char *const journal_columns[] = {
 	"account_id", "scope", "currency", "seq", "first_seq", "posted_at",
-	"source_id", "item_key", "delta", "xsum", "psum", "peak", "open"
+	"source_id", "item_key", "delta", "xsum", "psum", "peak", "open",
+	"is_only_chain"
 };
 static const char *const decision_columns[] = {
 	"decision_id", "decided_at", "verdict", "rule", "account_id",

@@ -18,6 +18,7 @@ CREATE TABLE credit.journal
 	psum		numeric[] NOT NULL,
 	peak		numeric NOT NULL,
 	open		bigint[] NOT NULL,
+	is_only_chain boolean NOT NULL,
 	PRIMARY KEY (account_id, scope, currency, seq)
 ) WITH (vacuum_truncate = off);
 COMMENT ON TABLE credit.journal IS
@@ -35,6 +36,8 @@ COMMENT ON COLUMN credit.journal.xsum IS 'Sum of the changes of the same transac
 COMMENT ON COLUMN credit.journal.psum IS 'Sum of all rows before whose transaction was seen committed when this row was written, by stage.';
 COMMENT ON COLUMN credit.journal.peak IS 'Largest total of xsum that a rollback to a savepoint can bring back.';
 COMMENT ON COLUMN credit.journal.open IS 'Rows of other transactions that were unresolved when this row was written: pairs of seq and first_seq.';
+
+COMMENT ON COLUMN credit.journal.is_only_chain IS 'True: the account had no chain in another currency when this row was written.';
 
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.journal
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();

@@ -86,41 +86,30 @@ COMMENT ON COLUMN credit.exposure_document.recorded_at IS 'When this version cam
 CREATE FUNCTION credit.exposure_on(as_of date)
 RETURNS TABLE (customer text, segment text, name text, currency text,
 			   ordered numeric, delivered numeric, invoiced numeric,
-			   unapplied numeric, total numeric, other_currencies text[])
+			   unapplied numeric, total numeric, limit_state text,
+			   credit_limit numeric, valid_until date, other_currencies text[])
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
 SELECT a.customer, a.segment, a.name, l.currency,
 	   COALESCE(b.ordered, 0), COALESCE(b.delivered, 0), COALESCE(b.invoiced, 0),
 	   COALESCE(b.unapplied, 0),
-	   CASE WHEN b.other_currencies IS NULL THEN COALESCE(b.total, 0) END,
-	   b.other_currencies
+	   CASE WHEN b.other_currencies IS NULL
+			THEN COALESCE(b.ordered + b.delivered + b.invoiced + b.unapplied, 0) END,
+	   l.limit_state, l.credit_limit, l.valid_until, b.other_currencies
   FROM credit.account a
-  JOIN credit.account_limit l ON l.account_id = a.account_id
-  LEFT JOIN (SELECT c.account_id,
-					sum(c.ordered) FILTER (WHERE c.is_own) AS ordered,
-					sum(c.delivered) FILTER (WHERE c.is_own) AS delivered,
-					sum(c.invoiced) FILTER (WHERE c.is_own) AS invoiced,
-					sum(c.unapplied) FILTER (WHERE c.is_own) AS unapplied,
-					sum(c.total) FILTER (WHERE c.is_own) AS total,
-					array_agg(c.currency ORDER BY c.currency)
-						FILTER (WHERE NOT c.is_own AND c.total <> 0) AS other_currencies
-			   FROM (SELECT i.account_id, i.currency,
-							i.currency = m.currency AS is_own,
-							sum(COALESCE(i.stages[1], 0)) AS ordered,
-							sum(COALESCE(i.stages[2], 0)) AS delivered,
-							sum(COALESCE(i.stages[3], 0)) AS invoiced,
-							sum(COALESCE(i.stages[4], 0)) AS unapplied,
-							sum(COALESCE(i.stages[1], 0) + COALESCE(i.stages[2], 0) +
-								COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0)) AS total
-					   FROM credit.item i
-					   JOIN credit.account_limit m ON m.account_id = i.account_id
-					  WHERE COALESCE(i.document_date, i.posting_date, i.recorded_at::date)
-							<= exposure_on.as_of
-					  GROUP BY i.account_id, i.currency, m.currency) c
-			  GROUP BY c.account_id) b ON b.account_id = a.account_id;
+  JOIN credit.limit_in_force l ON l.account_id = a.account_id
+ CROSS JOIN LATERAL
+	   (SELECT sum(COALESCE(i.stages[1], 0)) FILTER (WHERE i.currency = l.currency) AS ordered,
+			   sum(COALESCE(i.stages[2], 0)) FILTER (WHERE i.currency = l.currency) AS delivered,
+			   sum(COALESCE(i.stages[3], 0)) FILTER (WHERE i.currency = l.currency) AS invoiced,
+			   sum(COALESCE(i.stages[4], 0)) FILTER (WHERE i.currency = l.currency) AS unapplied,
+			   array_agg(DISTINCT i.currency) FILTER (WHERE i.currency <> l.currency AND i.amount <> 0) AS other_currencies
+		  FROM credit.item i
+		 WHERE i.account_id = a.account_id
+		   AND COALESCE(i.document_date, i.posting_date, i.recorded_at::date) <= exposure_on.as_of) b;
 END;
 COMMENT ON FUNCTION credit.exposure_on(date) IS
-'Exposure of every account on a day, from the dates of the documents as they are known now; in the currency of the account. total is NULL where documents in other currencies stand beside it (other_currencies).';
+'Exposure of every account on a day, from the dates of the documents as they are known now, beside its present limit; in the currency of the account. total is NULL where documents in other currencies stand beside it (other_currencies).';
 
 CREATE VIEW credit.exposure AS
 SELECT e.customer, e.segment, e.name, e.currency,
@@ -128,7 +117,7 @@ SELECT e.customer, e.segment, e.name, e.currency,
 	   e.limit_state, e.credit_limit, e.valid_until,
 	   CASE e.limit_state WHEN 'amount' THEN e.credit_limit - e.total
 						  WHEN 'blocked' THEN 0 END AS headroom,
-	   CASE WHEN e.limit_state = 'amount' AND e.credit_limit > 0
+	   CASE WHEN e.limit_state = 'amount' AND e.credit_limit > 0 AND e.total IS NOT NULL
 			THEN GREATEST(e.total, 0)::float8 / e.credit_limit::float8 END AS utilisation,
 	   CASE e.limit_state WHEN 'amount' THEN e.total > e.credit_limit
 						  WHEN 'blocked' THEN e.total > 0
@@ -137,26 +126,24 @@ SELECT e.customer, e.segment, e.name, e.currency,
   FROM (SELECT a.customer, a.segment, a.name, l.currency,
 			   COALESCE(b.ordered, 0) AS ordered, COALESCE(b.delivered, 0) AS delivered,
 			   COALESCE(b.invoiced, 0) AS invoiced, COALESCE(b.unapplied, 0) AS unapplied,
-			   CASE WHEN o.other_currencies IS NULL THEN COALESCE(b.total, 0) END AS total,
-			   l.limit_state, l.credit_limit, l.valid_until, o.other_currencies
+			   CASE WHEN b.other_currencies IS NULL THEN COALESCE(b.total, 0) END AS total,
+			   l.limit_state, l.credit_limit, l.valid_until, b.other_currencies
 		  FROM credit.account a
 		  JOIN credit.limit_in_force l ON l.account_id = a.account_id
-		  LEFT JOIN LATERAL (SELECT array_agg(x.currency) FILTER (WHERE x.currency <> l.currency AND x.total <> 0) AS other_currencies,
-									sum(x.ordered) FILTER (WHERE x.currency = l.currency) AS ordered,
-									sum(x.delivered) FILTER (WHERE x.currency = l.currency) AS delivered,
-									sum(x.invoiced) FILTER (WHERE x.currency = l.currency) AS invoiced,
-									sum(x.unapplied) FILTER (WHERE x.currency = l.currency) AS unapplied,
-									sum(x.total) FILTER (WHERE x.currency = l.currency) AS total
-							   FROM credit.balance(a.account_id) x) b ON true
-		  LEFT JOIN LATERAL (SELECT b.other_currencies) o ON true
+		 CROSS JOIN LATERAL
+			   (SELECT array_agg(x.currency) FILTER (WHERE x.currency <> l.currency AND x.total <> 0) AS other_currencies,
+					   sum(x.ordered) FILTER (WHERE x.currency = l.currency) AS ordered,
+					   sum(x.delivered) FILTER (WHERE x.currency = l.currency) AS delivered,
+					   sum(x.invoiced) FILTER (WHERE x.currency = l.currency) AS invoiced,
+					   sum(x.unapplied) FILTER (WHERE x.currency = l.currency) AS unapplied,
+					   sum(x.total) FILTER (WHERE x.currency = l.currency) AS total
+				  FROM credit.balance(a.account_id) x) b
 		 WHERE credit.as_of() = credit.today()
 		UNION ALL
 		SELECT p.customer, p.segment, p.name, p.currency,
 			   p.ordered, p.delivered, p.invoiced, p.unapplied, p.total,
-			   l.limit_state, l.credit_limit, l.valid_until, p.other_currencies
+			   p.limit_state, p.credit_limit, p.valid_until, p.other_currencies
 		  FROM credit.exposure_on(credit.as_of()) p
-		  JOIN credit.account a ON a.customer = p.customer AND a.segment = p.segment
-		  JOIN credit.limit_in_force l ON l.account_id = a.account_id
 		 WHERE credit.as_of() <> credit.today()) e;
 COMMENT ON VIEW credit.exposure IS
 'Exposure of every account by stage against its present limit. Today: from the journal, which is what the order check looks at. With credit.as_of on another day: from the dates of the documents as they are known now.';
@@ -173,8 +160,8 @@ COMMENT ON COLUMN credit.exposure.limit_state IS 'not_set, amount, unlimited or 
 COMMENT ON COLUMN credit.exposure.credit_limit IS 'Limit in force; only with state amount.';
 COMMENT ON COLUMN credit.exposure.valid_until IS 'Last day of a temporary limit; NULL: no end.';
 COMMENT ON COLUMN credit.exposure.headroom IS 'Limit less exposure; may be negative. NULL: no amount is set.';
-COMMENT ON COLUMN credit.exposure.utilisation IS 'Exposure as a ratio of the limit, 0 below zero. NULL: no amount, or a limit of 0.';
-COMMENT ON COLUMN credit.exposure.is_over_limit IS 'True: exposure is above the limit, or the account is blocked and owes.';
+COMMENT ON COLUMN credit.exposure.utilisation IS 'Exposure as a ratio of the limit, 0 below zero. NULL: no amount is set, a limit of 0, or total is NULL.';
+COMMENT ON COLUMN credit.exposure.is_over_limit IS 'True: exposure is above the limit, or the account is blocked and owes. NULL: total is NULL.';
 COMMENT ON COLUMN credit.exposure.other_currencies IS 'Currencies of documents that are not in the figures; NULL: none.';
 
 CREATE VIEW credit.near_limit AS
