@@ -72,18 +72,13 @@ apply_same_document(const Change *x, const Change *y)
  * Folds changes to one per document, in place.  Events come in the order of
  * the changes, but a row that takes over a key can come before the one that
  * gives it up (a swap of keys): so "gone" only ends what the same row version
- * said before.  What a statement inside this one has overtaken is left out.
+ * said before.
  */
 static int
 fold_changes(Change **changes, int nchanges)
 {
 	int			kept = 0;
 
-	for (int i = 0; i < nchanges; i++)
-		if (changes[i]->superseded_by == InvalidSubTransactionId)
-			changes[kept++] = changes[i];
-	nchanges = kept;
-	kept = 0;
 	if (nchanges > 1)
 		qsort(changes, nchanges, sizeof(Change *), compare_changes);
 	for (int i = 0; i < nchanges; i++)

@@ -20,7 +20,8 @@ typedef struct Change
 	ItemPointerData tid;		/* the row version the event is about */
 	int			order;			/* of capture */
 	uint32		hash;			/* of key */
-	SubTransactionId superseded_by; /* a statement inside has newer news */
+	CommandId	cid;			/* if not present: that ended the version */
+	int			news_seen;		/* of the frame, when this was captured */
 	CreditRow	row;			/* if present */
 } Change;
 

@@ -20,10 +20,15 @@
  * one that was skipped.
  *
  * Statements nest (the ERP's triggers write to attached tables), so frames
- * form a stack.  What a frame applies is newer than what the frames around it
- * have captured about the same document, so it supersedes that.  Frames follow
- * subtransactions: an abort drops those opened inside, and what they had
- * superseded counts again.
+ * form a stack.  An inner frame is applied while the outer one is open, and it
+ * leaves word there of the documents it was about: news.  Before a frame is
+ * applied, what such news has overtaken is left out.  A version that was seen
+ * alive is overtaken by news that came after it was captured; the end of a
+ * version is overtaken by news of any later command, even if its event comes
+ * last (the ERP's own trigger, which runs before ours, has put the row back).
+ *
+ * Frames follow subtransactions: an abort drops those opened inside, and the
+ * news they left in others.
  *
  * What a frame still holds at commit (a trigger was disabled in the middle of
  * a statement) is applied then.
@@ -50,6 +55,15 @@
 #include "setting.h"
 #include "source.h"
 
+/* A document that a statement inside has brought up to date. */
+typedef struct News
+{
+	const Change *change;		/* names it; a copy in the frame */
+	CommandId	cid;			/* when */
+	SubTransactionId subid;
+	int			number;			/* in the frame */
+} News;
+
 typedef struct Frame
 {
 	Oid			relid;			/* table the statement names */
@@ -59,7 +73,9 @@ typedef struct Frame
 	int			nchanges;
 	int			allocated;
 	List	   *sources;		/* copies that the changes point to */
-	bool		superseded;		/* some of the changes are */
+	News	   *news;			/* by age, so that of one subtransaction last */
+	int			nnews;
+	int			news_allocated;
 } Frame;
 
 /* Documents taken out of the ledger at a time when a source is emptied. */
@@ -178,38 +194,109 @@ add_change(Frame *frame)
 	}
 	change = palloc0(sizeof(Change));
 	change->order = frame->nchanges;
+	change->news_seen = frame->nnews;
+	change->cid = GetCurrentCommandId(false);
 	frame->changes[frame->nchanges++] = change;
 	MemoryContextSwitchTo(old);
 	return change;
 }
 
-/* What inner says about a document overtakes what outer has captured before. */
+/* Leaves word in an open frame of what an inner one is about to apply. */
 static void
-supersede(Frame *outer, Frame *inner)
+leave_news(Frame *outer, Frame *inner)
 {
-	for (int o = 0; o < outer->nchanges; o++)
-		for (int i = 0; i < inner->nchanges; i++)
-		{
-			Change	   *change = outer->changes[o];
+	MemoryContext old = MemoryContextSwitchTo(frame_context(outer));
 
-			if (change->hash != inner->changes[i]->hash ||
-				change->superseded_by != InvalidSubTransactionId ||
-				!apply_same_document(change, inner->changes[i]))
-				continue;
-			change->superseded_by = GetCurrentSubTransactionId();
-			outer->superseded = true;
+	for (int i = 0; i < inner->nchanges; i++)
+	{
+		const Change *change = inner->changes[i];
+		Change	   *copy;
+		News	   *news;
+
+		if (change->source->relid != outer->relid)
+			continue;
+		if (outer->nnews == outer->news_allocated)
+		{
+			outer->news_allocated = Max(8, outer->news_allocated * 2);
+			outer->news = outer->news == NULL ?
+				palloc(sizeof(News) * outer->news_allocated) :
+				repalloc_huge(outer->news, sizeof(News) * outer->news_allocated);
 		}
+		copy = palloc0(sizeof(Change));
+		copy->source = frame_source(outer, change->source);
+		copy->key = pstrdup(change->key);
+		copy->segment = pstrdup(change->segment);
+		copy->hash = change->hash;
+		news = &outer->news[outer->nnews];
+		news->change = copy;
+		news->cid = GetCurrentCommandId(false);
+		news->subid = GetCurrentSubTransactionId();
+		news->number = outer->nnews++;
+	}
+	MemoryContextSwitchTo(old);
 }
 
-/* A subtransaction that superseded changes has ended. */
+/* A subtransaction has ended: its news is gone, or its parent's. */
 static void
-settle_superseded(Frame *frame, SubTransactionId subid, SubTransactionId now)
+settle_news(Frame *frame, SubTransactionId subid, SubTransactionId parent)
 {
-	if (!frame->superseded)
+	for (int i = frame->nnews - 1; i >= 0 && frame->news[i].subid == subid; i--)
+	{
+		if (parent == InvalidSubTransactionId)
+			frame->nnews = i;
+		else
+			frame->news[i].subid = parent;
+	}
+}
+
+static int
+compare_news(const void *a, const void *b)
+{
+	const News *x = a;
+	const News *y = b;
+
+	if (x->change->hash != y->change->hash)
+		return x->change->hash < y->change->hash ? -1 : 1;
+	return x->number - y->number;
+}
+
+/* Is there news, sorted by hash, that makes a change obsolete? */
+static bool
+is_overtaken(const Change *change, const News *news, int nnews)
+{
+	int			low = 0;
+	int			high = nnews;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (news[middle].change->hash < change->hash)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < nnews && news[low].change->hash == change->hash; low++)
+		if (apply_same_document(change, news[low].change) &&
+			(change->present ? news[low].number >= change->news_seen :
+			 news[low].cid > change->cid))
+			return true;
+	return false;
+}
+
+/* Leaves out what statements inside have overtaken. */
+static void
+drop_overtaken(Frame *frame)
+{
+	int			kept = 0;
+
+	if (frame->nnews == 0)
 		return;
+	qsort(frame->news, frame->nnews, sizeof(News), compare_news);
 	for (int i = 0; i < frame->nchanges; i++)
-		if (frame->changes[i]->superseded_by == subid)
-			frame->changes[i]->superseded_by = now;
+		if (!is_overtaken(frame->changes[i], frame->news, frame->nnews))
+			frame->changes[kept++] = frame->changes[i];
+	frame->nchanges = kept;
 }
 
 /*
@@ -223,15 +310,29 @@ apply_frame(Frame *frame)
 	ListCell   *lc;
 
 	frames = list_delete_ptr(frames, frame);
+	drop_overtaken(frame);
 	if (frame->nchanges > 0)
 	{
 		foreach(lc, frames)
-			supersede(lfirst(lc), frame);
+			leave_news(lfirst(lc), frame);
 		old = MemoryContextSwitchTo(frame->cxt);
 		apply_changes(frame->changes, frame->nchanges);
 		MemoryContextSwitchTo(old);
 	}
 	drop_frame(frame);
+}
+
+/* The command of this transaction that ended a row version. */
+static CommandId
+ending_command(TupleTableSlot *slot)
+{
+	bool		should_free;
+	HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
+	CommandId	cid = HeapTupleHeaderGetCmax(tuple->t_data);
+
+	if (should_free)
+		heap_freetuple(tuple);
+	return cid;
 }
 
 /*
@@ -260,6 +361,8 @@ capture_version(Frame *frame, SourceEntry *entry, SourceMapping *mapping,
 		TextDatumGetCString(row.value[FIELD_SEGMENT]) : "";
 	change->relid = relid;
 	change->tid = slot->tts_tid;
+	if (gone)
+		change->cid = ending_command(slot);
 	change->present = !gone &&
 		(!mapping->field[FIELD_COUNTS_WHEN].present ||
 		 (!row.isnull[FIELD_COUNTS_WHEN] &&
@@ -499,9 +602,8 @@ capture_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 	{
 		Frame	   *frame = lfirst(lc);
 
-		settle_superseded(frame, mySubid,
-						  event == SUBXACT_EVENT_COMMIT_SUB ?
-						  parentSubid : InvalidSubTransactionId);
+		settle_news(frame, mySubid, event == SUBXACT_EVENT_COMMIT_SUB ?
+					parentSubid : InvalidSubTransactionId);
 		if (frame->subid != mySubid)
 			continue;
 		if (event == SUBXACT_EVENT_COMMIT_SUB)

@@ -21,12 +21,15 @@
 #include "setting.h"
 #include "wait.h"
 
-/* "order 4711 of customer 103", or "3 orders of customer 103 (first: 4711)" */
+/*
+ * "order 4711 of customer 103 (Atelier)", or "3 orders of customer 103
+ * (Atelier), first 4711,"
+ */
 static char *
 subject_of(const ControlRequest *request)
 {
-	const char *kind = request->source ?
-		credit_kind_names[request->source->kind] : "document";
+	const char *kind = credit_kind_names[request->source->kind];
+	char	   *name = request->account_id ? account_name(request->account_id) : NULL;
 	StringInfoData buf;
 
 	initStringInfo(&buf);
@@ -38,10 +41,12 @@ subject_of(const ControlRequest *request)
 						 request->document, request->customer);
 	else
 		appendStringInfo(&buf, "this %s of customer %s", kind, request->customer);
+	if (name != NULL)
+		appendStringInfo(&buf, " (%s)", name);
 	if (request->segment[0] != '\0')
 		appendStringInfo(&buf, " in %s", request->segment);
 	if (request->ndocuments > 1 && request->document)
-		appendStringInfo(&buf, " (first: %s)", request->document);
+		appendStringInfo(&buf, ", first %s,", request->document);
 	return buf.data;
 }
 
@@ -161,12 +166,9 @@ static char *
 all_reasons(const ControlRequest *request, const ControlVerdict *verdict,
 			bool with_figures)
 {
-	char	   *name = account_name(request->account_id);
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	if (name != NULL)
-		appendStringInfo(&buf, "Customer %s: %s.", request->customer, name);
 	for (int rule = 0; rule < RULE_COUNT; rule++)
 	{
 		if (verdict->outcome[rule] != OUTCOME_BREACH)
