@@ -68,6 +68,7 @@ typedef struct NewLimit
 	DateADT		valid_until;	/* with temporary */
 	const char *currency;		/* NULL: as it is */
 	bool		currency_only;		/* leave the limit alone */
+	bool		only_if_mapped; /* leave a limit of set_limit alone */
 	bool		mapped;
 	int32		source_id;		/* 0: set_limit */
 	const char *reason;
@@ -406,6 +407,18 @@ same_text(Datum a, bool a_null, const char *b)
 	return strcmp(TextDatumGetCString(a), b) == 0;
 }
 
+/* Is the limit in force the same in two versions of the row? */
+static bool
+same_limit(const Datum *a, const bool *a_nulls, const Datum *b, const bool *b_nulls)
+{
+	return same_text(a[LIMIT_STATE], false, TextDatumGetCString(b[LIMIT_STATE])) &&
+		same_numeric(a[LIMIT_AMOUNT], a_nulls[LIMIT_AMOUNT],
+					 b_nulls[LIMIT_AMOUNT] ? NULL : DatumGetNumeric(b[LIMIT_AMOUNT])) &&
+		a_nulls[LIMIT_VALID_UNTIL] == b_nulls[LIMIT_VALID_UNTIL] &&
+		(a_nulls[LIMIT_VALID_UNTIL] ||
+		 a[LIMIT_VALID_UNTIL] == b[LIMIT_VALID_UNTIL]);
+}
+
 /* Puts a new limit into the columns of the row; false: nothing changes. */
 static bool
 change_limit_columns(const NewLimit *new, Datum *values, bool *nulls)
@@ -479,11 +492,12 @@ write_limit(int64 account_id, const char *customer, const NewLimit *new)
 				 errhint("Change it there, or attach the customers without credit_limit.")));
 	memcpy(old, values, sizeof(old));
 	memcpy(old_nulls, nulls, sizeof(old_nulls));
-	changed = change_limit_columns(new, values, nulls);
+	changed = (!new->only_if_mapped || DatumGetBool(values[LIMIT_IS_MAPPED])) &&
+		change_limit_columns(new, values, nulls);
 	if (changed)
 		ledger_update(limits, tuple, values, nulls);
 	journal_unlock(account_id);
-	if (changed && !new->currency_only)
+	if (changed && !same_limit(values, nulls, old, old_nulls))
 		record_limit_change(account_id, new, old, old_nulls);
 	ledger_close(limits);
 }
@@ -668,13 +682,14 @@ account_apply_customer(const CreditSource *source, const char *customer,
 	if (account_id == 0)
 		return;
 	write_account(source, customer, segment, row);
-	if (!source->has_limit && currency == NULL)
+	if (row != NULL && !source->has_limit && currency == NULL)
 		return;
 
 	memset(&new, 0, sizeof(new));
 	new.source_id = source->source_id;
 	new.currency = currency;
-	new.currency_only = !source->has_limit;
+	new.currency_only = row != NULL && !source->has_limit;
+	new.only_if_mapped = row == NULL;
 	new.mapped = row != NULL;
 	if (row != NULL)
 		mapped_limit(source, row, &new);

@@ -582,7 +582,6 @@ credit_forget(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" is not a kind of source", kind)));
-	source.has_limit = true;
 	forget_source(&source);
 	PG_RETURN_VOID();
 }

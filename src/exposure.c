@@ -102,10 +102,12 @@ set_words(const ControlRequest *request, const ControlVerdict *verdict,
 								credit_reaction_name(verdict->reaction[rule]));
 		values[CHECK_RULE] = CStringGetTextDatum(credit_rules[rule].name);
 		values[CHECK_MESSAGE] =
-			CStringGetTextDatum(refusal_message(request, &verdict->figures, rule, true));
+			CStringGetTextDatum(verdict->outcome[rule] == OUTCOME_DEPENDS ?
+								"This order has to wait for transactions of others that have not ended." :
+								refusal_message(request, &verdict->figures, rule, true));
 		values[CHECK_HINT] =
 			CStringGetTextDatum(verdict->outcome[rule] == OUTCOME_DEPENDS ?
-								"It fits only if uncommitted orders of others are rolled back." :
+								"It passes or is refused when those transactions end; passing_amount passes at once." :
 								refusal_hint(&verdict->figures, rule, true));
 	}
 	for (int i = 0; i < RULE_COUNT; i++)
@@ -128,14 +130,16 @@ set_figures(const ControlFigures *figures, Datum *values, bool *nulls)
 	Numeric		passing = NULL;
 	Numeric		to_pay = NULL;
 
-	if (figures->limit.state == LIMIT_AMOUNT_SET)
+	if (figures->missing_rate)
+		exposure = raise = after = NULL;	/* not known */
+	else if (figures->limit.state == LIMIT_AMOUNT_SET)
 	{
 		headroom = credit_subtract(figures->limit.amount, exposure);
-		passing = credit_max(headroom, credit_zero());
+		passing = credit_max(credit_subtract(headroom, figures->others), credit_zero());
 		to_pay = credit_max(credit_subtract(after, figures->limit.amount),
 							credit_zero());
 	}
-	else if (figures->limit.state == LIMIT_BLOCKED)
+	if (figures->limit.state == LIMIT_BLOCKED)
 		headroom = passing = credit_zero();
 
 	values[CHECK_CURRENCY] = CStringGetTextDatum(figures->currency);
@@ -153,23 +157,45 @@ set_figures(const ControlFigures *figures, Datum *values, bool *nulls)
 
 /* Judges the first order of a customer who is not known yet. */
 static void
-check_unknown(ControlRequest *request, const char *currency,
-			  ControlVerdict *verdict)
+check_unknown(ControlRequest *request, ControlVerdict *verdict)
 {
 	const CreditSettings *settings = credit_settings();
 	CreditReaction reaction = Min(Min(settings->mode, request->source->on_breach),
 								  settings->reaction[RULE_NOT_SET]);
+	ControlDelta *delta = linitial(request->deltas);
 
 	memset(verdict, 0, sizeof(ControlVerdict));
-	verdict->figures.currency = currency;
+	verdict->figures.currency = delta->currency ?
+		delta->currency : pstrdup(settings->currency);
 	verdict->figures.limit.state = LIMIT_NOT_SET;
-	verdict->figures.raise =
-		vector_total(&((ControlDelta *) linitial(request->deltas))->delta);
+	verdict->figures.raise = vector_total(&delta->delta);
 	if (reaction != REACTION_OFF)
 	{
 		verdict->outcome[RULE_NOT_SET] = OUTCOME_BREACH;
 		verdict->reaction[RULE_NOT_SET] = reaction;
 	}
+}
+
+/* Judges an order of an account, in its own currency where none is given. */
+static void
+check_known(ControlRequest *request, ControlVerdict *verdict)
+{
+	LedgerRel  *journal = ledger_open(LEDGER_JOURNAL, AccessShareLock);
+	LedgerRel  *limits = ledger_open(LEDGER_ACCOUNT_LIMIT, AccessShareLock);
+	ControlDelta *delta = linitial(request->deltas);
+
+	if (delta->currency == NULL)
+	{
+		AccountLimit limit;
+
+		journal_lock(request->account_id);
+		account_read_limit(limits, request->account_id, &limit);
+		journal_unlock(request->account_id);
+		delta->currency = limit.currency;
+	}
+	control_check(journal, limits, request, verdict);
+	ledger_close(limits);
+	ledger_close(journal);
 }
 
 /* check_order(customer, amount, currency, segment) */
@@ -203,7 +229,7 @@ credit_check_order(PG_FUNCTION_ARGS)
 	source.kind = KIND_ORDER;
 	source.on_breach = strongest_ceiling();
 	memset(&delta, 0, sizeof(delta));
-	delta.currency = PG_ARGISNULL(2) ? pstrdup(credit_settings()->currency) :
+	delta.currency = PG_ARGISNULL(2) ? NULL :
 		text_to_cstring(PG_GETARG_TEXT_PP(2));
 	delta.delta.stage[STAGE_ORDERED] = amount;
 	memset(&request, 0, sizeof(request));
@@ -214,18 +240,11 @@ credit_check_order(PG_FUNCTION_ARGS)
 	request.ndocuments = 1;
 
 	request.account_id = account_resolve(request.customer, request.segment,
-										 delta.currency, false);
+										 NULL, false);
 	if (request.account_id == 0)
-		check_unknown(&request, delta.currency, &verdict);
+		check_unknown(&request, &verdict);
 	else
-	{
-		LedgerRel  *journal = ledger_open(LEDGER_JOURNAL, AccessShareLock);
-		LedgerRel  *limits = ledger_open(LEDGER_ACCOUNT_LIMIT, AccessShareLock);
-
-		control_check(journal, limits, &request, &verdict);
-		ledger_close(limits);
-		ledger_close(journal);
-	}
+		check_known(&request, &verdict);
 	set_words(&request, &verdict, values, nulls);
 	set_figures(&verdict.figures, values, nulls);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),

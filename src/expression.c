@@ -2,6 +2,12 @@
  * expression.c
  *	  Expressions of a mapping: checked, normalised, compiled, evaluated.
  *
+ * The same row must give the same value whoever writes it: text forms of dates
+ * and the day of a timestamp must not depend on DateStyle or TimeZone of the
+ * session.  Expressions that could are evaluated under fixed formats and in
+ * the zone of setting time_zone; what reads the clock or the session is
+ * refused.
+ *
  * A mapping is kept as text over the columns of the ERP's table, qualified
  * once at attach().  It is parsed under a search_path of pg_catalog alone and
  * evaluated as the user who fires the trigger, so it gives nobody a right.
@@ -33,6 +39,9 @@
 #include "parser/parser.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/bytea.h"
+#include "utils/fmgroids.h"
+#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
@@ -41,10 +50,13 @@
 
 #include "credit.h"
 #include "expression.h"
+#include "setting.h"
 
 #define SAFE_SEARCH_PATH "pg_catalog, pg_temp"
 
+static void set_option(const char *name, const char *value);
 static int	enter_search_path(const char *path);
+static bool reads_session(Node *node, void *context);
 static Node *raw_expression(const char *text, CreditField field);
 static bool has_sublink(Node *node, void *context);
 static bool is_foreign(Node *node, void *context);
@@ -96,6 +108,11 @@ parse_checked(Relation rel, const char *text, CreditField field, Node **coerced)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("volatile functions are not allowed in a mapping"),
 				 errhint("The same row must give the same value whenever it is read.")));
+	if (reads_session(result, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a mapping cannot read the clock or the session"),
+				 errhint("The row would change its meaning without being written.")));
 	*coerced = result;
 	free_parsestate(pstate);
 	return expr;
@@ -144,6 +161,34 @@ has_sublink(Node *node, void *context)
 	if (IsA(node, SubLink))
 		return true;
 	return raw_expression_tree_walker(node, has_sublink, context);
+}
+
+static bool
+reads_session_function(Oid funcid, void *context)
+{
+	switch (funcid)
+	{
+		case F_NOW:
+		case F_STATEMENT_TIMESTAMP:
+		case F_TRANSACTION_TIMESTAMP:
+		case F_CURRENT_SETTING_TEXT:
+		case F_CURRENT_SETTING_TEXT_BOOL:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* current_date, current_user, now() and the like. */
+static bool
+reads_session(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction) ||
+		check_functions_in_node(node, reads_session_function, context))
+		return true;
+	return expression_tree_walker(node, reads_session, context);
 }
 
 /* Parses an expression as stored, under pg_catalog alone, with its coercion. */
@@ -279,12 +324,36 @@ expression_compile(CompiledField *compiled, Relation rel, const char *text,
 	{
 		MemoryContextSwitchTo(scratch);
 		compiled->simple = !is_foreign(expr, NULL);
+		compiled->mutable = contain_mutable_functions(expr);
 		compiled->cached = GetCachedExpression(expr);
 		MemoryContextSwitchTo(keep);
 	}
 	compiled->present = true;
 	*attnos = bms_union(*attnos, used);
 	MemoryContextDelete(scratch);
+}
+
+/*
+ * Fixes the formats that values depend on, until the GUC level ends.  What is
+ * right already, as it nearly always is, costs nothing.
+ */
+int
+expression_fix_formats(void)
+{
+	const char *zone = pg_get_timezone_name(credit_settings()->time_zone);
+	int			nestlevel = NewGUCNestLevel();
+
+	if (DateStyle != USE_ISO_DATES || DateOrder != DATEORDER_MDY)
+		set_option("datestyle", "ISO, MDY");
+	if (IntervalStyle != INTSTYLE_POSTGRES)
+		set_option("intervalstyle", "postgres");
+	if (extra_float_digits != 1)
+		set_option("extra_float_digits", "1");
+	if (bytea_output != BYTEA_OUTPUT_HEX)
+		set_option("bytea_output", "hex");
+	if (strcmp(pg_get_timezone_name(session_timezone), zone) != 0)
+		set_option("timezone", zone);
+	return nestlevel;
 }
 
 void
@@ -330,14 +399,20 @@ expression_value(CompiledField *compiled, CreditField field,
 	return value;
 }
 
-/* Sets search_path until the GUC level ends. */
+/* Sets a parameter until the GUC level ends. */
+static void
+set_option(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
 static int
 enter_search_path(const char *path)
 {
 	int			nestlevel = NewGUCNestLevel();
 
-	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	set_option("search_path", path);
 	return nestlevel;
 }
 

@@ -19,12 +19,14 @@ typedef struct CompiledField
 	CachedExpression *cached;	/* else: the planned expression */
 	ExprState  *state;
 	bool		simple;			/* built-in functions only: state may live on */
+	bool		mutable;		/* depends on formats or time zone */
 } CompiledField;
 
 extern Node *expression_parse(Relation rel, const char *text, CreditField field);
 extern void expression_compile(CompiledField *compiled, Relation rel,
 							   const char *text, CreditField field,
 							   Bitmapset **attnos);
+extern int	expression_fix_formats(void);
 extern void expression_free(CompiledField *compiled);
 extern Datum expression_value(CompiledField *compiled, CreditField field,
 							  TupleTableSlot *slot, ExprContext *econtext,

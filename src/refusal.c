@@ -99,12 +99,19 @@ refusal_reason(const ControlRequest *request, const ControlFigures *figures,
 				appendStringInfoString(&buf, "Exposure would be above the limit.");
 				break;
 			}
+			if (credit_compare(after, figures->limit.amount) <= 0)
+			{
+				appendStringInfo(&buf, "Exposure would be %s %s, and uncommitted transactions of others can change it by %s or change the limit.",
+								 credit_amount_text(after), figures->currency,
+								 credit_amount_text(figures->others));
+				break;
+			}
 			appendStringInfo(&buf, "Exposure would be %s, which is %s %s above the limit.",
 							 credit_amount_text(after),
 							 credit_amount_text(credit_subtract(after, figures->limit.amount)),
 							 figures->currency);
 			if (!credit_is_zero(figures->others))
-				appendStringInfo(&buf, " Others are just adding up to %s.",
+				appendStringInfo(&buf, " Uncommitted orders of others come to %s on top.",
 								 credit_amount_text(figures->others));
 			break;
 		case RULE_MISSING_RATE:

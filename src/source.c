@@ -26,6 +26,7 @@
 #include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
@@ -312,14 +313,21 @@ compile_mapping(SourceEntry *entry, SourceMapping *mapping, Relation rel,
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 
+	mapping->simple = true;
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(entry->cxt);
 		for (int f = 0; f < FIELD_COUNT; f++)
 			if (texts[f] != NULL)
-				expression_compile(&mapping->field[f], rel, texts[f],
-								   (CreditField) f, &entry->attnos);
+			{
+				CompiledField *compiled = &mapping->field[f];
+
+				expression_compile(compiled, rel, texts[f], (CreditField) f,
+								   &entry->attnos);
+				mapping->simple &= compiled->cached == NULL || compiled->simple;
+				mapping->mutable |= compiled->mutable;
+			}
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
@@ -476,16 +484,6 @@ evaluate_fields(SourceEntry *entry, SourceMapping *mapping,
 	MemoryContextReset(per_tuple);
 }
 
-/* Is every field of the mapping free of functions that are not built in? */
-static bool
-is_simple(SourceMapping *mapping)
-{
-	for (int f = 0; f < FIELD_COUNT; f++)
-		if (mapping->field[f].cached && !mapping->field[f].simple)
-			return false;
-	return true;
-}
-
 /*
  * Values of one row under one mapping, in the current context.  False: the row
  * could not be read, which has been reported; the caller leaves it alone.
@@ -500,14 +498,17 @@ source_evaluate(SourceEntry *entry, SourceMapping *mapping,
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool simple = is_simple(mapping);
-	ErrorData  *edata = NULL;
+	bool		simple = mapping->simple;
+	volatile int nestlevel = 0;
+	ErrorData  *volatile edata = NULL;
 
 	if (mapping->broken)
 	{
 		report_problem(mapping, mapping->sqlstate, mapping->message);
 		return false;
 	}
+	if (mapping->mutable)
+		nestlevel = expression_fix_formats();
 	if (!simple)
 		BeginInternalSubTransaction(NULL);
 	PG_TRY();
@@ -538,6 +539,8 @@ source_evaluate(SourceEntry *entry, SourceMapping *mapping,
 			ReThrowError(edata);
 	}
 	PG_END_TRY();
+	if (nestlevel > 0)
+		AtEOXact_GUC(true, nestlevel);
 	if (edata == NULL)
 		return true;
 	report_problem(mapping, unpack_sql_state(edata->sqlerrcode), edata->message);

@@ -28,6 +28,8 @@ typedef struct SourceMapping
 {
 	CreditSource source;
 	CompiledField field[FIELD_COUNT];
+	bool		simple;			/* no field calls a function of users */
+	bool		mutable;		/* a field depends on formats or time zone */
 	bool		broken;			/* could not be compiled */
 	char		sqlstate[6];
 	char	   *message;

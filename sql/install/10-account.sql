@@ -68,7 +68,7 @@ CREATE TABLE credit.limit_change
 	account_id	bigint NOT NULL,
 	changed_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	changed_by	text NOT NULL DEFAULT SESSION_USER,
-	old_state	text,
+	old_state	text NOT NULL,
 	old_limit	numeric,
 	new_state	text NOT NULL,
 	new_limit	numeric,
@@ -82,7 +82,7 @@ COMMENT ON COLUMN credit.limit_change.limit_change_id IS 'Own key.';
 COMMENT ON COLUMN credit.limit_change.account_id IS 'Account.';
 COMMENT ON COLUMN credit.limit_change.changed_at IS 'When.';
 COMMENT ON COLUMN credit.limit_change.changed_by IS 'Session user who did it.';
-COMMENT ON COLUMN credit.limit_change.old_state IS 'State before; NULL: the account was new.';
+COMMENT ON COLUMN credit.limit_change.old_state IS 'State before; a new account begins with not_set.';
 COMMENT ON COLUMN credit.limit_change.old_limit IS 'Limit before, in the currency of the account.';
 COMMENT ON COLUMN credit.limit_change.new_state IS 'State after.';
 COMMENT ON COLUMN credit.limit_change.new_limit IS 'Limit after, in the currency of the account.';

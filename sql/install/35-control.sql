@@ -13,7 +13,7 @@ RETURNS record
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'credit_check_order';
 COMMENT ON FUNCTION credit.check_order(text, numeric, text, text) IS
-'What would happen to an order of this amount right now, without placing it. verdict: pass, shadow, warn, reject, or wait (it depends on uncommitted orders of others: in_flight). passing_amount: the largest order that fits, NULL: any. amount_to_pay: what the customer must pay for this one to fit. Amounts in account_currency.';
+'What would happen to an order of this amount right now, without placing it; currency NULL: that of the account. verdict: pass, shadow, warn, reject, or wait (it depends on uncommitted orders of others: in_flight). passing_amount: the largest order that passes at once, NULL: any. amount_to_pay: what the customer must pay for this one to fit. Amounts in account_currency, NULL where a rate is missing.';
 
 CREATE TABLE credit.decision_log
 (

@@ -162,10 +162,29 @@ $$;
 COMMENT ON FUNCTION credit.mapping_query(regclass, text, jsonb) IS
 'SQL text that reads a table through a mapping, for backfill and for people who want to see what is read.';
 
+/*
+ * The functions that read a table through its mapping do so under fixed
+ * formats and in the zone of setting time_zone, as the triggers do: a key must
+ * not depend on the DateStyle of whoever writes the row.
+ */
+CREATE FUNCTION credit.time_zone() RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT CASE s.value WHEN 'server' THEN current_setting('log_timezone') ELSE s.value END
+  FROM credit.settings s WHERE s.name = 'time_zone'
+$$;
+COMMENT ON FUNCTION credit.time_zone() IS 'Time zone that setting time_zone names.';
+
 /* Dry run: says what attach() would do, changes nothing. */
 CREATE FUNCTION credit.attach_estimate(relation regclass, kind text, fields jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
 AS $$
 DECLARE
 	query text := credit.mapping_query(relation, kind, fields);
@@ -177,6 +196,7 @@ DECLARE
 	nulls bigint;
 	zeros bigint;
 BEGIN
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
 	SELECT GREATEST(sum(GREATEST(c.reltuples, 0)), 0), sum(pg_table_size(c.oid))
 	  INTO estimated, bytes
 	  FROM pg_class c
@@ -208,6 +228,11 @@ COMMENT ON FUNCTION credit.attach_estimate(regclass, text, jsonb) IS
 CREATE FUNCTION credit.check_rows(relation regclass, kind text, fields jsonb) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
 AS $$
 DECLARE
 	query text := credit.mapping_query(relation, kind, fields);
@@ -216,6 +241,7 @@ DECLARE
 	example text;
 	amount text := CASE kind WHEN 'customer' THEN 'credit_limit' ELSE 'amount' END;
 BEGIN
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
 	EXECUTE format('SELECT count(*) FROM (%s) q WHERE q.key IS NULL', query) INTO n;
 	IF n > 0 THEN
 		problems := problems || format('key: is NULL in %s rows.', n);
@@ -245,11 +271,17 @@ COMMENT ON FUNCTION credit.check_rows(regclass, text, jsonb) IS
 CREATE FUNCTION credit.backfill_documents(relation regclass, source_id integer, kind text, fields jsonb) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
 AS $$
 DECLARE
 	n bigint;
 	base_currency text := (SELECT s.value FROM credit.settings s WHERE s.name = 'currency');
 BEGIN
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
 	EXECUTE format($q$
 		INSERT INTO credit.account (customer, segment)
 		SELECT DISTINCT q.customer, COALESCE(q.segment, '') FROM (%s) q
@@ -305,10 +337,16 @@ COMMENT ON FUNCTION credit.backfill_documents(regclass, integer, text, jsonb) IS
 CREATE FUNCTION credit.backfill_customers(relation regclass, source_id integer, fields jsonb) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
 AS $$
 DECLARE
 	n bigint;
 BEGIN
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
 	EXECUTE format('SELECT count(credit.apply_customer(%L, %s, q.key, q.segment, q.name, q.currency, q.credit_limit, q.parent, q.status, q.terms_days, q.rating)) FROM (%s) q',
 				   relation, source_id, credit.mapping_query(relation, 'customer', fields)) INTO n;
 	RETURN n;
@@ -356,6 +394,20 @@ END
 $$;
 COMMENT ON FUNCTION credit.attach_report(text, text, bigint) IS
 'What attach() says when it is done.';
+
+CREATE FUNCTION credit.lock_source_table(relation regclass, lock_timeout text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = 0
+AS $$
+BEGIN
+	/* ends with this function: the rest of the transaction keeps its own */
+	PERFORM set_config('lock_timeout', lock_timeout, true);
+	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
+END
+$$;
+COMMENT ON FUNCTION credit.lock_source_table(regclass, text) IS
+'Locks a table against writers for attach() and detach(), waiting no longer than lock_timeout.';
 
 CREATE FUNCTION credit.attach_mapping
 	(relation regclass, kind text, fields jsonb, on_breach text, null_limit text,
@@ -405,8 +457,7 @@ BEGIN
 	problems := problems || checked.problems;
 
 	IF cardinality(problems) = 0 AND NOT dry_run THEN
-		PERFORM set_config('lock_timeout', lock_timeout, true);
-		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', relation);
+		PERFORM credit.lock_source_table(relation, lock_timeout);
 	END IF;
 	IF cardinality(problems) = 0 THEN
 		problems := credit.check_rows(relation, kind, checked.normalised);
@@ -424,7 +475,7 @@ BEGIN
 		source_name := source_name || ':' || kind;
 	END IF;
 	IF NOT credit.has_unique_key(relation, checked.normalised ->> 'key') THEN
-		RAISE NOTICE 'no unique index of % covers the key %: rows that come to share a key will count as one',
+		RAISE NOTICE 'no unique, immediate index of % covers the key %: rows that come to share a key, if only for a moment, will count as one',
 			relation, checked.normalised ->> 'key';
 	END IF;
 	IF dry_run THEN
@@ -502,8 +553,7 @@ BEGIN
 	END IF;
 	is_there := EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation);
 	IF is_there THEN
-		PERFORM set_config('lock_timeout', lock_timeout, true);
-		EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', s.relation);
+		PERFORM credit.lock_source_table(s.relation, lock_timeout);
 	END IF;
 	SELECT CASE s.kind WHEN 'customer' THEN (SELECT count(*) FROM credit.account a WHERE a.source_id = s.source_id)
 					   ELSE (SELECT count(*) FROM credit.item i WHERE i.source_id = s.source_id) END INTO n;
