@@ -674,8 +674,10 @@ account_apply_customer(const CreditSource *source, const char *customer,
 	int64		account_id;
 	NewLimit	new;
 
-	if (row != NULL && !row->isnull[FIELD_CURRENCY])
-		currency = TextDatumGetCString(row->value[FIELD_CURRENCY]);
+	if (row != NULL && source->has_field[FIELD_CURRENCY])
+		currency = row->isnull[FIELD_CURRENCY] ?
+			pstrdup(credit_settings()->currency) :
+			TextDatumGetCString(row->value[FIELD_CURRENCY]);
 	account_id = account_resolve(customer, segment,
 								 currency ? currency : credit_settings()->currency,
 								 row != NULL);

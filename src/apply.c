@@ -177,9 +177,9 @@ effects_of(Document *document, Effect *effects)
 		vector_subtract(&effects[0].delta, &old->stages);
 		return vector_is_zero(&effects[0].delta) ? 0 : 1;
 	}
-	if (old->exists)
+	if (old->exists && !vector_is_zero(&old->stages))
 		set_effect(&effects[n++], document, false);
-	if (new->exists)
+	if (new->exists && !vector_is_zero(&new->stages))
 		set_effect(&effects[n++], document, true);
 	return n;
 }

@@ -239,8 +239,7 @@ append_deltas(LedgerRel *journal, ControlRequest *request, List *chains)
 	{
 		ControlDelta *delta = lfirst(lc);
 
-		if (vector_is_zero(&delta->delta))
-			continue;
+		/* also what comes to zero: documents that offset each other name it */
 		delta->seq = journal_append(journal, request->account_id, SCOPE_OWN,
 									chain_of(journal, request->account_id, chains,
 											 delta->currency),

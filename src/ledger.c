@@ -58,7 +58,7 @@ static const char *const source_columns[] = {
 	"null_limit", "zero_limit", "on_error"
 };
 static const char *const source_problem_columns[] = {
-	"source_id", "seen_at", "sqlstate", "message"
+	"problem_id", "source_id", "seen_at", "sqlstate", "message"
 };
 static const char *const item_columns[] = {
 	"source_id", "key", "account_id", "currency", "amount", "stages",

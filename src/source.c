@@ -584,6 +584,7 @@ report_problem(SourceMapping *mapping, const char *sqlstate, const char *message
 			 errdetail("The row is not in the ledger; the source is unverified from now on."),
 			 errhint("Detach the source and attach it with a mapping that fits the table.")));
 	ledger = ledger_open(LEDGER_SOURCE_PROBLEM, RowExclusiveLock);
+	values[PROBLEM_ID] = Int64GetDatum(ledger_next_id(ledger, PROBLEM_ID));
 	values[PROBLEM_SOURCE_ID] = Int32GetDatum(source->source_id);
 	values[PROBLEM_SEEN_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[PROBLEM_SQLSTATE] = CStringGetTextDatum(sqlstate);

@@ -59,6 +59,7 @@ SELECT pg_catalog.pg_extension_config_dump('credit.limit_change_limit_change_id_
 SELECT pg_catalog.pg_extension_config_dump('credit.source', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.source_source_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.source_problem', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.source_problem_problem_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.item', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.item_version', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.journal', '');
