@@ -276,7 +276,7 @@ static void
 post_effects(Effect *effects, int n)
 {
 	LedgerRel  *journal = ledger_open(LEDGER_JOURNAL, RowExclusiveLock);
-	LedgerRel  *limits = ledger_open(LEDGER_ACCOUNT_LIMIT, AccessShareLock);
+	LedgerRel  *limits = ledger_open(LEDGER_ACCOUNT_LIMIT, RowExclusiveLock);
 	int			warnings_left = MAX_WARNINGS;
 	int			start = 0;
 

@@ -16,11 +16,15 @@
 #include "varatt.h"
 #endif
 
-/* 18: RelationGetPrimaryKeyIndex can also name a deferrable key */
-#if PG_VERSION_NUM >= 180000
-#define credit_primary_key(rel) RelationGetPrimaryKeyIndex(rel, false)
+/* 16: an update says which indexes it touches */
+#if PG_VERSION_NUM >= 160000
+#define credit_heap_update(rel, tid, tuple) \
+	do { \
+		TU_UpdateIndexes credit_touched; \
+		simple_heap_update(rel, tid, tuple, &credit_touched); \
+	} while (0)
 #else
-#define credit_primary_key(rel) RelationGetPrimaryKeyIndex(rel)
+#define credit_heap_update(rel, tid, tuple) simple_heap_update(rel, tid, tuple)
 #endif
 
 /* 18: a module can carry its name and version */

@@ -8,17 +8,25 @@
  * lets a role without any right on schema credit place orders; in exchange
  * everything that a trigger or constraint would check is checked by callers.
  *
- * Oids and column numbers are looked up by name and kept per backend until a
- * relation cache invalidation mentions the table.
+ * Oids, column numbers and indexes are looked up by name and kept per backend
+ * until a relation cache invalidation mentions the table.
+ *
+ * Index entries are made here and not by CatalogTupleInsert, which would lock
+ * and describe every index anew for each statement.  A writer's lock on the
+ * table keeps its indexes as they are (REINDEX and DROP INDEX conflict with
+ * it), so that they are opened without a lock of their own; readers, who hold
+ * less, lock the index they use.
  */
 #include "postgres.h"
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/relscan.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "commands/sequence.h"
 #include "utils/inval.h"
@@ -29,6 +37,18 @@
 #include "credit.h"
 #include "ledger.h"
 
+/* What an index of a table needs to get its entries. */
+typedef struct IndexFacts
+{
+	Oid			oid;
+	char		name[NAMEDATALEN];
+	bool		is_primary;
+	bool		is_unique;
+	bool		is_ready;
+	int			nkeys;
+	AttrNumber	keys[INDEX_MAX_KEYS];
+} IndexFacts;
+
 typedef struct TableInfo
 {
 	const char *name;
@@ -36,8 +56,9 @@ typedef struct TableInfo
 	int			ncolumns;
 	bool		valid;
 	Oid			relid;
-	int			natts;
 	AttrNumber	att[LEDGER_MAX_COLUMNS];
+	int			nindexes;
+	IndexFacts	indexes[LEDGER_MAX_INDEXES];
 } TableInfo;
 
 static const char *const account_columns[] = {
@@ -92,7 +113,7 @@ static TableInfo tables[LEDGER_NTABLES] = {
 	{"rule_reaction", rule_columns, RULE_NCOLUMNS},
 };
 
-static void refuse_odd_index(Relation rel);
+static void load_indexes(TableInfo *info, Relation rel);
 
 /* Only marks: runs in the middle of anything that touches a catalog. */
 void
@@ -131,8 +152,7 @@ lookup_table(LedgerTable id)
 				 errhint("Extension \"credit\" must be created in this database.")));
 
 	rel = table_open(info->relid, AccessShareLock);
-	refuse_odd_index(rel);
-	info->natts = RelationGetNumberOfAttributes(rel);
+	load_indexes(info, rel);
 	for (int i = 0; i < info->ncolumns; i++)
 		info->att[i] = get_attnum(info->relid, info->columns[i]);
 	info->valid = true;
@@ -141,32 +161,49 @@ lookup_table(LedgerTable id)
 }
 
 /*
- * CatalogTupleInsert cannot maintain expression, partial, exclusion or
- * deferrable indexes and would fill them wrongly without a word.  Plain
- * indexes that a DBA adds are fine.
+ * Entries of expression, partial, exclusion or deferrable indexes, or of
+ * another kind than btree, cannot be made here.  Plain ones that a DBA adds are
+ * fine.
  */
+static bool
+is_odd_index(Relation index)
+{
+	return index->rd_rel->relam != BTREE_AM_OID ||
+		index->rd_indextuple == NULL ||
+		!heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) ||
+		!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) ||
+		index->rd_index->indisexclusion ||
+		!index->rd_index->indimmediate;
+}
+
 static void
-refuse_odd_index(Relation rel)
+load_indexes(TableInfo *info, Relation rel)
 {
 	ListCell   *lc;
 
+	info->nindexes = 0;
 	foreach(lc, RelationGetIndexList(rel))
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		bool		odd = index->rd_indextuple != NULL &&
-			(!heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) ||
-			 !heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) ||
-			 index->rd_index->indisexclusion ||
-			 !index->rd_index->indimmediate);
+		IndexFacts *facts = &info->indexes[info->nindexes];
 
-		if (odd)
+		if (is_odd_index(index) || info->nindexes == LEDGER_MAX_INDEXES)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("index \"%s\" on \"credit.%s\" is of a kind the ledger cannot maintain",
-							RelationGetRelationName(index),
-							RelationGetRelationName(rel)),
-					 errdetail("Expression, partial, exclusion and deferrable indexes are not supported on ledger tables; plain indexes are."),
+					 errmsg("index \"%s\" on \"credit.%s\" cannot be maintained by the ledger",
+							RelationGetRelationName(index), info->name),
+					 errdetail("Ledger tables can have %d plain btree indexes: no expression, partial, exclusion or deferrable ones.",
+							   LEDGER_MAX_INDEXES),
 					 errhint("Drop the index.")));
+		facts->oid = RelationGetRelid(index);
+		strlcpy(facts->name, RelationGetRelationName(index), NAMEDATALEN);
+		facts->is_primary = index->rd_index->indisprimary;
+		facts->is_unique = index->rd_index->indisunique;
+		facts->is_ready = index->rd_index->indisready;
+		facts->nkeys = index->rd_index->indnatts;
+		memcpy(facts->keys, index->rd_index->indkey.values,
+			   sizeof(AttrNumber) * facts->nkeys);
+		info->nindexes++;
 		index_close(index, AccessShareLock);
 	}
 }
@@ -177,27 +214,57 @@ ledger_relid(LedgerTable id)
 	return lookup_table(id)->relid;
 }
 
+/* Opens a table; with RowExclusiveLock or stronger for writing. */
 LedgerRel *
 ledger_open(LedgerTable id, LOCKMODE lockmode)
 {
 	LedgerRel  *ledger = palloc0(sizeof(LedgerRel));
 
 	ledger->id = id;
+	ledger->writes = lockmode >= RowExclusiveLock;
 	ledger->rel = table_open(lookup_table(id)->relid, lockmode);
 	/* The lock may have brought news: look again under it. */
 	(void) lookup_table(id);
 	return ledger;
 }
 
+static void
+close_index(LedgerRel *ledger, int i)
+{
+	if (ledger->writes)
+		RelationClose(ledger->indexes[i]);
+	else
+		index_close(ledger->indexes[i], AccessShareLock);
+	ledger->indexes[i] = NULL;
+}
+
 void
 ledger_close(LedgerRel *ledger)
 {
-	if (ledger->indexes)
-		CatalogCloseIndexes(ledger->indexes);
-	if (ledger->index)
-		index_close(ledger->index, AccessShareLock);
+	for (int i = 0; i < LEDGER_MAX_INDEXES; i++)
+		if (ledger->indexes[i] != NULL)
+			close_index(ledger, i);
 	table_close(ledger->rel, NoLock);
 	pfree(ledger);
+}
+
+/* One of the indexes of a table that is open. */
+static Relation
+open_index(LedgerRel *ledger, int i)
+{
+	Oid			oid = tables[ledger->id].indexes[i].oid;
+
+	/* an index that is being built concurrently can change their order */
+	if (ledger->indexes[i] != NULL && RelationGetRelid(ledger->indexes[i]) != oid)
+		close_index(ledger, i);
+	if (ledger->indexes[i] == NULL)
+	{
+		ledger->indexes[i] = ledger->writes ?
+			RelationIdGetRelation(oid) : index_open(oid, AccessShareLock);
+		if (!RelationIsValid(ledger->indexes[i]))
+			elog(ERROR, "could not open index %u", oid);
+	}
+	return ledger->indexes[i];
 }
 
 /* One scan key on a column of the table; text compares in collation C. */
@@ -221,31 +288,26 @@ void
 ledger_scan(LedgerScan *scan, LedgerRel *ledger, const char *index,
 			Snapshot snapshot, ScanKey keys, int nkeys)
 {
-	Oid			index_oid;
+	TableInfo  *info = &tables[ledger->id];
+	int			i;
 
-	index_oid = index == NULL ? credit_primary_key(ledger->rel) :
-		get_relname_relid(index, RelationGetNamespace(ledger->rel));
-	if (!OidIsValid(index_oid))
+	for (i = 0; i < info->nindexes; i++)
+		if (index == NULL ? info->indexes[i].is_primary :
+			strcmp(index, info->indexes[i].name) == 0)
+			break;
+	if (i == info->nindexes)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("index %s of \"credit.%s\" is missing",
-						index ? index : "of the primary key",
-						RelationGetRelationName(ledger->rel)),
+						index ? index : "of the primary key", info->name),
 				 errhint("Recreate it; the extension cannot work without it.")));
-	if (ledger->index_oid != index_oid)
-	{
-		if (ledger->index)
-			index_close(ledger->index, AccessShareLock);
-		ledger->index = index_open(index_oid, AccessShareLock);
-		ledger->index_oid = index_oid;
-	}
 	scan->ledger = ledger;
 	if (snapshot == NULL)
 	{
 		InitDirtySnapshot(scan->dirty);
 		snapshot = &scan->dirty;
 	}
-	scan->scan = systable_beginscan_ordered(ledger->rel, ledger->index,
+	scan->scan = systable_beginscan_ordered(ledger->rel, open_index(ledger, i),
 											snapshot, nkeys, keys);
 }
 
@@ -282,17 +344,15 @@ ledger_deform(LedgerRel *ledger, HeapTuple tuple, Datum *values, bool *nulls)
 	pfree(raw_nulls);
 }
 
-/* Builds a tuple from values by column of ours. */
-static HeapTuple
-form_tuple(LedgerRel *ledger, Datum *values, bool *nulls)
+/* Values by column of the table from values by column of ours. */
+static void
+spread_values(LedgerRel *ledger, const Datum *values, const bool *nulls,
+			  Datum *raw, bool *raw_nulls)
 {
 	TableInfo  *info = &tables[ledger->id];
-	TupleDesc	desc = RelationGetDescr(ledger->rel);
-	Datum	   *raw = palloc0(sizeof(Datum) * desc->natts);
-	bool	   *raw_nulls = palloc(sizeof(bool) * desc->natts);
-	HeapTuple	tuple;
+	int			natts = RelationGetNumberOfAttributes(ledger->rel);
 
-	memset(raw_nulls, true, sizeof(bool) * desc->natts);
+	memset(raw_nulls, true, sizeof(bool) * natts);
 	for (int i = 0; i < info->ncolumns; i++)
 	{
 		AttrNumber	att = info->att[i];
@@ -303,39 +363,71 @@ form_tuple(LedgerRel *ledger, Datum *values, bool *nulls)
 			raw_nulls[att - 1] = false;
 		}
 	}
-	tuple = heap_form_tuple(desc, raw, raw_nulls);
-	pfree(raw);
-	pfree(raw_nulls);
-	return tuple;
 }
 
+/* Makes the entries of a new tuple in all indexes. */
 static void
-open_indexes(LedgerRel *ledger)
+insert_index_entries(LedgerRel *ledger, ItemPointer tid, const Datum *raw,
+					 const bool *raw_nulls)
 {
-	if (ledger->indexes == NULL)
-		ledger->indexes = CatalogOpenIndexes(ledger->rel);
+	TableInfo  *info = &tables[ledger->id];
+
+	for (int i = 0; i < info->nindexes; i++)
+	{
+		IndexFacts *facts = &info->indexes[i];
+		Datum		keys[INDEX_MAX_KEYS];
+		bool		key_nulls[INDEX_MAX_KEYS];
+
+		if (!facts->is_ready)
+			continue;
+		for (int k = 0; k < facts->nkeys; k++)
+		{
+			key_nulls[k] = raw_nulls[facts->keys[k] - 1];
+			keys[k] = key_nulls[k] ? (Datum) 0 : raw[facts->keys[k] - 1];
+		}
+		/* btree has no use for an IndexInfo */
+		(void) index_insert(open_index(ledger, i), keys, key_nulls, tid,
+							ledger->rel,
+							facts->is_unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+							false, NULL);
+	}
 }
 
 void
 ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls)
 {
-	HeapTuple	tuple = form_tuple(ledger, values, nulls);
+	int			natts = RelationGetNumberOfAttributes(ledger->rel);
+	Datum	   *raw = palloc(sizeof(Datum) * natts);
+	bool	   *raw_nulls = palloc(sizeof(bool) * natts);
+	HeapTuple	tuple;
 
-	open_indexes(ledger);
-	CatalogTupleInsertWithInfo(ledger->rel, tuple, ledger->indexes);
+	spread_values(ledger, values, nulls, raw, raw_nulls);
+	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
+	simple_heap_insert(ledger->rel, tuple);
+	insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls);
 	heap_freetuple(tuple);
+	pfree(raw);
+	pfree(raw_nulls);
 }
 
 /* The caller knows that nobody else is changing the row. */
 void
 ledger_update(LedgerRel *ledger, HeapTuple old, Datum *values, bool *nulls)
 {
-	HeapTuple	tuple = form_tuple(ledger, values, nulls);
+	int			natts = RelationGetNumberOfAttributes(ledger->rel);
+	Datum	   *raw = palloc(sizeof(Datum) * natts);
+	bool	   *raw_nulls = palloc(sizeof(bool) * natts);
 	ItemPointerData tid = old->t_self;
+	HeapTuple	tuple;
 
-	open_indexes(ledger);
-	CatalogTupleUpdateWithInfo(ledger->rel, &tid, tuple, ledger->indexes);
+	spread_values(ledger, values, nulls, raw, raw_nulls);
+	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
+	credit_heap_update(ledger->rel, &tid, tuple);
+	if (!HeapTupleIsHeapOnly(tuple))
+		insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls);
 	heap_freetuple(tuple);
+	pfree(raw);
+	pfree(raw_nulls);
 }
 
 void
@@ -343,7 +435,7 @@ ledger_delete(LedgerRel *ledger, HeapTuple old)
 {
 	ItemPointerData tid = old->t_self;
 
-	CatalogTupleDelete(ledger->rel, &tid);
+	simple_heap_delete(ledger->rel, &tid);
 }
 
 /* Next value of an identity column, whatever the rights of the user. */

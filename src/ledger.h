@@ -7,7 +7,8 @@
 
 #include "access/genam.h"
 #include "access/htup.h"
-#include "catalog/indexing.h"
+#include "access/skey.h"
+#include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
@@ -93,6 +94,7 @@ enum
 };
 
 #define LEDGER_MAX_COLUMNS 16
+#define LEDGER_MAX_INDEXES 8
 
 /*
  * An open table.  Columns are found by name, so that a new library works with
@@ -102,9 +104,8 @@ typedef struct LedgerRel
 {
 	LedgerTable id;
 	Relation	rel;
-	Relation	index;			/* index of the last scan, or NULL */
-	Oid			index_oid;
-	CatalogIndexState indexes;	/* open for writing, or NULL */
+	bool		writes;			/* held with a writer's lock */
+	Relation	indexes[LEDGER_MAX_INDEXES];	/* as they are needed */
 } LedgerRel;
 
 typedef struct LedgerScan
