@@ -21,6 +21,7 @@ static char *as_of_value = NULL;
 
 PG_FUNCTION_INFO_V1(credit_as_of);
 PG_FUNCTION_INFO_V1(credit_sql_today);
+PG_FUNCTION_INFO_V1(credit_day_of);
 
 void
 credit_asof_init(void)
@@ -72,4 +73,10 @@ Datum
 credit_sql_today(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_DATEADT(credit_today());
+}
+
+Datum
+credit_day_of(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATEADT(credit_day(PG_GETARG_TIMESTAMPTZ(0)));
 }

@@ -382,9 +382,12 @@ same_key(SourceEntry *entry, SourceMapping *mapping, TupleTableSlot *a,
 	if (!source_evaluate(entry, mapping, a, true, &x) ||
 		!source_evaluate(entry, mapping, b, true, &y))
 		return true;			/* reported; there is nothing to move */
-	return strcmp(TextDatumGetCString(x.value[FIELD_KEY]),
-				  TextDatumGetCString(y.value[FIELD_KEY])) == 0 &&
-		x.isnull[FIELD_SEGMENT] == y.isnull[FIELD_SEGMENT] &&
+	if (strcmp(TextDatumGetCString(x.value[FIELD_KEY]),
+			   TextDatumGetCString(y.value[FIELD_KEY])) != 0)
+		return false;
+	if (mapping->source.kind != KIND_CUSTOMER)
+		return true;			/* a document is known by its key alone */
+	return x.isnull[FIELD_SEGMENT] == y.isnull[FIELD_SEGMENT] &&
 		(x.isnull[FIELD_SEGMENT] ||
 		 strcmp(TextDatumGetCString(x.value[FIELD_SEGMENT]),
 				TextDatumGetCString(y.value[FIELD_SEGMENT])) == 0);

@@ -65,7 +65,7 @@ static const SettingInfo setting_infos[] = {
 	{"max_wait", "5s", "a time from 1ms to 1h",
 		"Longest wait for uncommitted orders of others; then the order is refused.",
 	apply_max_wait},
-	{"refusal_sqlstate", "23514", "five characters 0-9, A-Z",
+	{"refusal_sqlstate", "23514", "five characters 0-9, A-Z, not of class 00, 01, 02, 08, 40, 57, 58 or XX",
 		"SQLSTATE of a refusal. 23514 is shown to the user by most frameworks; P0001 where class 23 is treated otherwise.",
 	apply_sqlstate},
 	{"message_figures", "on", "on, off",
@@ -204,20 +204,30 @@ credit_settings(void)
 	return &current;
 }
 
-/* The day it is now in the configured zone. */
+/* The day of a moment in the configured zone. */
 DateADT
-credit_today(void)
+credit_day(TimestampTz moment)
 {
 	struct pg_tm tm;
 	fsec_t		fsec;
 	int			tz;
 
-	if (timestamp2tm(GetCurrentTransactionStartTimestamp(), &tz, &tm, &fsec,
+	if (TIMESTAMP_IS_NOBEGIN(moment))
+		return DATEVAL_NOBEGIN;
+	if (TIMESTAMP_IS_NOEND(moment))
+		return DATEVAL_NOEND;
+	if (timestamp2tm(moment, &tz, &tm, &fsec,
 					 NULL, credit_settings()->time_zone) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("timestamp out of range")));
 	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
+}
+
+DateADT
+credit_today(void)
+{
+	return credit_day(GetCurrentTransactionStartTimestamp());
 }
 
 static bool
@@ -231,10 +241,18 @@ apply_mode(CreditSettings *settings, const char *value)
 	return true;
 }
 
+/* on or off, and no other words for them: views and people compare. */
+static bool
+parse_switch(const char *value, bool *on)
+{
+	*on = strcmp(value, "on") == 0;
+	return *on || strcmp(value, "off") == 0;
+}
+
 static bool
 apply_capture(CreditSettings *settings, const char *value)
 {
-	return parse_bool(value, &settings->capture);
+	return parse_switch(value, &settings->capture);
 }
 
 static bool
@@ -255,13 +273,16 @@ apply_max_wait(CreditSettings *settings, const char *value)
 	return true;
 }
 
+/* Not a class that is no error, that drivers retry, or that means a crash. */
 static bool
 apply_sqlstate(CreditSettings *settings, const char *value)
 {
+	char		class[3] = {0};
+
+	strncpy(class, value, 2);
 	if (strlen(value) != 5 ||
 		strspn(value, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 ||
-		strncmp(value, "00", 2) == 0 || strncmp(value, "01", 2) == 0 ||
-		strncmp(value, "02", 2) == 0)
+		strstr("00 01 02 08 40 57 58 XX", class) != NULL)
 		return false;
 	settings->sqlstate = MAKE_SQLSTATE(value[0], value[1], value[2],
 									   value[3], value[4]);
@@ -271,7 +292,7 @@ apply_sqlstate(CreditSettings *settings, const char *value)
 static bool
 apply_figures(CreditSettings *settings, const char *value)
 {
-	return parse_bool(value, &settings->figures);
+	return parse_switch(value, &settings->figures);
 }
 
 static bool

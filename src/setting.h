@@ -25,6 +25,7 @@ typedef struct CreditSettings
 } CreditSettings;
 
 extern const CreditSettings *credit_settings(void);
+extern DateADT credit_day(TimestampTz moment);
 extern DateADT credit_today(void);
 
 #endif							/* CREDIT_SETTING_H */

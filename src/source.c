@@ -41,6 +41,13 @@
 #include "ledger.h"
 #include "source.h"
 
+/* What compile_mapping needs. */
+typedef struct CompileArgs
+{
+	Relation	rel;
+	char	  **texts;			/* expressions by field, NULL where not mapped */
+} CompileArgs;
+
 static HTAB *entries = NULL;
 
 /* Sources whose problem is written down already in this transaction. */
@@ -48,11 +55,13 @@ static List *reported = NIL;
 static LocalTransactionId reported_lxid = InvalidLocalTransactionId;
 
 static void fill_entry(SourceEntry *entry, Relation rel);
+static void guard(SourceEntry *entry, SourceMapping *mapping,
+				  void (*step) (SourceEntry *, SourceMapping *, void *), void *arg);
+static void compile_mapping(SourceEntry *entry, SourceMapping *mapping, void *arg);
+static void build_states(SourceEntry *entry, SourceMapping *mapping, void *arg);
 static void refresh_states(SourceEntry *entry);
 static void load_mapping(SourceMapping *mapping, LedgerRel *ledger,
 						 HeapTuple tuple, char **texts);
-static void compile_mapping(SourceEntry *entry, SourceMapping *mapping,
-							Relation rel, char **texts);
 static void report_problem(SourceMapping *mapping, const char *sqlstate,
 						   const char *message);
 
@@ -167,6 +176,7 @@ fill_entry(SourceEntry *entry, Relation rel)
 	HeapTuple	tuple;
 	int			allocated = 2;
 	char	  **texts;
+	CompileArgs args;
 
 	entry->broken = false;
 	entry->valid = false;
@@ -213,7 +223,9 @@ fill_entry(SourceEntry *entry, Relation rel)
 		entry->nmappings++;
 		texts = palloc0(sizeof(char *) * FIELD_COUNT);
 		load_mapping(mapping, ledger, tuple, texts);
-		compile_mapping(entry, mapping, rel, texts);
+		args.rel = rel;
+		args.texts = texts;
+		guard(entry, mapping, compile_mapping, &args);
 	}
 	systable_endscan(scan);
 	ledger_close(ledger);
@@ -302,32 +314,22 @@ is_mapping_error(int sqlerrcode)
 }
 
 /*
- * Compiles all fields.  Parsing touches catalogs and takes locks, so that an
- * error can only be survived in a subtransaction; this runs once per backend
- * and table, not per row.
+ * Runs one step of making a mapping usable.  It touches catalogs and takes
+ * locks, so that an error can only be survived in a subtransaction; that costs
+ * little, because it happens once per backend and table, not per row.
  */
 static void
-compile_mapping(SourceEntry *entry, SourceMapping *mapping, Relation rel,
-				char **texts)
+guard(SourceEntry *entry, SourceMapping *mapping,
+	  void (*step) (SourceEntry *, SourceMapping *, void *), void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 
-	mapping->simple = true;
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
 	{
-		MemoryContextSwitchTo(entry->cxt);
-		for (int f = 0; f < FIELD_COUNT; f++)
-			if (texts[f] != NULL)
-			{
-				CompiledField *compiled = &mapping->field[f];
-
-				expression_compile(compiled, rel, texts[f], (CreditField) f,
-								   &entry->attnos);
-				mapping->simple &= compiled->cached == NULL || compiled->simple;
-				mapping->mutable |= compiled->mutable;
-			}
+		MemoryContextSwitchTo(caller);
+		step(entry, mapping, arg);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
@@ -349,15 +351,53 @@ compile_mapping(SourceEntry *entry, SourceMapping *mapping, Relation rel,
 	PG_END_TRY();
 }
 
+/* A step for guard: compiles all fields. */
+static void
+compile_mapping(SourceEntry *entry, SourceMapping *mapping, void *arg)
+{
+	CompileArgs *args = arg;
+
+	mapping->simple = true;
+	MemoryContextSwitchTo(entry->cxt);
+	for (int f = 0; f < FIELD_COUNT; f++)
+	{
+		CompiledField *compiled = &mapping->field[f];
+
+		if (args->texts[f] == NULL)
+			continue;
+		expression_compile(compiled, args->rel, args->texts[f],
+						   (CreditField) f, &entry->attnos);
+		mapping->simple &= compiled->cached == NULL || compiled->simple;
+		mapping->mutable |= compiled->mutable;
+	}
+}
+
+/* A step for guard: builds executor state, all or what is due every time. */
+static void
+build_states(SourceEntry *entry, SourceMapping *mapping, void *arg)
+{
+	bool		first = *(bool *) arg;
+
+	for (int f = 0; f < FIELD_COUNT; f++)
+	{
+		CompiledField *compiled = &mapping->field[f];
+
+		if (compiled->cached == NULL || (compiled->simple && !first))
+			continue;
+		MemoryContextSwitchTo(compiled->simple ? entry->cxt : entry->xact_cxt);
+		compiled->state = ExecInitExpr((Expr *) compiled->cached->expr, NULL);
+	}
+}
+
 /*
  * Builds executor state for a new transaction: all of it the first time, that
- * of foreign functions every time.
+ * of functions of users every time.  The right to execute them is checked
+ * here; who lacks it meets a mapping that is broken for him.
  */
 static void
 refresh_states(SourceEntry *entry)
 {
 	bool		first = entry->lxid == InvalidLocalTransactionId;
-	MemoryContext old = CurrentMemoryContext;
 
 	if (!first)
 		MemoryContextReset(entry->xact_cxt);
@@ -365,20 +405,9 @@ refresh_states(SourceEntry *entry)
 	{
 		SourceMapping *mapping = &entry->mappings[i];
 
-		if (mapping->broken)
-			continue;
-		for (int f = 0; f < FIELD_COUNT; f++)
-		{
-			CompiledField *compiled = &mapping->field[f];
-
-			if (compiled->cached == NULL || (compiled->simple && !first))
-				continue;
-			MemoryContextSwitchTo(compiled->simple ?
-								  entry->cxt : entry->xact_cxt);
-			compiled->state = ExecInitExpr((Expr *) compiled->cached->expr, NULL);
-		}
+		if (!mapping->broken && (first || !mapping->simple))
+			guard(entry, mapping, build_states, &first);
 	}
-	MemoryContextSwitchTo(old);
 	entry->lxid = credit_local_xid();
 }
 
@@ -465,7 +494,8 @@ evaluate_fields(SourceEntry *entry, SourceMapping *mapping,
 
 		row->isnull[f] = true;
 		row->value[f] = (Datum) 0;
-		if (!compiled->present || (key_only && f != FIELD_KEY))
+		if (!compiled->present ||
+			(key_only && f != FIELD_KEY && f != FIELD_SEGMENT))
 			continue;
 		MemoryContextSwitchTo(per_tuple);
 		value = expression_value(compiled, (CreditField) f, slot,

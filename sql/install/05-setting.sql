@@ -112,6 +112,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	IF NOT EXISTS (SELECT FROM credit.setting_catalog() c WHERE c.name = $1) THEN
+		RAISE EXCEPTION 'there is no setting "%"', name
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.settings lists them.';
+	END IF;
 	IF value IS NULL THEN
 		DELETE FROM credit.setting s WHERE s.name = $1;
 	ELSE
@@ -131,6 +135,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	IF NOT EXISTS (SELECT FROM credit.rule_catalog() c WHERE c.rule = $1) THEN
+		RAISE EXCEPTION 'there is no rule "%"', rule
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.rules lists them.';
+	END IF;
 	IF reaction IS NULL THEN
 		DELETE FROM credit.rule_reaction r WHERE r.rule = $1;
 	ELSE

@@ -17,6 +17,12 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'credit_sql_today';
 COMMENT ON FUNCTION credit.today() IS 'Today in the zone of setting time_zone.';
 
+CREATE FUNCTION credit.day_of(moment timestamptz) RETURNS date
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_day_of';
+COMMENT ON FUNCTION credit.day_of(timestamptz) IS
+'Day of a moment in the zone of setting time_zone, whatever the zone of the session.';
+
 /* The limit in force of each account, for views; the check reads it in C. */
 CREATE VIEW credit.limit_in_force AS
 SELECT l.account_id,
@@ -50,7 +56,7 @@ SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key,
   FROM credit.item i
   JOIN credit.account a ON a.account_id = i.account_id
   JOIN credit.source s ON s.source_id = i.source_id
- WHERE COALESCE(i.document_date, i.posting_date, i.recorded_at::date) <= exposure_documents_on.as_of;
+ WHERE COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= exposure_documents_on.as_of;
 END;
 COMMENT ON FUNCTION credit.exposure_documents_on(date) IS
 'Documents dated up to a day, as they are known now, with what each adds to exposure by stage. A document without dates counts from the day it was recorded.';
@@ -106,7 +112,7 @@ SELECT a.customer, a.segment, a.name, l.currency,
 			   array_agg(DISTINCT i.currency) FILTER (WHERE i.currency <> l.currency AND i.amount <> 0) AS other_currencies
 		  FROM credit.item i
 		 WHERE i.account_id = a.account_id
-		   AND COALESCE(i.document_date, i.posting_date, i.recorded_at::date) <= exposure_on.as_of) b;
+		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= exposure_on.as_of) b;
 END;
 COMMENT ON FUNCTION credit.exposure_on(date) IS
 'Exposure of every account on a day, from the dates of the documents as they are known now, beside its present limit; in the currency of the account. total is NULL where documents in other currencies stand beside it (other_currencies).';
