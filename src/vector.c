@@ -12,14 +12,25 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "vector.h"
 
+/* One zero for the whole backend: making one costs more than comparing. */
 Numeric
 credit_zero(void)
 {
-	return DatumGetNumeric(DirectFunctionCall1(int4_numeric, Int32GetDatum(0)));
+	static Numeric zero = NULL;
+
+	if (zero == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		zero = int64_to_numeric(0);
+		MemoryContextSwitchTo(old);
+	}
+	return zero;
 }
 
 /* NULL is 0 in all of these. */
