@@ -13,7 +13,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -719,9 +719,13 @@ credit_apply_customer(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("key of a customer is NULL")));
-	rel = table_open(PG_GETARG_OID(0), AccessShareLock);
+	rel = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is no table with OID %u", PG_GETARG_OID(0))));
 	source = *source_by_id(source_lookup(rel), PG_GETARG_INT32(1));
-	table_close(rel, NoLock);
+	relation_close(rel, NoLock);
 
 	memset(&row, 0, sizeof(row));
 	memset(row.isnull, true, sizeof(row.isnull));

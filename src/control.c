@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 #include "control.h"
@@ -319,6 +320,11 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 		if (!wait_for_transaction(verdict.wait_xid, wait_left(since)))
 			refusal_busy(request, verdict.wait_xid,
 						 credit_settings()->wait ? credit_settings()->max_wait_ms : 0);
+
+		/* somebody may have used the kill switch meanwhile */
+		AcceptInvalidationMessages();
+		check = needs_check(request);
+		verdict.strongest = REACTION_OFF;
 	}
 
 	if (verdict.strongest == REACTION_OFF)

@@ -37,6 +37,7 @@
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/bytea.h"
@@ -63,6 +64,36 @@ static bool is_foreign(Node *node, void *context);
 
 PG_FUNCTION_INFO_V1(credit_normalise_expression);
 
+static bool
+has_system_column(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varattno < 0;
+	return expression_tree_walker(node, has_system_column, context);
+}
+
+/* Refuses what does not stand for one value of one row. */
+static void
+refuse_unfit(Node *expr)
+{
+	const char *what = NULL;
+
+	if (contain_aggs_of_level(expr, 0))
+		what = "aggregate functions";
+	else if (contain_windowfuncs(expr))
+		what = "window functions";
+	else if (expression_returns_set(expr))
+		what = "set-returning functions";
+	else if (has_system_column(expr, NULL))
+		what = "system columns";
+	if (what != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s are not allowed in a mapping", what)));
+}
+
 /*
  * Parses and checks one expression against a table, without the final
  * coercion to the field's type (which is checked, too).
@@ -81,14 +112,17 @@ parse_checked(Relation rel, const char *text, CreditField field, Node **coerced)
 										   NULL, false, true);
 	addNSItemToQuery(pstate, nsitem, true, true, true);
 	expr = transformExpr(pstate, raw_expression(text, field),
-						 EXPR_KIND_CHECK_CONSTRAINT);
+						 EXPR_KIND_OTHER);
+	refuse_unfit(expr);
 
 	if (target == BOOLOID)
 		result = coerce_to_boolean(pstate, copyObject(expr),
 								   credit_fields[field].name);
 	else
 		result = coerce_to_target_type(pstate, copyObject(expr), exprType(expr),
-									   target, -1, COERCION_EXPLICIT,
+									   target, -1,
+									   target == TEXTOID ? COERCION_EXPLICIT :
+									   COERCION_ASSIGNMENT,
 									   COERCE_EXPLICIT_CAST, -1);
 	if (result == NULL)
 		ereport(ERROR,
@@ -99,10 +133,6 @@ parse_checked(Relation rel, const char *text, CreditField field, Node **coerced)
 	assign_expr_collations(pstate, expr);
 	assign_expr_collations(pstate, result);
 
-	if (expression_returns_set(result))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-returning functions are not allowed in a mapping")));
 	if (contain_volatile_functions(result))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

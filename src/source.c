@@ -589,6 +589,9 @@ report_problem(SourceMapping *mapping, const char *sqlstate, const char *message
 	Datum		values[PROBLEM_NCOLUMNS];
 	bool		nulls[PROBLEM_NCOLUMNS] = {false};
 	MemoryContext old;
+	char		code[6];
+
+	strlcpy(code, sqlstate, sizeof(code));	/* of a buffer that is reused */
 
 	if (source->refuse_on_error)
 		ereport(ERROR,
@@ -611,13 +614,13 @@ report_problem(SourceMapping *mapping, const char *sqlstate, const char *message
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("credit cannot read a row of \"%s\": %s", source->name, message),
-			 errdetail("The row is not in the ledger; the source is unverified from now on."),
+			 errdetail("The ledger does not have this change; the source is unverified from now on."),
 			 errhint("Detach the source and attach it with a mapping that fits the table.")));
 	ledger = ledger_open(LEDGER_SOURCE_PROBLEM, RowExclusiveLock);
 	values[PROBLEM_ID] = Int64GetDatum(ledger_next_id(ledger, PROBLEM_ID));
 	values[PROBLEM_SOURCE_ID] = Int32GetDatum(source->source_id);
 	values[PROBLEM_SEEN_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[PROBLEM_SQLSTATE] = CStringGetTextDatum(sqlstate);
+	values[PROBLEM_SQLSTATE] = CStringGetTextDatum(code);
 	values[PROBLEM_MESSAGE] = CStringGetTextDatum(message);
 	ledger_insert(ledger, values, nulls);
 	ledger_close(ledger);

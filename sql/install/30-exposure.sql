@@ -137,7 +137,7 @@ SELECT e.customer, e.segment, e.name, e.currency,
 		  FROM credit.account a
 		  JOIN credit.limit_in_force l ON l.account_id = a.account_id
 		 CROSS JOIN LATERAL
-			   (SELECT array_agg(x.currency) FILTER (WHERE x.currency <> l.currency AND x.total <> 0) AS other_currencies,
+			   (SELECT array_agg(x.currency ORDER BY x.currency) FILTER (WHERE x.currency <> l.currency AND x.total <> 0) AS other_currencies,
 					   sum(x.ordered) FILTER (WHERE x.currency = l.currency) AS ordered,
 					   sum(x.delivered) FILTER (WHERE x.currency = l.currency) AS delivered,
 					   sum(x.invoiced) FILTER (WHERE x.currency = l.currency) AS invoiced,

@@ -209,9 +209,9 @@ BEGIN
 	RAISE NOTICE 'dry run: nothing is changed';
 	RAISE NOTICE 'would read about % rows (%) of %', estimated::bigint, pg_size_pretty(bytes), relation;
 	RAISE NOTICE 'would lock % in mode SHARE ROW EXCLUSIVE until the end of the transaction: reads go on, writes wait', relation;
-	/* reading as sampled, plus 25 microseconds a row to write the ledger */
+	/* six times reading as sampled, plus 25 microseconds a row to write the ledger */
 	RAISE NOTICE 'would take about % s and write about % into schema credit',
-		round((estimated * (seconds / GREATEST(sampled, 1) + 0.000025))::numeric + 0.1, 1),
+		round((estimated * (6 * seconds / GREATEST(sampled, 1) + 0.000025))::numeric + 0.1, 1),
 		pg_size_pretty((estimated * CASE kind WHEN 'customer' THEN 450 ELSE 270 END)::bigint);
 	RAISE NOTICE 'would create triggers zz_credit_begin, zz_credit_row, zz_credit_end and zz_credit_truncate on %', relation;
 	IF fields ? 'credit_limit' THEN
