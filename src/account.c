@@ -16,6 +16,7 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -512,6 +513,7 @@ credit_write_limit(PG_FUNCTION_ARGS)
 	int64		account_id;
 	NewLimit	new;
 
+	PreventCommandIfReadOnly("credit.set_limit()");
 	memset(&new, 0, sizeof(new));
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		ereport(ERROR,
@@ -554,16 +556,17 @@ credit_write_limit(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(account_id);
 }
 
-/* Name of an account for a message; its customer key where it has none. */
+/* An account in words: "103 (Atelier graphique) in Division 2". */
 char *
-account_name(int64 account_id)
+account_describe(int64 account_id)
 {
 	LedgerRel  *accounts = ledger_open(LEDGER_ACCOUNT, AccessShareLock);
 	ScanKeyData key;
 	LedgerScan	scan;
 	HeapTuple	tuple;
-	char	   *name = NULL;
+	StringInfoData buf;
 
+	initStringInfo(&buf);
 	ledger_key(accounts, &key, ACCOUNT_ID, BTEqualStrategyNumber, F_INT8EQ,
 			   Int64GetDatum(account_id));
 	ledger_scan(&scan, accounts, NULL, SnapshotSelf, &key, 1);
@@ -571,14 +574,19 @@ account_name(int64 account_id)
 	{
 		Datum		values[LEDGER_MAX_COLUMNS];
 		bool		nulls[LEDGER_MAX_COLUMNS];
+		char	   *segment;
 
 		ledger_deform(accounts, tuple, values, nulls);
+		segment = TextDatumGetCString(values[ACCOUNT_SEGMENT]);
+		appendStringInfoString(&buf, TextDatumGetCString(values[ACCOUNT_CUSTOMER]));
 		if (!nulls[ACCOUNT_NAME])
-			name = TextDatumGetCString(values[ACCOUNT_NAME]);
+			appendStringInfo(&buf, " (%s)", TextDatumGetCString(values[ACCOUNT_NAME]));
+		if (segment[0] != '\0')
+			appendStringInfo(&buf, " in %s", segment);
 	}
 	ledger_scan_end(&scan);
 	ledger_close(accounts);
-	return name;
+	return buf.data;
 }
 
 /* Sets one text column from a mapped field; true where it changes. */
@@ -715,6 +723,7 @@ credit_apply_customer(PG_FUNCTION_ARGS)
 	CreditSource source;
 	CreditRow	row;
 
+	PreventCommandIfReadOnly("credit.apply_customer()");
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

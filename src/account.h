@@ -33,7 +33,7 @@ extern int64 account_resolve(const char *customer, const char *segment,
 							 const char *currency, bool create);
 extern void account_read_limit(LedgerRel *limits, int64 account_id,
 							   AccountLimit *limit);
-extern char *account_name(int64 account_id);
+extern char *account_describe(int64 account_id);
 extern void account_apply_customer(const CreditSource *source,
 								   const char *customer, const char *segment,
 								   const CreditRow *row);

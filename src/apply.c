@@ -136,10 +136,9 @@ prepare_document(LedgerRel *items, const Change *change, Document *document)
 		const CreditRow *row = &change->row;
 		const char *currency = text_or(row, FIELD_CURRENCY, credit_settings()->currency);
 
-		document->customer = text_or(row, FIELD_CUSTOMER, "");
-		document->segment = text_or(row, FIELD_SEGMENT, "");
 		item_build(&document->new, change->source, change->key,
-				   account_resolve(document->customer, document->segment,
+				   account_resolve(text_or(row, FIELD_CUSTOMER, ""),
+								   text_or(row, FIELD_SEGMENT, ""),
 								   currency, true),
 				   currency, row);
 	}
@@ -199,11 +198,14 @@ compare_effects(const void *a, const void *b)
 	return result;
 }
 
-/* May an increase by this document be refused? */
+/*
+ * May this increase be refused?  Also one by an order of negative amount that
+ * goes: else two steps would lead round the limit.
+ */
 static bool
 is_enforced(const Effect *effect)
 {
-	return effect->is_new && effect->document->change->source->kind == KIND_ORDER &&
+	return effect->document->change->source->kind == KIND_ORDER &&
 		credit_compare(vector_total(&effect->delta), NULL) > 0;
 }
 
@@ -234,8 +236,6 @@ add_to_request(ControlRequest *request, Effect *effect)
 		request->document_key = effect->document->change->key;
 		request->document = text_or(&effect->document->change->row, FIELD_NUMBER,
 									request->document_key);
-		request->customer = effect->document->customer;
-		request->segment = effect->document->segment;
 	}
 }
 
@@ -249,7 +249,6 @@ post_account(LedgerRel *journal, LedgerRel *limits, Effect *effects, int n,
 
 	memset(&request, 0, sizeof(request));
 	request.account_id = effects[0].account_id;
-	request.customer = request.segment = "";
 	request.source_id = effects[0].document->change->source->source_id;
 	request.item_key = n == 1 ? effects[0].document->change->key : NULL;
 	for (int i = 0; i < n; i++)

@@ -174,7 +174,7 @@ frame_source(Frame *frame, const CreditSource *source)
 	return copy;
 }
 
-/* A new change in the frame, all zero; the caller fills it in. */
+/* A new change in the frame, without values; the caller fills it in. */
 static Change *
 add_change(Frame *frame)
 {
@@ -193,6 +193,7 @@ add_change(Frame *frame)
 									   sizeof(Change *) * frame->allocated);
 	}
 	change = palloc0(sizeof(Change));
+	memset(change->row.isnull, true, sizeof(change->row.isnull));
 	change->order = frame->nchanges;
 	change->news_seen = frame->nnews;
 	change->cid = GetCurrentCommandId(false);
@@ -578,6 +579,7 @@ credit_forget(PG_FUNCTION_ARGS)
 	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	CreditSource source;
 
+	PreventCommandIfReadOnly("credit.forget()");
 	memset(&source, 0, sizeof(source));
 	source.relid = relid;
 	source.source_id = source_id;

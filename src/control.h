@@ -22,9 +22,8 @@ typedef struct ControlDelta
 /* Everything one statement changes in one account. */
 typedef struct ControlRequest
 {
-	int64		account_id;
-	const char *customer;
-	const char *segment;
+	int64		account_id;		/* 0: a customer who is not known yet */
+	const char *customer;		/* only of such a customer */
 	List	   *deltas;			/* of ControlDelta, one per currency */
 	int32		source_id;		/* 0: several */
 	const char *item_key;		/* NULL: several documents */

@@ -210,6 +210,7 @@ credit_check_order(PG_FUNCTION_ARGS)
 	ControlDelta delta;
 	ControlVerdict verdict;
 	Numeric		amount;
+	const char *segment;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -234,12 +235,12 @@ credit_check_order(PG_FUNCTION_ARGS)
 	delta.delta.stage[STAGE_ORDERED] = amount;
 	memset(&request, 0, sizeof(request));
 	request.customer = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	request.segment = PG_ARGISNULL(3) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	segment = PG_ARGISNULL(3) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	request.deltas = list_make1(&delta);
 	request.source = &source;
 	request.ndocuments = 1;
 
-	request.account_id = account_resolve(request.customer, request.segment,
+	request.account_id = account_resolve(request.customer, segment,
 										 NULL, false);
 	if (request.account_id == 0)
 		check_unknown(&request, &verdict);

@@ -517,6 +517,7 @@ credit_adjust(PG_FUNCTION_ARGS)
 	LedgerRel  *journal;
 	int64		seq;
 
+	PreventCommandIfReadOnly("credit.adjust()");
 	vector_from_datum(&delta, PG_GETARG_DATUM(2));
 	journal = ledger_open(LEDGER_JOURNAL, RowExclusiveLock);
 	(void) GetCurrentTransactionId();

@@ -29,25 +29,15 @@ static char *
 subject_of(const ControlRequest *request)
 {
 	const char *kind = credit_kind_names[request->source->kind];
-	char	   *name = request->account_id ? account_name(request->account_id) : NULL;
-	StringInfoData buf;
+	const char *customer = request->account_id != 0 ?
+		account_describe(request->account_id) : request->customer;
 
-	initStringInfo(&buf);
 	if (request->ndocuments > 1)
-		appendStringInfo(&buf, "%d %ss of customer %s", request->ndocuments,
-						 kind, request->customer);
-	else if (request->document)
-		appendStringInfo(&buf, "%s %s of customer %s", kind,
-						 request->document, request->customer);
-	else
-		appendStringInfo(&buf, "this %s of customer %s", kind, request->customer);
-	if (name != NULL)
-		appendStringInfo(&buf, " (%s)", name);
-	if (request->segment[0] != '\0')
-		appendStringInfo(&buf, " in %s", request->segment);
-	if (request->ndocuments > 1 && request->document)
-		appendStringInfo(&buf, ", first %s,", request->document);
-	return buf.data;
+		return psprintf("%d %ss of customer %s, first %s,", request->ndocuments,
+						kind, customer, request->document);
+	if (request->document)
+		return psprintf("%s %s of customer %s", kind, request->document, customer);
+	return psprintf("this %s of customer %s", kind, customer);
 }
 
 /* One line for one rule: what happened and the figures. */
