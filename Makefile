@@ -9,7 +9,8 @@ SUBJECTS = credit vector ledger rule setting field expression source wait \
 OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
-REGRESS =
+REGRESS = install account setting attach capture capture_trigger \
+	capture_partition control exposure health
 
 PG_CONFIG ?= pg_config
 

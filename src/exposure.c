@@ -242,6 +242,8 @@ credit_check_order(PG_FUNCTION_ARGS)
 
 	request.account_id = account_resolve(request.customer, segment,
 										 NULL, false);
+	if (request.account_id == 0 && segment[0] != '\0')
+		request.customer = psprintf("%s in %s", request.customer, segment);
 	if (request.account_id == 0)
 		check_unknown(&request, &verdict);
 	else

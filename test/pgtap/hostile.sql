@@ -1,0 +1,271 @@
+-- Hostile input: whatever a function, trigger or column is given, the answer is
+-- an error or a right figure, never a crash and never a wrong sum.
+BEGIN;
+CREATE EXTENSION credit;
+SELECT no_plan();
+SET LOCAL client_min_messages = error;
+SELECT credit.set_rule('not_set', 'off');
+
+CREATE SCHEMA shop;
+CREATE TABLE shop.orders (id text PRIMARY KEY, customer text, total numeric);
+SELECT credit.attach('shop.orders', 'order', key => 'id', customer => 'customer', amount => 'total');
+INSERT INTO shop.orders VALUES ('1', 'A', 1);
+
+CREATE FUNCTION shop.outcome(command text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE command;
+	RETURN 'fine';
+EXCEPTION
+	WHEN internal_error THEN RETURN 'internal error: ' || SQLERRM;
+	WHEN OTHERS THEN RETURN 'error';
+END
+$$;
+
+-- 1. Every function with NULLs, with extremes, with nonsense
+
+CREATE TABLE shop.value (type regtype, value text);
+INSERT INTO shop.value VALUES
+	('text', 'NULL'), ('text', ''''''), ('text', '''nonsense'''), ('text', 'repeat(''x'', 100000)'), ('text', '''%s %n $1 \'''),
+	('text', E'\'a\nb\''),
+	('bigint', 'NULL'), ('bigint', '0'), ('bigint', '-1'), ('bigint', '9223372036854775807'), ('bigint', '''-9223372036854775808'''),
+	('integer', 'NULL'), ('integer', '0'), ('integer', '-1'), ('integer', '2147483647'),
+	('smallint', 'NULL'), ('smallint', '0'), ('smallint', '-1'), ('smallint', '32767'),
+	('numeric', 'NULL'), ('numeric', '''NaN'''), ('numeric', '''-Infinity'''), ('numeric', '1e1000'), ('numeric', '-1e-1000'),
+	('numeric[]', 'NULL'), ('numeric[]', '''{}'''), ('numeric[]', '''{NULL}'''), ('numeric[]', '''{NaN}'''), ('numeric[]', '''{1,2,3,4,5,6}'''),
+	('numeric[]', '''{{1,2},{3,4}}'''), ('numeric[]', '''[5:6]={1,2}'''), ('numeric[]', '''{Infinity}'''), ('numeric[]', 'array_fill(1::numeric, ARRAY[100000])'),
+	('date', 'NULL'), ('date', '''infinity'''), ('date', '''-infinity'''), ('date', '''5874897-12-31'''), ('date', '''4713-01-01 BC'''),
+	('boolean', 'NULL'), ('boolean', 'true'), ('boolean', 'false'),
+	('regclass', 'NULL'), ('regclass', '0'), ('regclass', '4000000000'), ('regclass', '''shop.orders'''), ('regclass', '''pg_class'''), ('regclass', '''shop.orders_pkey'''),
+	('oid', 'NULL'), ('oid', '0'), ('oid', '4294967295'),
+	('jsonb', 'NULL'), ('jsonb', '''{}'''), ('jsonb', '''[1]'''), ('jsonb', '''"x"'''), ('jsonb', '''{"key": {"a": 1}, "amount": null, "x": "y"}'''),
+	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295');
+
+CREATE TABLE shop.call AS
+SELECT p.oid::regprocedure AS function, p.proname, p.pronargs, v.seq,
+	   (SELECT string_agg(format('%s::%s', c.value, c.type), ', ' ORDER BY a.n)
+		  FROM unnest(p.proargtypes) WITH ORDINALITY a (type, n)
+		  CROSS JOIN LATERAL (SELECT x.value, x.type FROM (SELECT w.*, row_number() OVER () AS k, count(*) OVER () AS of
+															 FROM shop.value w WHERE w.type = a.type) x
+							   /* every value of each type meets every position */
+							   WHERE x.k = 1 + (v.seq * (CASE WHEN a.n % 2 = 0 THEN 1 ELSE 3 END) + a.n * (v.seq / 7)) % x.of) c) AS arguments
+  FROM pg_proc p, generate_series(0, 29) v (seq)
+ WHERE p.pronamespace = 'credit'::regnamespace AND p.prorettype <> 'trigger'::regtype
+   AND (p.pronargs > 0 OR v.seq = 0);
+SELECT cmp_ok((SELECT count(*) FROM shop.call), '>', 500::bigint, 'there is something to call');
+SELECT is_empty('SELECT DISTINCT function FROM shop.call WHERE array_length(string_to_array(COALESCE(arguments, ''''), ''::''), 1) <> pronargs + 1 AND pronargs > 0',
+	'a value for every argument');
+
+-- each call in a savepoint of its own that is undone, so that none spoils the next
+CREATE FUNCTION shop.try_call(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	result := shop.outcome(command);
+	RAISE EXCEPTION USING ERRCODE = 'ZZ000', MESSAGE = result;
+EXCEPTION WHEN SQLSTATE 'ZZ000' THEN
+	RETURN SQLERRM;
+END
+$$;
+SELECT is(string_agg(DISTINCT r.result, '; ') FILTER (WHERE r.result NOT IN ('fine', 'error')), NULL,
+		  format('%s does not lose its head', r.function))
+  FROM (SELECT c.function, shop.try_call(format('SELECT * FROM credit.%I(%s)', c.proname, c.arguments)) AS result FROM shop.call c) r
+ GROUP BY r.function ORDER BY r.function::text;
+SELECT is((SELECT string_agg(customer || ' ' || total, ', ') FROM credit.exposure), 'A 1', 'and the ledger is as before');
+
+-- 2. Trigger functions called by hand, or put where they do not belong
+
+SELECT throws_matching(format('SELECT %s', p.oid::regprocedure), 'trigger', p.proname || ' cannot be called')
+  FROM pg_proc p WHERE p.pronamespace = 'credit'::regnamespace AND p.prorettype = 'trigger'::regtype ORDER BY 1;
+CREATE TABLE shop.victim (id int PRIMARY KEY, relation regclass, source_id int, name text, value text);
+CREATE VIEW shop.victims AS SELECT * FROM shop.victim;
+CREATE FUNCTION shop.misuse(function regprocedure, timing text, level text, target text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text := '';
+	command text;
+BEGIN
+	BEGIN
+		EXECUTE format('CREATE TRIGGER t %s INSERT OR UPDATE OR DELETE %s ON %s FOR EACH %s EXECUTE FUNCTION %s',
+					   timing, CASE WHEN level = 'STATEMENT' AND target = 'shop.victim' THEN 'OR TRUNCATE' ELSE '' END, target, level, function);
+		FOREACH command IN ARRAY ARRAY[
+			'INSERT INTO shop.victim VALUES (1, 0, 1, ''mode'', ''off'')', 'INSERT INTO shop.victim VALUES (2)',
+			'UPDATE shop.victim SET id = id + 1', 'UPDATE shop.victim SET name = NULL', 'DELETE FROM shop.victim', 'TRUNCATE shop.victim',
+			'INSERT INTO shop.victims VALUES (3)', 'UPDATE shop.victims SET id = 4', 'DELETE FROM shop.victims'] LOOP
+			result := result || shop.outcome(command) || ' ';
+		END LOOP;
+		RAISE EXCEPTION USING ERRCODE = 'ZZ000', MESSAGE = result;
+	EXCEPTION
+		WHEN SQLSTATE 'ZZ000' THEN RETURN SQLERRM;
+		WHEN OTHERS THEN RETURN 'error';
+	END;
+END
+$$;
+SELECT unalike(string_agg(shop.misuse(p.oid::regprocedure, m.timing, m.level, m.target), ' '), '%internal error%',
+			  p.proname || ' survives being put where it does not belong')
+  FROM pg_proc p, (VALUES ('BEFORE', 'ROW', 'shop.victim'), ('AFTER', 'ROW', 'shop.victim'), ('BEFORE', 'STATEMENT', 'shop.victim'),
+						  ('AFTER', 'STATEMENT', 'shop.victim'), ('INSTEAD OF', 'ROW', 'shop.victims')) m (timing, level, target)
+ WHERE p.pronamespace = 'credit'::regnamespace AND p.prorettype = 'trigger'::regtype
+ GROUP BY p.proname ORDER BY p.proname;
+-- on a table that nobody attached, in the right way: nothing happens
+CREATE TRIGGER a BEFORE INSERT OR UPDATE OR DELETE ON shop.victim FOR EACH STATEMENT EXECUTE FUNCTION credit.begin_statement();
+CREATE TRIGGER b AFTER INSERT OR UPDATE OR DELETE ON shop.victim FOR EACH ROW EXECUTE FUNCTION credit.capture_row();
+SELECT lives_ok('INSERT INTO shop.victim VALUES (1), (2)', 'begin_statement without end_statement');
+CREATE TRIGGER c AFTER INSERT OR UPDATE OR DELETE ON shop.victim FOR EACH STATEMENT EXECUTE FUNCTION credit.end_statement();
+DROP TRIGGER a ON shop.victim;
+SELECT lives_ok('UPDATE shop.victim SET id = id + 10', 'end_statement without begin_statement');
+SELECT lives_ok($$UPDATE shop.orders SET total = 2 WHERE id = '1'$$, 'attached tables go on beside them');
+SELECT is(total, 2::numeric, 'with the right sum') FROM credit.exposure WHERE customer = 'A';
+-- the row trigger alone, or twice, on an attached table
+CREATE TRIGGER again AFTER INSERT OR UPDATE OR DELETE ON shop.orders FOR EACH ROW EXECUTE FUNCTION credit.capture_row();
+CREATE TRIGGER zzz_again AFTER INSERT OR UPDATE OR DELETE ON shop.orders FOR EACH ROW EXECUTE FUNCTION credit.capture_row();
+CREATE TRIGGER aa_end AFTER INSERT OR UPDATE OR DELETE ON shop.orders FOR EACH STATEMENT EXECUTE FUNCTION credit.end_statement();
+INSERT INTO shop.orders VALUES ('2', 'A', 40);
+UPDATE shop.orders SET total = total + 1;
+DELETE FROM shop.orders WHERE id = '1';
+SELECT is(total, 41::numeric, 'triggers of ours put twice count once') FROM credit.exposure WHERE customer = 'A';
+DROP TRIGGER again ON shop.orders; DROP TRIGGER zzz_again ON shop.orders; DROP TRIGGER aa_end ON shop.orders;
+
+-- 3. A schema in front of pg_catalog with functions and operators that lie
+
+CREATE SCHEMA evil;
+CREATE FUNCTION evil.loud() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'evil was called'; END $$;
+CREATE FUNCTION evil.text_eq(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT evil.loud() IS NULL';
+CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.text_eq);
+CREATE FUNCTION evil.num_gt(numeric, numeric) RETURNS boolean LANGUAGE sql AS 'SELECT evil.loud() IS NULL';
+CREATE OPERATOR evil.> (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = evil.num_gt);
+CREATE OPERATOR evil.= (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = evil.num_gt);
+CREATE FUNCTION evil.num_plus(numeric, numeric) RETURNS numeric LANGUAGE sql AS 'SELECT 666::numeric FROM evil.loud()';
+CREATE OPERATOR evil.+ (LEFTARG = numeric, RIGHTARG = numeric, FUNCTION = evil.num_plus);
+CREATE FUNCTION evil.int_eq(int, int) RETURNS boolean LANGUAGE sql AS 'SELECT evil.loud() IS NULL';
+CREATE OPERATOR evil.= (LEFTARG = int, RIGHTARG = int, FUNCTION = evil.int_eq);
+CREATE FUNCTION evil.format(text, VARIADIC text[]) RETURNS text LANGUAGE sql AS 'SELECT ''x'' FROM evil.loud()';
+CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz FROM evil.loud()';
+CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS 'SELECT ''x'' FROM evil.loud()';
+CREATE FUNCTION evil.jsonb_build_object(VARIADIC text[]) RETURNS jsonb LANGUAGE sql AS 'SELECT ''{}''::jsonb FROM evil.loud()';
+CREATE FUNCTION evil.sum(numeric) RETURNS numeric LANGUAGE sql AS 'SELECT 666::numeric FROM evil.loud()';
+CREATE FUNCTION evil.upper(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ''evil''';
+CREATE TABLE evil.pg_class (oid oid);
+CREATE TABLE evil.pg_trigger (x int);
+CREATE DOMAIN evil.numeric AS text;
+CREATE DOMAIN evil.text AS int;
+GRANT ALL ON SCHEMA evil TO PUBLIC;
+CREATE TABLE shop.other (id int PRIMARY KEY, customer pg_catalog.text, total pg_catalog.numeric, state pg_catalog.text);
+
+CREATE TEMP TABLE pg_index (x int);
+CREATE TEMP TABLE pg_namespace (x int);
+
+-- pgTAP itself would fall for these, so that only the command meets them
+CREATE FUNCTION shop.under_evil(command pg_catalog.text) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$
+DECLARE
+	result pg_catalog.text;
+BEGIN
+	PERFORM pg_catalog.set_config('search_path', 'evil, pg_catalog, public', true);
+	BEGIN
+		EXECUTE command;
+		result := 'fine';
+	EXCEPTION WHEN OTHERS THEN
+		result := SQLERRM;
+	END;
+	PERFORM pg_catalog.set_config('search_path', 'public', true);
+	RETURN result;
+END
+$$;
+SET LOCAL search_path = public;
+SELECT is(shop.under_evil('SELECT 1 WHERE ''a''::pg_catalog.text = ''a''::pg_catalog.text'), 'evil was called', 'the path is hostile');
+SELECT is(shop.under_evil(c), 'fine', 'under a hostile search_path: ' || left(c, 60)) FROM unnest(ARRAY[
+	$$INSERT INTO shop.orders VALUES ('3', 'A', 1)$$,
+	$$UPDATE shop.orders SET total = 7 WHERE id OPERATOR(pg_catalog.=) '3'$$,
+	$$SELECT credit.attach('shop.other', 'order', key => 'id', customer => 'customer', amount => 'total', counts_when => $x$state OPERATOR(pg_catalog.=) 'open'$x$)$$,
+	$$SELECT credit.attach('shop.victim', 'customer', key => 'id', name => 'name', dry_run => true)$$,
+	$$INSERT INTO shop.other VALUES (1, 'A', 100, 'open')$$,
+	$$SELECT credit.set_limit('A', 1000, 'x')$$,
+	$$SELECT credit.set('near_limit', '0.5'), credit.set('near_limit', NULL), credit.set_rule('limit', 'warn'), credit.set_rule('limit', NULL)$$,
+	'SELECT * FROM credit.exposure', 'SELECT * FROM credit.exposure_document', 'SELECT * FROM credit.near_limit',
+	'SELECT * FROM credit.over_limit', 'SELECT * FROM credit.sources', 'SELECT * FROM credit.settings', 'SELECT * FROM credit.rules',
+	'SELECT * FROM credit.decision', 'SELECT * FROM credit.limit_history', 'SELECT * FROM credit.item_history', 'SELECT * FROM credit.limit_in_force',
+	'SELECT * FROM credit.status()', 'SELECT * FROM credit.exposure_on(pg_catalog.now()::pg_catalog.date)',
+	'SELECT * FROM credit.check_order(''A'', 1)', 'SELECT * FROM credit.balance(1)',
+	$$SELECT credit.grant_analyst('pg_monitor')$$, $$SELECT credit.revoke_analyst('pg_monitor')$$,
+	'TRUNCATE shop.other', $$SELECT credit.detach('shop.other')$$]) c;
+SELECT is(total, 48::numeric, 'the sum is right') FROM credit.exposure WHERE customer = 'A';
+-- a mapping is fixed when it is attached: what the path hides afterwards does not matter
+SELECT credit.attach('shop.other', 'order', key => 'id', customer => 'upper(customer)', amount => 'total');
+SELECT is(shop.under_evil($$INSERT INTO shop.other VALUES (2, 'b', 5, 'open')$$), 'fine', 'an order under a path that hides upper()');
+SELECT is(customer, 'B', 'functions of a mapping are those of attach') FROM credit.exposure_document WHERE source = 'shop.other' AND key = '2';
+SELECT credit.detach('shop.other');
+-- one that is attached under the path takes what the path says: it is the DBA's
+SELECT is(shop.under_evil($$SELECT credit.attach('shop.other', 'order', key => 'id', customer => 'upper(customer)', amount => 'total')$$), 'fine', 'attach under such a path');
+SELECT is(customer, 'evil', 'follows it') FROM credit.exposure_document WHERE source = 'shop.other' AND key = '2';
+SELECT alike((SELECT fields ->> 'customer' FROM credit.sources WHERE name = 'shop.other'), 'evil.upper(%', 'and shows it');
+SELECT credit.detach('shop.other');
+DROP SCHEMA evil CASCADE;
+DROP TABLE pg_temp.pg_index, pg_temp.pg_namespace;
+
+-- 4. Columns of odd types
+
+CREATE DOMAIN shop.amount AS numeric(12,2) CHECK (VALUE < 1000000);
+CREATE DOMAIN shop.code AS varchar(8) CHECK (VALUE <> 'nobody');
+CREATE TABLE shop.odd (
+	id int PRIMARY KEY, who shop.code, d shop.amount, m money, f8 float8, f4 float4, n numeric, i2 int2, i8 int8,
+	b boolean, day timestamptz, day2 date);
+SELECT credit.set('currency', 'USD');
+CREATE FUNCTION shop.try_amount(expression text, col text, value text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	r text;
+BEGIN
+	BEGIN
+		PERFORM credit.attach('shop.odd', 'order', key => 'id', customer => 'who', amount => expression);
+		EXECUTE format('INSERT INTO shop.odd (id, who, %I) VALUES (1, ''odd'', %s)', col, value);
+		SELECT COALESCE((SELECT amount::text FROM credit.exposure_document WHERE source = 'shop.odd'), 'nothing') ||
+			   COALESCE(' / ' || (SELECT e.total::text FROM credit.exposure e WHERE e.customer = 'odd'), '') INTO r;
+		RAISE EXCEPTION USING ERRCODE = 'ZZ000', MESSAGE = r;
+	EXCEPTION WHEN SQLSTATE 'ZZ000' THEN RETURN SQLERRM;
+	END;
+EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE;
+END
+$$;
+SELECT is(shop.try_amount('d', 'd', '12.345'), '12.35 / 12.35', 'a domain over numeric');
+SELECT is(shop.try_amount('m', 'm', '''12.34'''), '12.34 / 12.34', 'money');
+SELECT is(shop.try_amount('f8', 'f8', '0.1'), '0.1 / 0.1', 'float8');
+SELECT is(shop.try_amount('f4', 'f4', '0.1'), '0.1 / 0.1', 'float4');
+SELECT is(shop.try_amount('f8', 'f8', '''NaN'''), 'nothing', 'float8 NaN is not counted');
+SELECT is(shop.try_amount('f8', 'f8', '''-Infinity'''), 'nothing', 'nor -Infinity');
+SELECT is(shop.try_amount('n', 'n', '''NaN'''), 'nothing', 'numeric NaN');
+SELECT is(shop.try_amount('n', 'n', '''Infinity'''), 'nothing', 'numeric Infinity');
+SELECT is(length(shop.try_amount('n', 'n', '1e1000')), 2 * 1001 + 3, 'a number of a thousand digits');
+SELECT is(shop.try_amount('n', 'n', '1e-20'), '0.00000000000000000001 / 0.00000000000000000001', 'a tiny one');
+SELECT is(shop.try_amount('i2', 'i2', '-32768'), '-32768 / -32768', 'int2');
+SELECT is(shop.try_amount('i8', 'i8', '9223372036854775807'), '9223372036854775807 / 9223372036854775807', 'int8');
+SELECT is(shop.try_amount('n * n', 'n', '1e70000'), 'nothing', 'an expression that overflows is not counted');
+SELECT is(shop.try_amount('1 / n', 'n', '0'), 'nothing', 'nor one that divides by zero');
+SELECT is(shop.try_amount('b', 'b', 'true'), '22023', 'a boolean is no amount');
+SELECT is(shop.try_amount('NULL', 'n', '1'), 'nothing', 'nor is NULL, which never counts');
+SELECT is(shop.try_amount('5', 'n', '1'), '5 / 5', 'a constant is');
+
+SELECT credit.attach('shop.odd', 'order', key => 'id', customer => 'who', amount => 'n', document_date => 'day2', due_date => 'day::date');
+INSERT INTO shop.odd (id, who, n, day2, day) VALUES
+	(1, 'odd', 1, 'infinity', 'infinity'), (2, 'odd', 20, '-infinity', '-infinity'), (3, 'odd', 300, '5874897-12-31', NULL), (4, 'odd', 4000, '4713-01-01 BC', NULL);
+SELECT is(total, 4321::numeric, 'dates without end and far away count today') FROM credit.exposure WHERE customer = 'odd';
+SELECT is((SELECT total FROM credit.exposure_on('2026-01-01') WHERE customer = 'odd'), 4020::numeric, 'on another day by their date');
+SELECT is((SELECT total FROM credit.exposure_on('infinity') WHERE customer = 'odd'), 4321::numeric, 'in the end all');
+SELECT is((SELECT total FROM credit.exposure_on('-infinity') WHERE customer = 'odd'), 20::numeric, 'in the beginning one');
+SELECT credit.detach('shop.odd');
+
+-- 5. Keys and customers that are long, empty, or full of signs
+
+INSERT INTO shop.orders VALUES ('', '', 1), (' ', ' ', 2), ('''', '''', 3), ('"', '"', 4), (E'\\', E'\\', 5),
+	('%s%n%1$s', '%s%n%1$s', 6), (E'line\nbreak', E'line\nbreak', 7), ('ünïcödé 漢字', 'ünïcödé 漢字', 8), (repeat('k', 2000), repeat('c', 2000), 9);
+SELECT is_empty($$SELECT o.id FROM shop.orders o LEFT JOIN credit.exposure_document d ON d.key = o.id AND d.customer = o.customer AND d.amount = o.total
+				   WHERE d.key IS NULL$$, 'each is what it is');
+UPDATE shop.orders SET total = total + 10;
+SELECT is_empty($$SELECT o.customer FROM (SELECT customer, sum(total) AS total FROM shop.orders GROUP BY 1) o
+					LEFT JOIN credit.exposure e ON e.customer = o.customer WHERE e.total IS DISTINCT FROM o.total$$, 'each account has its sum');
+SELECT credit.set_limit('%s%n%1$s', 0, '%s');
+SELECT throws_ok($$INSERT INTO shop.orders VALUES ('%d %m', '%s%n%1$s', 1)$$, '23514',
+	'order %d %m of customer %s%n%1$s would exceed the credit limit: limit 0, exposure 16, adds 1 USD', 'signs in a message stay signs');
+-- an index entry has a largest size
+SELECT isnt(shop.outcome($$INSERT INTO shop.orders VALUES ('long', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 400) i), 1)$$), 'fine',
+	'a customer key of 12 kB is an error');
+SELECT is((SELECT count(*) FROM credit.exposure_document WHERE key = 'long'), 0::bigint, 'and leaves nothing');
+
+SELECT * FROM finish();
+ROLLBACK;
