@@ -1,0 +1,114 @@
+# shellcheck shell=bash
+#
+# erp.sh: a small ERP for tests, and the truth about it. After cluster.sh.
+#
+#     erp_create CLUSTER DATABASE      tables, roles, some business
+#     erp_attach CLUSTER DATABASE      extension and mappings
+#     erp_differences CLUSTER DATABASE what differs between exposure and the
+#                                      sum over the ERP's own rows: nothing
+#     sqlstate CLUSTER DATABASE SQL    how a statement ends: 00000, 23514, ...
+#     erp_order NUMBER CUSTOMER TOTAL  SQL of an order
+#
+# Names in mixed case and with blanks are part of it. Role clerk enters orders
+# and has no right on schema credit; role analyst is for grant_analyst().
+
+erp_create() {
+	local exists
+	exists=$(cluster_value "$1" "SELECT count(*) FROM pg_roles WHERE rolname = 'clerk'")
+	[ "$exists" = 1 ] ||
+		cluster_psql "$1" -c 'CREATE ROLE clerk LOGIN' -c 'CREATE ROLE analyst LOGIN'
+	cluster_psql "$1" -c "CREATE DATABASE $2"
+	cluster_psql "$1" -d "$2" <<-'SQL'
+		CREATE SCHEMA erp;
+		CREATE TABLE erp.customers (
+			customer_number int PRIMARY KEY,
+			customer_name text NOT NULL,
+			credit_limit numeric(12,2));
+		CREATE TABLE erp.orders (
+			order_number int PRIMARY KEY,
+			customer_number int NOT NULL,
+			order_date date NOT NULL DEFAULT current_date,
+			required_date date,
+			status text NOT NULL DEFAULT 'confirmed',
+			total numeric(12,2));
+		CREATE INDEX ON erp.orders (customer_number);
+		CREATE TABLE erp."Money Received" (
+			"Receipt No" int PRIMARY KEY,
+			"Customer" int NOT NULL,
+			"Amount" numeric(12,2) NOT NULL,
+			"Paid On" date NOT NULL DEFAULT current_date);
+		-- A trigger of the ERP's own, which must be there afterwards too.
+		CREATE FUNCTION erp.check_total() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF NEW.total < 0 THEN
+				RAISE EXCEPTION 'an order cannot be negative';
+			END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER check_total BEFORE INSERT OR UPDATE ON erp.orders
+			FOR EACH ROW EXECUTE FUNCTION erp.check_total();
+		GRANT USAGE ON SCHEMA erp TO clerk;
+		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA erp TO clerk;
+
+		INSERT INTO erp.customers
+		SELECT g, 'Customer ' || g, 1000 FROM generate_series(1, 20) g;
+		INSERT INTO erp.orders (order_number, customer_number, total)
+		SELECT g, 1 + g % 20, 10 FROM generate_series(1, 200) g;
+		INSERT INTO erp."Money Received" SELECT g, g, 5 FROM generate_series(1, 20) g;
+	SQL
+}
+
+erp_attach() {
+	PGOPTIONS='-c client_min_messages=warning' cluster_psql "$1" -d "$2" >/dev/null <<-'SQL'
+		CREATE EXTENSION IF NOT EXISTS credit;
+		SELECT credit.attach('erp.customers', 'customer', key => 'customer_number',
+			name => 'customer_name', credit_limit => 'credit_limit');
+		SELECT credit.attach('erp.orders', 'order', key => 'order_number',
+			customer => 'customer_number', amount => 'total',
+			document_date => 'order_date', due_date => 'required_date',
+			counts_when => $$status IN ('confirmed', 'in process')$$,
+			on_breach => 'reject');
+		SELECT credit.attach('erp."Money Received"', 'payment', key => '"Receipt No"',
+			customer => '"Customer"', amount => '"Amount"', document_date => '"Paid On"');
+	SQL
+}
+
+# The ledger against the ERP: exposure (which reads the journal), the same from
+# the documents, and the documents themselves.
+erp_differences() {
+	cluster_value "$1" "
+		WITH erp AS (
+			SELECT 'erp.orders' AS source, order_number::text AS key,
+				   customer_number::text AS customer, total AS amount
+			  FROM erp.orders
+			 WHERE status IN ('confirmed', 'in process') AND total IS NOT NULL
+			UNION ALL
+			SELECT 'erp.\"Money Received\"', \"Receipt No\"::text, \"Customer\"::text, -\"Amount\"
+			  FROM erp.\"Money Received\"),
+		truth AS (SELECT customer, sum(amount) AS total FROM erp GROUP BY customer)
+		SELECT 'exposure', COALESCE(t.customer, e.customer) AS customer,
+			   trim_scale(COALESCE(t.total, 0)), trim_scale(e.total)
+		  FROM truth t FULL JOIN credit.exposure e ON e.customer = t.customer
+		 WHERE COALESCE(t.total, 0) IS DISTINCT FROM e.total
+		UNION ALL
+		SELECT 'document ' || COALESCE(t.key, d.key), COALESCE(t.customer, d.customer),
+			   trim_scale(t.amount), trim_scale(d.exposure)
+		  FROM erp t FULL JOIN credit.exposure_document d
+			   ON d.source = t.source AND d.key = t.key AND d.customer = t.customer
+		 WHERE t.amount IS DISTINCT FROM d.exposure
+		 ORDER BY 1, 2 LIMIT 20" -d "$2"
+}
+
+sqlstate() {
+	local answer
+	answer=$(cluster_psql "$1" -d "$2" -v ON_ERROR_STOP=0 -A -t 2>&1 <<-SQL
+		$3;
+		\\echo :SQLSTATE
+	SQL
+	) || :
+	echo "${answer##*$'\n'}"
+}
+
+erp_order() {
+	printf 'INSERT INTO erp.orders (order_number, customer_number, total) VALUES (%s, %s, %s)' "$@"
+}
