@@ -158,15 +158,14 @@ judge(const ControlRequest *request, const AccountLimit *limit, List *chains,
 		if (reaction == REACTION_OFF)
 			continue;
 		verdict->outcome[rule] = judge_versions(rule, &verdict->figures, limit);
-		if (verdict->outcome[rule] == OUTCOME_DEPENDS && reaction < REACTION_REJECT)
-			verdict->outcome[rule] = OUTCOME_PASS;
 		if (bypassed && reaction == REACTION_REJECT)
 		{
 			reaction = REACTION_SHADOW;
 			verdict->bypassed |= verdict->outcome[rule] != OUTCOME_PASS;
-			if (verdict->outcome[rule] == OUTCOME_DEPENDS)
-				verdict->outcome[rule] = OUTCOME_BREACH;
 		}
+		/* what does not wait is written down as if the others will commit */
+		if (verdict->outcome[rule] == OUTCOME_DEPENDS && reaction < REACTION_REJECT)
+			verdict->outcome[rule] = OUTCOME_BREACH;
 		verdict->reaction[rule] = reaction;
 		if (verdict->outcome[rule] == OUTCOME_BREACH)
 			verdict->strongest = Max(verdict->strongest, reaction);

@@ -40,6 +40,14 @@ subject_of(const ControlRequest *request)
 	return psprintf("this %s of customer %s", kind, customer);
 }
 
+/* Is the limit passed without what others have not committed? */
+static bool
+is_over(const ControlFigures *figures)
+{
+	return credit_compare(credit_add(figures->exposure, figures->raise),
+						  figures->limit.amount) > 0;
+}
+
 /* One line for one rule: what happened and the figures. */
 char *
 refusal_message(const ControlRequest *request, const ControlFigures *figures,
@@ -54,6 +62,12 @@ refusal_message(const ControlRequest *request, const ControlFigures *figures,
 		case RULE_LIMIT:
 			if (!with_figures)
 				return psprintf("%s would exceed the credit limit", subject);
+			if (!is_over(figures))
+				return psprintf("%s would exceed the credit limit with uncommitted orders of others: limit %s, exposure %s, others %s, adds %s %s",
+								subject, credit_amount_text(figures->limit.amount),
+								credit_amount_text(figures->exposure),
+								credit_amount_text(figures->others),
+								credit_amount_text(figures->raise), figures->currency);
 			return psprintf("%s would exceed the credit limit: limit %s, exposure %s, adds %s %s",
 							subject, credit_amount_text(figures->limit.amount),
 							credit_amount_text(figures->exposure),
@@ -89,7 +103,7 @@ refusal_reason(const ControlRequest *request, const ControlFigures *figures,
 				appendStringInfoString(&buf, "Exposure would be above the limit.");
 				break;
 			}
-			if (credit_compare(after, figures->limit.amount) <= 0)
+			if (!is_over(figures))
 			{
 				appendStringInfo(&buf, "Exposure would be %s %s, and uncommitted transactions of others can change it by %s or change the limit.",
 								 credit_amount_text(after), figures->currency,
@@ -131,6 +145,8 @@ refusal_hint(const ControlFigures *figures, CreditRule rule, bool with_figures)
 		case RULE_LIMIT:
 			if (!with_figures)
 				return pstrdup("Lower the amount, collect open items, or ask credit control.");
+			if (!is_over(figures))
+				return pstrdup("Look again when those transactions have ended.");
 			if (credit_compare(excess, figures->raise) < 0)
 				return psprintf("Lower the amount by %s %s, collect that much from the customer, or have the limit raised.",
 								credit_amount_text(excess), figures->currency);
