@@ -27,6 +27,15 @@
 #define credit_heap_update(rel, tid, tuple) simple_heap_update(rel, tid, tuple)
 #endif
 
+/* 17: the sequence of an identity column is asked of the open table */
+#if PG_VERSION_NUM >= 170000
+#define credit_identity_sequence(rel, attnum) \
+	getIdentitySequence(rel, attnum, false)
+#else
+#define credit_identity_sequence(rel, attnum) \
+	getIdentitySequence(RelationGetRelid(rel), attnum, false)
+#endif
+
 /* 18: a module can carry its name and version */
 #if PG_VERSION_NUM >= 180000
 #define CREDIT_MODULE_MAGIC \

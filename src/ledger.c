@@ -444,8 +444,7 @@ ledger_next_id(LedgerRel *ledger, int column)
 {
 	Oid			seqoid;
 
-	seqoid = getIdentitySequence(RelationGetRelid(ledger->rel),
-								 tables[ledger->id].att[column], false);
+	seqoid = credit_identity_sequence(ledger->rel, tables[ledger->id].att[column]);
 	return nextval_internal(seqoid, false);
 }
 
