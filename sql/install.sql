@@ -23,10 +23,10 @@ SELECT p.proname FROM pg_proc p
  WHERE p.pronamespace = 'credit'::regnamespace AND p.prorettype = 'trigger'::regtype
  ORDER BY p.proname COLLATE "C";
 
--- nothing else
+-- nothing else (but row types, which are members from PostgreSQL 17 on)
 SELECT d.classid::regclass, count(*) > 0 AS some
   FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
- WHERE x.extname = 'credit' AND d.deptype = 'e'
+ WHERE x.extname = 'credit' AND d.deptype = 'e' AND d.classid <> 'pg_type'::regclass
  GROUP BY 1 ORDER BY d.classid::regclass::text COLLATE "C";
 
 -- library and catalog are of one version

@@ -453,8 +453,10 @@ BEGIN
 		problems := problems || format('on_error: %L is not known. Use pass or refuse.', on_error);
 	END IF;
 	problems := problems || ARRAY(SELECT credit.relation_problems(relation, kind));
-	SELECT * INTO checked FROM credit.check_fields(relation, kind, fields, path);
-	problems := problems || checked.problems;
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) THEN
+		SELECT * INTO checked FROM credit.check_fields(relation, kind, fields, path);
+		problems := problems || checked.problems;
+	END IF;
 
 	IF cardinality(problems) = 0 AND NOT dry_run THEN
 		PERFORM credit.lock_source_table(relation, lock_timeout);
