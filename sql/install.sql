@@ -30,7 +30,7 @@ SELECT d.classid::regclass, count(*) > 0 AS some
  GROUP BY 1 ORDER BY d.classid::regclass::text COLLATE "C";
 
 -- library and catalog are of one version
-SELECT extversion = credit.library_version() AS same, extrelocatable, extnamespace::regnamespace
+SELECT extversion = credit.version() AS same, extrelocatable, extnamespace::regnamespace
   FROM pg_extension WHERE extname = 'credit';
 SELECT severity, subject, advice FROM credit.status() WHERE severity <> 'ok';
 SELECT count(*) FROM credit.status() WHERE severity = 'ok';

@@ -270,7 +270,7 @@ control_check(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 	List	   *chains;
 
 	journal_lock(request->account_id);
-	account_read_limit(limits, request->account_id, &limit);
+	limit_read(limits, request->account_id, &limit);
 	chains = journal_read_all(journal, request->account_id, SCOPE_OWN);
 	journal_unlock(request->account_id);
 	judge(request, &limit, chains, verdict);
@@ -299,7 +299,7 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 		journal_lock(request->account_id);
 		if (check)
 		{
-			account_read_limit(limits, request->account_id, &limit);
+			limit_read(limits, request->account_id, &limit);
 			chains = journal_read_all(journal, request->account_id, SCOPE_OWN);
 			judge(request, &limit, chains, &verdict);
 			depends = depends_on_others(&verdict);

@@ -7,6 +7,7 @@
 
 #include "account.h"
 #include "journal.h"
+#include "limit.h"
 #include "rule.h"
 #include "source.h"
 #include "vector.h"

@@ -22,7 +22,7 @@ static SubTransactionId maintaining_subid = InvalidSubTransactionId;
 
 void		_PG_init(void);
 
-PG_FUNCTION_INFO_V1(credit_library_version);
+PG_FUNCTION_INFO_V1(credit_version);
 PG_FUNCTION_INFO_V1(credit_refuse_change);
 PG_FUNCTION_INFO_V1(credit_maintain);
 
@@ -70,7 +70,7 @@ _PG_init(void)
 }
 
 Datum
-credit_library_version(PG_FUNCTION_ARGS)
+credit_version(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(CREDIT_VERSION));
 }

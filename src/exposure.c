@@ -189,7 +189,7 @@ check_known(ControlRequest *request, ControlVerdict *verdict)
 		AccountLimit limit;
 
 		journal_lock(request->account_id);
-		account_read_limit(limits, request->account_id, &limit);
+		limit_read(limits, request->account_id, &limit);
 		journal_unlock(request->account_id);
 		delta->currency = limit.currency;
 	}

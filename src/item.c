@@ -20,7 +20,6 @@
 
 #include "credit.h"
 #include "item.h"
-#include "setting.h"
 #include "wait.h"
 
 /* Looks once; sets xid where somebody else is just writing the item. */
@@ -60,12 +59,7 @@ item_find(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 		find_once(items, source_id, key, item, &xid);
 		if (!TransactionIdIsValid(xid))
 			break;
-		if (!wait_for_transaction(xid, credit_settings()->max_wait_ms))
-			ereport(ERROR,
-					(errcode(credit_settings()->sqlstate),
-					 errmsg("document %s is being changed by %s", key,
-							wait_describe_holder(xid)),
-					 errhint("End that transaction, then repeat the statement.")));
+		wait_or_refuse(xid, psprintf("document %s", key));
 	}
 	if (!item->exists)
 		return;

@@ -20,6 +20,7 @@
 #include "storage/procarray.h"
 #include "utils/timestamp.h"
 
+#include "setting.h"
 #include "wait.h"
 
 /*
@@ -73,4 +74,19 @@ wait_describe_holder(TransactionId xid)
 	if (pid != 0)
 		return psprintf("process %d", pid);
 	return psprintf("prepared transaction %u (see pg_prepared_xacts)", top);
+}
+
+/* Waits for a transaction that is changing a row of ours, within max_wait. */
+void
+wait_or_refuse(TransactionId xid, const char *what)
+{
+	const CreditSettings *settings = credit_settings();
+	int			max_ms = settings->max_wait_ms;
+
+	if (!wait_for_transaction(xid, max_ms))
+		ereport(ERROR,
+				(errcode(settings->sqlstate),
+				 errmsg("%s is being changed by %s, which has not ended within %d ms",
+						what, wait_describe_holder(xid), max_ms),
+				 errhint("End that transaction, then repeat the statement.")));
 }

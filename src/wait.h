@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 extern bool wait_for_transaction(TransactionId xid, int max_ms);
+extern void wait_or_refuse(TransactionId xid, const char *what);
 extern char *wait_describe_holder(TransactionId xid);
 
 #endif							/* CREDIT_WAIT_H */

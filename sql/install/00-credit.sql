@@ -12,10 +12,10 @@ CREATE SCHEMA credit;
 COMMENT ON SCHEMA credit IS
 'Credit control: accounts, their limits and exposure, and the documents behind each figure.';
 
-CREATE FUNCTION credit.library_version() RETURNS text
+CREATE FUNCTION credit.version() RETURNS text
 LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'credit_library_version';
-COMMENT ON FUNCTION credit.library_version() IS
+AS 'MODULE_PATHNAME', 'credit_version';
+COMMENT ON FUNCTION credit.version() IS
 'Version of the loaded shared library; status() compares it with the version of the catalog.';
 
 CREATE FUNCTION credit.refuse_change() RETURNS trigger

@@ -10,10 +10,10 @@ AS $$
 SELECT q.severity, q.subject, q.finding, q.advice
   FROM (
 	SELECT 1 AS rank, 'error' AS severity, 'version' AS subject,
-		   format('library %s works with catalog %s', credit.library_version(), x.extversion) AS finding,
+		   format('library %s works with catalog %s', credit.version(), x.extversion) AS finding,
 		   'Run ALTER EXTENSION credit UPDATE, or install the library of that version.' AS advice
 	  FROM pg_extension x
-	 WHERE x.extname = 'credit' AND x.extversion <> credit.library_version()
+	 WHERE x.extname = 'credit' AND x.extversion <> credit.version()
 	UNION ALL
 	SELECT 1, 'error', 'source ' || s.name, 'mapping is broken: ' || s.problem,
 		   'Rows pass unread or are refused (on_error). Detach the source and attach it with a mapping that fits.'
@@ -76,7 +76,7 @@ SELECT q.severity, q.subject, q.finding, q.advice
 		   'SELECT credit.attach(...); dry_run => true shows what it would do.'
 	 WHERE NOT EXISTS (SELECT FROM credit.source)
 	UNION ALL
-	SELECT 4, 'ok', 'credit ' || credit.library_version(),
+	SELECT 4, 'ok', 'credit ' || credit.version(),
 		   format('%s sources, %s accounts, mode %s', (SELECT count(*) FROM credit.source),
 				  (SELECT count(*) FROM credit.account),
 				  (SELECT s.value FROM credit.settings s WHERE s.name = 'mode')), ''

@@ -29,7 +29,7 @@ is "$(cluster_value package "$left")" '' '... and does nothing'
 ok 'CREATE EXTENSION' cluster_psql package -c 'CREATE EXTENSION credit'
 is "$(cluster_value package "SELECT extversion FROM pg_extension WHERE extname = 'credit'")" \
 	"$version" 'its version is that of the control file'
-is "$(cluster_value package 'SELECT credit.library_version()')" "$version" \
+is "$(cluster_value package 'SELECT credit.version()')" "$version" \
 	'and so is that of the library'
 isnt "$(cluster_value package "$objects")" 0 'it has objects'
 ok 'DROP EXTENSION' cluster_psql package -c 'DROP EXTENSION credit'
