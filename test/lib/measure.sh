@@ -1,0 +1,114 @@
+# shellcheck shell=bash
+#
+# measure.sh: what the benchmarks share: figures, and the table they end in.
+# After cluster.sh and session.sh.
+#
+#     cpu_ns PID                       processor time of a process so far
+#     session_cpu SESSION SQL          processor time of one statement, in ns
+#     single_instructions CLUSTER DATABASE SETUP STATEMENT SHORT LONG
+#                                      machine instructions of one run of a
+#                                      statement, or nanoseconds of processor
+#                                      time where valgrind is missing
+#     result ROW COLUMN FIGURE         kept
+#     table_head COLUMN...  table_row ROW TITLE UNIT
+#                                      each figure divided by that of the
+#                                      first column
+#
+# Processor time counts what the one process did; others on the machine hardly
+# change it. Instructions do not depend on others at all.
+
+declare -A RESULTS=()
+COLUMNS=()
+
+# Exact to the nanosecond where the kernel keeps it, else to its clock tick.
+cpu_ns() {
+	local fields
+	if [ -r "/proc/$1/schedstat" ] && read -r -a fields <"/proc/$1/schedstat" &&
+		[ "${fields[0]}" != 0 ]; then
+		echo "${fields[0]}"
+	else
+		read -r -a fields <"/proc/$1/stat"
+		echo $(((fields[13] + fields[14]) * 10000000))
+	fi
+}
+
+session_cpu() {
+	local pid before
+	session_run "$1" 'SELECT pg_backend_pid()'
+	pid=$ANSWER
+	before=$(cpu_ns "$pid")
+	session_run "$1" "$2"
+	[ "$STATE" = 00000 ] || {
+		echo "$ANSWER" >&2
+		return 1
+	}
+	echo $(($(cpu_ns "$pid") - before))
+}
+
+# single_backend CLUSTER DATABASE INPUT: a backend of its own, on a copy of a
+# stopped cluster's data, fed by a file. Its memory is not shared, so that
+# valgrind may look at it.
+single_backend() {
+	local copy=$3.data log=$3.log times
+	cp -a "$(cluster_dir "$1")/data" "$copy"
+	if command -v valgrind >/dev/null; then
+		valgrind --tool=callgrind --callgrind-out-file="$3.callgrind" \
+			postgres --single -D "$copy" "$2" <"$3" >"$log" 2>&1
+		sed -n 's/^summary: *//p' "$3.callgrind"
+	else
+		times=$({ TIMEFORMAT='%U %S'; time postgres --single -D "$copy" "$2" \
+			<"$3" >"$log" 2>&1; } 2>&1)
+		awk -v t="$times" 'BEGIN { split(t, a, " "); printf "%d\n", (a[1] + a[2]) * 1e9 }'
+	fi
+	! grep -E 'ERROR|FATAL|PANIC' "$log" >&2
+	rm -rf "$copy"
+}
+
+# Start-up and first times cancel out in the difference of two run lengths.
+single_instructions() {
+	local cluster=$1 database=$2 setup=$3 statement=$4 short=$5 long=$6 n
+	local file=$CREDIT_WORK/single.$2
+	for n in "$short" "$long"; do
+		{
+			printf '%s\n' "$setup"
+			yes "$statement" | head -n "$n"
+		} >"$file.$n" || :
+		single_backend "$cluster" "$database" "$file.$n" >"$file.$n.figure" &
+	done
+	wait
+	echo $((($(cat "$file.$long.figure") - $(cat "$file.$short.figure")) / (long - short)))
+}
+
+result() {
+	RESULTS[$1/$2]=$3
+}
+
+smallest() {
+	printf '%s\n' "$@" | sort -n | head -n 1
+}
+
+median() {
+	printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"
+}
+
+table_head() {
+	COLUMNS=("$@")
+	printf '%-44s' ''
+	printf '%11s' "$@"
+	echo
+}
+
+# The figure in parentheses is that of the first column, for a feeling of size.
+table_row() {
+	local column first=${RESULTS[$1/${COLUMNS[0]}]} figure
+	printf '%-44s' "$2"
+	for column in "${COLUMNS[@]}"; do
+		figure=${RESULTS[$1/$column]:-}
+		if [ -n "$figure" ]; then
+			awk -v a="$figure" -v b="$first" 'BEGIN { printf "%11.2f", a / b }'
+		else
+			printf '%11s' -
+		fi
+	done
+	awk -v b="$first" -v unit="$3" 'BEGIN { printf "   (%.4g %s)\n", b, unit }'
+}

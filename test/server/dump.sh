@@ -1,0 +1,248 @@
+#!/usr/bin/env bash
+# A dump carries everything, and a restored database goes on where it was.
+#
+# One database is dumped while transactions are open in it, and restored in
+# every way pg_dump knows into a server that has never seen it. Each copy must
+# show what the original showed to the dump's own snapshot, and check orders.
+set -euo pipefail
+# shellcheck source=test/lib/tap.sh
+. "$(dirname "$0")/../lib/tap.sh"
+# shellcheck source=test/lib/cluster.sh
+. "$(dirname "$0")/../lib/cluster.sh"
+# shellcheck source=test/lib/session.sh
+. "$(dirname "$0")/../lib/session.sh"
+# shellcheck source=test/lib/erp.sh
+. "$(dirname "$0")/../lib/erp.sh"
+
+DUMPS=$(mktemp -d "$CREDIT_WORK/dump.XXXXXX")
+
+# Everything of ours, row by row: what a dump must carry.
+fingerprint() {
+	local table
+	for table in setting rule_reaction account account_limit limit_change source \
+		source_problem item item_version journal decision_log; do
+		echo "-- $table"
+		cluster_value "$1" "SELECT t::text COLLATE \"C\" FROM credit.$table t ORDER BY 1" -d "$2"
+	done
+	echo '-- exposure'
+	cluster_value "$1" 'SELECT e::text FROM credit.exposure e ORDER BY customer, segment' -d "$2"
+	echo '-- sources'
+	cluster_value "$1" "SELECT name, relation, health FROM credit.sources ORDER BY name" -d "$2"
+	echo '-- status'
+	cluster_value "$1" 'SELECT * FROM credit.status()' -d "$2"
+}
+
+# Something in each table: policy, limits, a breach let through, documents
+# that changed or went, rows that were rolled back.
+do_business() {
+	cluster_psql "$1" -d "$2" >/dev/null <<-'SQL'
+		SET client_min_messages = error;
+		SELECT credit.set('near_limit', '0.8');
+		SELECT credit.set_rule('not_set', 'warn');
+		UPDATE erp.customers SET credit_limit = 500 WHERE customer_number = 3;
+		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (300, 900, 42);
+		SELECT credit.set_limit('900', 800, 'a good customer', valid_until => current_date + 30);
+		SELECT credit.set('mode', 'shadow');
+		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (301, 4, 5000);
+		SELECT credit.set('mode', NULL);
+		UPDATE erp.orders SET status = 'cancelled' WHERE order_number IN (7, 301);
+		UPDATE erp.orders SET total = 12.345 WHERE order_number = 8;
+		DELETE FROM erp.orders WHERE order_number = 9;
+		BEGIN;
+		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (302, 5, 111);
+		SAVEPOINT s;
+		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (303, 5, 222);
+		ROLLBACK TO s;
+		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (304, 5, 1);
+		COMMIT;
+		BEGIN;
+		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (305, 6, 333);
+		ROLLBACK;
+		SELECT credit.grant_analyst('analyst');
+	SQL
+}
+
+# A mapping that breaks and is mended leaves a row of source_problem.
+make_problem() {
+	cluster_psql "$1" -d "$2" <<-'SQL'
+		SET client_min_messages = error;
+		ALTER TABLE erp.orders RENAME COLUMN required_date TO wanted;
+		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (310, 10, 1);
+		ALTER TABLE erp.orders RENAME COLUMN wanted TO required_date;
+		DELETE FROM erp.orders WHERE order_number = 310;
+	SQL
+}
+
+# What is open while the dump runs: an order that is rolled back later, one
+# that is prepared, and behind both, in the same chains, committed ones.
+open_transactions() {
+	session_start open "$1" -d "$2"
+	session_run open "BEGIN; $(erp_order 320 11 100)"
+	cluster_psql "$1" -d "$2" -c "BEGIN; $(erp_order 321 12 100); PREPARE TRANSACTION 'px'"
+	cluster_psql "$1" -d "$2" -c "$(erp_order 322 11 1)" -c "$(erp_order 323 12 2)"
+	session_run open "$(erp_order 324 11 50)"
+}
+
+dump_all_forms() {
+	PGHOST=$(cluster_dir origin)
+	pg_dump -Fc -f "$DUMPS/custom" erp
+	pg_dump -Fd -j 2 -f "$DUMPS/directory" erp
+	pg_dump -f "$DUMPS/plain.sql" erp
+	pg_dumpall --roles-only -f "$DUMPS/roles.sql"
+	# The superuser of the new server is there already.
+	sed -i '/^CREATE ROLE postgres;/d' "$DUMPS/roles.sql"
+}
+
+restore() {
+	local form=$1 section
+	cluster_psql copy -c "CREATE DATABASE $form"
+	case $form in
+		custom) pg_restore -e -d custom "$DUMPS/custom" ;;
+		single) pg_restore -e -1 -d single "$DUMPS/custom" ;;
+		# over an older copy, which is dropped object by object
+		clean)
+			pg_restore -e -d clean "$DUMPS/custom" &&
+				pg_restore -e --clean --if-exists -d clean "$DUMPS/custom" ;;
+		parallel) pg_restore -e -j 2 -d parallel "$DUMPS/directory" ;;
+		plain) cluster_psql copy -d plain -f "$DUMPS/plain.sql" ;;
+		sections)
+			for section in pre-data data post-data; do
+				pg_restore -e --section=$section -d sections "$DUMPS/custom" || return
+			done ;;
+	esac
+}
+
+# Work goes on in the copy, for a role without any right on schema credit.
+check_work() {
+	local form=$1 account last
+	last=$(cluster_value copy 'SELECT max(account_id) FROM credit.account' -d "$form")
+	is "$(PGUSER=clerk sqlstate copy "$form" "$(erp_order 400 1 2000)")" 23514 \
+		"$form: an order beyond the limit is refused"
+	is "$(PGUSER=clerk sqlstate copy "$form" "$(erp_order 401 1 1)")" 00000 \
+		"$form: one within it passes"
+	is "$(PGUSER=clerk sqlstate copy "$form" "$(erp_order 402 11 1); $(erp_order 403 12 1)")" \
+		00000 "$form: chains that had open transactions go on"
+	is "$(PGUSER=clerk sqlstate copy "$form" "$(erp_order 404 901 1)")" 00000 \
+		"$form: a new customer gets an account"
+	account=$(cluster_value copy "SELECT account_id FROM credit.account WHERE customer = '901'" -d "$form")
+	ok "$form: with a new number" test "$account" -gt "$last"
+	ok "$form: identities continue" cluster_psql copy -d "$form" -o /dev/null \
+		-c "SELECT credit.set_limit('901', 5, 'little')" \
+		-c "SELECT credit.set('mode', 'shadow')" -c "$(erp_order 405 901 50)" \
+		-c "SELECT credit.set('mode', NULL)"
+	is "$(cluster_value copy "SELECT (SELECT credit_limit FROM credit.exposure WHERE customer = '3'),
+			(SELECT credit_limit FROM credit.exposure WHERE customer = '900')" -d "$form")" \
+		'500.00|800' "$form: limits are what they were"
+	cluster_psql copy -d "$form" \
+		-c 'UPDATE erp.customers SET credit_limit = 600 WHERE customer_number = 3'
+	is "$(cluster_value copy "SELECT credit_limit FROM credit.exposure WHERE customer = '3'" -d "$form")" \
+		600.00 "$form: and follow the ERP"
+	is "$(erp_differences copy "$form")" '' "$form: exposure follows the ERP"
+	is "$(PGUSER=analyst cluster_value copy 'SELECT count(*) > 0 FROM credit.exposure' -d "$form")" \
+		t "$form: the analyst still reads"
+	is "$(PGUSER=analyst sqlstate copy "$form" 'TABLE credit.journal')" 42501 \
+		"$form: but not the journal"
+	is "$(PGUSER=clerk sqlstate copy "$form" 'TABLE credit.exposure')" 42501 \
+		"$form: and the clerk nothing"
+	is "$(sqlstate copy "$form" 'DELETE FROM credit.journal')" 55000 \
+		"$form: the journal cannot be changed"
+	ok "$form: a source can be detached" cluster_psql copy -d "$form" -o /dev/null \
+		-c "SELECT credit.detach('erp.\"Money Received\"')"
+}
+
+cluster_start origin
+erp_create origin erp
+# before the first attach, as its description says
+cluster_psql origin -d erp -o /dev/null -c 'CREATE EXTENSION credit' -c "SELECT credit.set('currency', 'EUR')"
+erp_attach origin erp
+do_business origin erp
+make_problem origin erp
+is "$(erp_differences origin erp)" '' 'the ledger is right before the dump'
+open_transactions origin erp
+is "$(erp_differences origin erp)" '' 'and while transactions are open'
+wanted=$(fingerprint origin erp)
+is "$(awk '/^-- / {if (title != "" && !n) print title; title = $2; n = 0; next} {n++}' <<<"$wanted")" \
+	'' 'every table of ours has rows'
+ok 'dump in every form' dump_all_forms
+session_run open 'ROLLBACK'
+session_end open
+cluster_psql origin -d erp -c "COMMIT PREPARED 'px'"
+is "$(erp_differences origin erp)" '' 'the original is right when they have ended'
+
+cluster_start copy
+ok 'restore the roles' cluster_psql copy -f "$DUMPS/roles.sql"
+for form in custom single clean parallel plain sections; do
+	ok "restore: $form" restore "$form"
+	is "$(fingerprint copy "$form" | diff - <(echo "$wanted") | head -n 20)" '' \
+		"$form: every row, exposure and health as in the original"
+	is "$(erp_differences copy "$form")" '' "$form: nothing is posted twice"
+	check_work "$form"
+done
+
+# --- a dump of a dump is the same dump ----------------------------------------
+
+PGHOST=$(cluster_dir copy)
+cluster_psql copy -c 'CREATE DATABASE again'
+pg_restore -e -d again "$DUMPS/custom"
+pg_dump again | grep -v '^\\\(un\)\?restrict ' >"$DUMPS/again.sql"
+is "$(grep -v '^\\\(un\)\?restrict ' "$DUMPS/plain.sql" | diff - "$DUMPS/again.sql" | head -n 20)" '' \
+	'the copy dumps as the original did'
+n_triggers=$(grep -c 'CREATE TRIGGER zz_credit_' "$DUMPS/again.sql")
+is "$n_triggers" 12 'the triggers on three tables are in the dump as ordinary ones'
+
+# --- orders arrive while it is dumped -----------------------------------------
+
+# Clerks at work, with savepoints, changes and rollbacks, on few customers, so
+# that each chain has rows of transactions the dump does not see.
+start_work() {
+	local file=$DUMPS/work.sql
+	cat >"$file" <<-'SQL'
+		\set c random(1, 5)
+		\set n random(1, 1000000000)
+		\set e random(1, 4)
+		BEGIN;
+		INSERT INTO erp.orders (order_number, customer_number, total)
+		VALUES (1000 + :n, :c, 0.01) ON CONFLICT DO NOTHING;
+		SAVEPOINT s;
+		UPDATE erp.orders SET total = total + 0.01 WHERE order_number = 10 + :c;
+		\if :e = 1
+		ROLLBACK TO s;
+		\endif
+		\if :e = 2
+		ROLLBACK;
+		\else
+		COMMIT;
+		\endif
+	SQL
+	PGHOST=$(cluster_dir origin) PGUSER=clerk exec pgbench -n -c 6 -T 60 -f "$file" erp \
+		>"$DUMPS/work.log" 2>&1
+}
+
+orders() {
+	cluster_value "$1" 'SELECT count(*) FROM erp.orders' -d "$2"
+}
+
+start_work &
+worker=$!
+sleep 1
+before=$(orders origin erp)
+PGHOST=$(cluster_dir origin)
+ok 'dump while orders arrive' pg_dump -Fc -f "$DUMPS/busy" erp
+ok 'the same in parallel' pg_dump -Fd -j 2 -f "$DUMPS/busy2" erp
+after=$(orders origin erp)
+kill "$worker" 2>/dev/null || :
+wait "$worker" || :
+ok 'orders did arrive meanwhile' test "$after" -gt "$before"
+
+PGHOST=$(cluster_dir copy)
+for form in busy busy2; do
+	cluster_psql copy -c "CREATE DATABASE $form"
+	ok "$form: restore" pg_restore -e -j 2 -d "$form" "$DUMPS/$form"
+	is "$(erp_differences copy "$form")" '' "$form: exposure equals what its own rows add up to"
+	is "$(PGUSER=clerk sqlstate copy "$form" "$(erp_order 401 1 1); $(erp_order 402 5 1)")" \
+		00000 "$form: orders go on"
+	is "$(erp_differences copy "$form")" '' "$form: and are counted right"
+	is "$(PGUSER=clerk sqlstate copy "$form" "$(erp_order 403 1 2000)")" 23514 \
+		"$form: one beyond the limit is refused"
+done
+done_testing

@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# A standby shows what the primary shows and takes over; after a crash the
+# ledger is what the ERP's own rows add up to.
+set -euo pipefail
+# shellcheck source=test/lib/tap.sh
+. "$(dirname "$0")/../lib/tap.sh"
+# shellcheck source=test/lib/cluster.sh
+. "$(dirname "$0")/../lib/cluster.sh"
+# shellcheck source=test/lib/session.sh
+. "$(dirname "$0")/../lib/session.sh"
+# shellcheck source=test/lib/erp.sh
+. "$(dirname "$0")/../lib/erp.sh"
+
+# standby_of PRIMARY NAME: a copy that follows
+standby_of() {
+	local dir
+	dir=$(cluster_dir "$2")
+	mkdir -p "$dir"
+	PGHOST=$(cluster_dir "$1") pg_basebackup -D "$dir/data" -R -c fast -X stream
+	cluster_start "$2" unix_socket_directories="$dir" hot_standby=on
+}
+
+# caught_up PRIMARY STANDBY: everything written so far can be read there
+caught_up() {
+	local lsn tries=0
+	lsn=$(cluster_value "$1" 'SELECT pg_current_wal_insert_lsn()')
+	until [ "$(cluster_value "$2" "SELECT pg_last_wal_replay_lsn() >= '$lsn'")" = t ]; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 200 ] || return 1
+		sleep 0.1
+	done
+}
+
+# All that can be read of a database, as one text.
+everything() {
+	cluster_value "$1" "
+		SELECT 'exposure', e::text FROM credit.exposure e
+		UNION ALL SELECT 'document', d::text FROM credit.exposure_document d
+		UNION ALL SELECT 'past', p::text FROM credit.exposure_on(current_date - 1) p
+		UNION ALL SELECT 'balance', b::text FROM credit.account a, credit.balance(a.account_id) b
+		UNION ALL SELECT 'decision', d::text FROM credit.decision d
+		UNION ALL SELECT 'history', h::text FROM credit.item_history h
+		UNION ALL SELECT 'over', o::text FROM credit.over_limit o
+		UNION ALL SELECT 'source', s.name || s.health FROM credit.sources s
+		UNION ALL SELECT 'setting', s::text FROM credit.settings s
+		UNION ALL SELECT 'status', s::text FROM credit.status() s
+		ORDER BY 1, 2" -d erp
+}
+
+cluster_start primary synchronous_commit=on
+erp_create primary erp
+erp_attach primary erp
+
+# --- standby ------------------------------------------------------------------
+
+standby_of primary standby
+cluster_psql primary -d erp -c "$(erp_order 500 1 100)" \
+	-c "UPDATE erp.orders SET status = 'cancelled' WHERE order_number = 7" \
+	-c 'UPDATE erp.customers SET credit_limit = 400 WHERE customer_number = 2'
+# Open there: the standby must not count it, nor take it for committed.
+session_start open primary -d erp
+session_run open "BEGIN; $(erp_order 501 1 50)"
+cluster_psql primary -d erp -c "$(erp_order 502 1 1)"
+ok 'the standby catches up' caught_up primary standby
+is "$(everything standby)" "$(everything primary)" 'the standby shows what the primary shows'
+is "$(erp_differences standby erp)" '' 'and that is what its ERP rows add up to'
+is "$(cluster_value standby "SET credit.as_of = '2020-01-01'; SELECT trim_scale(sum(total)) FROM credit.exposure" -d erp)" \
+	0 'credit.as_of works there'
+session_run open 'COMMIT'
+caught_up primary standby
+is "$(erp_differences standby erp)" '' 'a commit is counted with the order'
+
+session_start reader standby -d erp
+session_run reader "SELECT verdict FROM credit.check_order('1', 5000)"
+is "$STATE|$ANSWER" '00000|reject' 'the dry run answers on a standby'
+session_run reader "SELECT credit.set('mode', 'off')"
+is "$STATE" 25006 'settings cannot be changed there'
+session_run reader "SELECT credit.set_limit('1', 5, 'no')"
+is "$STATE" 25006 'nor limits'
+
+# A session of the standby that has cached the old setting and mapping.
+session_run reader "SELECT value FROM credit.settings WHERE name = 'currency'"
+cluster_psql primary -d erp -o /dev/null -c "SELECT credit.set('mode', 'shadow')" \
+	-c "SELECT credit.detach('erp.\"Money Received\"')"
+caught_up primary standby
+session_run reader "SELECT value FROM credit.settings WHERE name = 'mode'"
+is "$ANSWER" shadow 'a change of the primary is seen by a session of the standby'
+cluster_psql primary -d erp -o /dev/null -c "SELECT credit.set('mode', NULL)" \
+	-c "SET client_min_messages = warning" \
+	-c "SELECT credit.attach('erp.\"Money Received\"', 'payment', key => '\"Receipt No\"',
+		customer => '\"Customer\"', amount => '\"Amount\"', document_date => '\"Paid On\"')"
+
+# Open transactions and a prepared one when the primary is lost.
+session_run open "BEGIN; $(erp_order 510 3 900)"
+cluster_psql primary -d erp -c "BEGIN; $(erp_order 511 4 800); PREPARE TRANSACTION 'px'"
+cluster_psql primary -d erp -c "$(erp_order 512 3 1)" -c "$(erp_order 513 4 1)"
+caught_up primary standby
+cluster_kill primary
+session_end open
+ok 'promote the standby' cluster_value standby 'SELECT pg_promote()'
+is "$(erp_differences standby erp)" '' 'after promotion exposure equals the sum of the rows'
+session_run reader "$(erp_order 520 1 5000)"
+is "$STATE" 23514 'a session from before checks orders'
+session_run reader "$(erp_order 521 3 850)"
+is "$STATE" 00000 'the lost transaction takes no room'
+session_run reader "$(erp_order 522 3 100)"
+is "$STATE" 23514 'nor does it give any'
+is "$(sqlstate standby erp "SELECT credit.set('max_wait', '100ms')")" 00000 'settings can be changed'
+session_run reader "$(erp_order 523 4 150)"
+is "$STATE" 23514 'the prepared order keeps its part: whoever needs it is refused after max_wait'
+like "$ANSWER" 'prepared transaction [0-9]+ .see pg_prepared_xacts' 'and told why'
+is "$(sqlstate standby erp "COMMIT PREPARED 'px'")" 00000 'it can be committed'
+is "$(sqlstate standby erp "$(erp_order 524 4 150)")" 23514 'and counts'
+is "$(sqlstate standby erp "$(erp_order 525 4 10)")" 00000 'what is left can be used'
+is "$(erp_differences standby erp)" '' 'exposure equals the sum of the rows'
+session_end reader
+cluster_stop standby
+
+# --- crash --------------------------------------------------------------------
+
+cluster_start crash max_prepared_transactions=20 autovacuum_naptime=1s
+erp_create crash erp
+erp_attach crash erp
+
+# Clerks who insert, change, cancel, roll back and prepare, on few customers.
+start_work() {
+	local file=$CREDIT_WORK/crash.sql
+	cat >"$file" <<-'SQL'
+		\set c random(1, 4)
+		\set n random(1, 1000000000)
+		\set e random(1, 5)
+		BEGIN;
+		INSERT INTO erp.orders (order_number, customer_number, total)
+		VALUES (1000 + :n, :c, 0.01) ON CONFLICT DO NOTHING;
+		SAVEPOINT s;
+		UPDATE erp.orders SET total = total + 0.01 WHERE order_number = 10 + :c;
+		\if :e = 1
+		ROLLBACK TO s;
+		\endif
+		\if :e = 2
+		ROLLBACK;
+		\else
+		COMMIT;
+		\endif
+	SQL
+	PGHOST=$(cluster_dir crash) PGUSER=clerk exec pgbench -n -c 6 -T 60 -f "$file" erp \
+		>"$CREDIT_WORK/crash.log" 2>&1
+}
+
+for round in 1 2 3; do
+	# With asynchronous commit a crash may lose the end, but never the middle.
+	[ "$round" != 2 ] || cluster_restart crash synchronous_commit=off
+	start_work &
+	session_start open crash -d erp
+	session_run open "BEGIN; $(erp_order $((round * 10 + 500)) 5 300)"
+	session_run open "SAVEPOINT s; $(erp_order $((round * 10 + 501)) 5 300)"
+	cluster_psql crash -d erp -c "BEGIN; $(erp_order $((round * 10 + 502)) 6 1)" \
+		-c "PREPARE TRANSACTION 'p$round'"
+	# The row behind both, which names them, reaches the disk.
+	cluster_psql crash -d erp -c "$(erp_order $((round * 10 + 503)) 5 1)" \
+		-c "$(erp_order $((round * 10 + 504)) 6 1)"
+	[ "$round" = 3 ] || cluster_psql crash -c CHECKPOINT
+	sleep 1
+	cluster_kill crash
+	session_end open
+	wait
+	ok "$round: recovery" cluster_start crash
+	is "$(erp_differences crash erp)" '' "$round: exposure equals the sum of the rows"
+	is "$(sqlstate crash erp "$(erp_order $((round * 10 + 505)) 1 5000)")" 23514 \
+		"$round: an order beyond the limit is refused"
+	is "$(sqlstate crash erp "$(erp_order $((round * 10 + 506)) 5 500); DELETE FROM erp.orders WHERE order_number = $((round * 10 + 506))")" \
+		00000 "$round: what crashed takes no room"
+	is "$(sqlstate crash erp "$(erp_order $((round * 10 + 507)) 6 1)")" 00000 \
+		"$round: a chain with a prepared transaction goes on"
+	is "$(erp_differences crash erp)" '' "$round: exposure equals the sum of the rows"
+done
+ok 'orders were placed meanwhile' test \
+	"$(cluster_value crash 'SELECT count(*) FROM erp.orders WHERE order_number > 1000' -d erp)" -gt 100
+is "$(sqlstate crash erp "COMMIT PREPARED 'p1'")|$(sqlstate crash erp "ROLLBACK PREPARED 'p2'")|$(sqlstate crash erp "COMMIT PREPARED 'p3'")" \
+	'00000|00000|00000' 'prepared transactions end after three crashes'
+is "$(erp_differences crash erp)" '' 'and exposure equals the sum of the rows'
+done_testing
