@@ -10,7 +10,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
-	capture_partition control exposure health
+	capture_partition capture_bulk control exposure health
 
 PG_CONFIG ?= pg_config
 

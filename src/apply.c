@@ -6,12 +6,20 @@
  * ledger holds (not with the row's former version: the ERP's own triggers may
  * have changed it in between), summed per account, posted account by account
  * in fixed order, and written to the items.
+ *
+ * A statement of very many rows comes in portions, so that memory stays
+ * bounded.  The items of a portion are written at once; what it adds to each
+ * account is only added up, and checked and posted when the statement ends:
+ * the answer must not depend on the order of the rows.  Such items do not know
+ * their row of the journal, which does not exist yet.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 
 #include "account.h"
 #include "apply.h"
@@ -43,6 +51,21 @@ typedef struct Effect
 	const char *currency;
 	CreditVector delta;
 } Effect;
+
+struct ApplyTotals
+{
+	MemoryContext cxt;
+	HTAB	   *accounts;		/* of AccountTotal */
+};
+
+typedef struct AccountTotal
+{
+	int64		account_id;		/* hash key, must be first */
+	ControlRequest request;
+} AccountTotal;
+
+/* item_write: the row of the journal does not exist yet */
+#define SEQ_LATER (-1)
 
 static int
 compare_changes(const void *a, const void *b)
@@ -209,33 +232,69 @@ is_enforced(const Effect *effect)
 		credit_compare(vector_total(&effect->delta), NULL) > 0;
 }
 
+/* The delta of a request in one currency; a new one where there is none. */
+static ControlDelta *
+delta_of(ControlRequest *request, const char *currency)
+{
+	ControlDelta *delta;
+	ListCell   *lc;
+
+	foreach(lc, request->deltas)
+	{
+		delta = lfirst(lc);
+		if (strcmp(delta->currency, currency) == 0)
+			return delta;
+	}
+	delta = palloc0(sizeof(ControlDelta));
+	delta->currency = pstrdup(currency);
+	request->deltas = lappend(request->deltas, delta);
+	return delta;
+}
+
+/* Takes the documents that may be refused into the words of a request. */
+static void
+name_documents(ControlRequest *request, const CreditSource *source, int n,
+			   const char *key, const char *number, int order)
+{
+	bool		is_first = request->ndocuments == 0 ||
+		order < request->document_order;
+
+	request->ndocuments += n;
+	if (request->source == NULL || source->on_breach > request->source->on_breach)
+		request->source = source;
+	if (!is_first)
+		return;
+	request->document_order = order;
+	request->document_key = pstrdup(key);
+	request->document = pstrdup(number);
+}
+
 /* Adds one effect to the request of its account. */
 static void
 add_to_request(ControlRequest *request, Effect *effect)
 {
-	const CreditSource *source = effect->document->change->source;
-	ControlDelta *delta = request->deltas == NIL ? NULL : llast(request->deltas);
+	const Change *change = effect->document->change;
 
-	if (delta == NULL || strcmp(delta->currency, effect->currency) != 0)
-	{
-		delta = palloc0(sizeof(ControlDelta));
-		delta->currency = effect->currency;
-		request->deltas = lappend(request->deltas, delta);
-	}
-	vector_add(&delta->delta, &effect->delta);
-	if (!is_enforced(effect))
-		return;
+	vector_add(&delta_of(request, effect->currency)->delta, &effect->delta);
+	if (is_enforced(effect))
+		name_documents(request, change->source, 1, change->key,
+					   text_or(&change->row, FIELD_NUMBER, change->key),
+					   change->order);
+}
 
-	request->ndocuments++;
-	if (request->source == NULL || source->on_breach > request->source->on_breach)
-		request->source = source;
-	if (request->ndocuments == 1 ||
-		effect->document->change->order < request->document_order)
+/* Adds up the effects on one account. */
+static void
+build_request(ControlRequest *request, Effect *effects, int n)
+{
+	memset(request, 0, sizeof(ControlRequest));
+	request->account_id = effects[0].account_id;
+	request->source_id = effects[0].document->change->source->source_id;
+	request->item_key = n == 1 ? effects[0].document->change->key : NULL;
+	for (int i = 0; i < n; i++)
 	{
-		request->document_order = effect->document->change->order;
-		request->document_key = effect->document->change->key;
-		request->document = text_or(&effect->document->change->row, FIELD_NUMBER,
-									request->document_key);
+		add_to_request(request, &effects[i]);
+		if (effects[i].document->change->source->source_id != request->source_id)
+			request->source_id = 0;
 	}
 }
 
@@ -247,16 +306,7 @@ post_account(LedgerRel *journal, LedgerRel *limits, Effect *effects, int n,
 	ControlRequest request;
 	ListCell   *lc;
 
-	memset(&request, 0, sizeof(request));
-	request.account_id = effects[0].account_id;
-	request.source_id = effects[0].document->change->source->source_id;
-	request.item_key = n == 1 ? effects[0].document->change->key : NULL;
-	for (int i = 0; i < n; i++)
-	{
-		add_to_request(&request, &effects[i]);
-		if (effects[i].document->change->source->source_id != request.source_id)
-			request.source_id = 0;
-	}
+	build_request(&request, effects, n);
 	control_post(journal, limits, &request, warnings_left);
 
 	for (int i = 0; i < n; i++)
@@ -270,9 +320,131 @@ post_account(LedgerRel *journal, LedgerRel *limits, Effect *effects, int n,
 		}
 }
 
-/* Posts all effects, account by account in ascending order. */
+ApplyTotals *
+apply_totals_create(void)
+{
+	ApplyTotals *totals = palloc(sizeof(ApplyTotals));
+	HASHCTL		ctl;
+
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(int64);
+	ctl.entrysize = sizeof(AccountTotal);
+	ctl.hcxt = CurrentMemoryContext;
+	totals->cxt = CurrentMemoryContext;
+	totals->accounts = hash_create("credit statement totals", 256, &ctl,
+								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return totals;
+}
+
+/* Replaces a sum by a newer one without leaving the old one behind. */
 static void
-post_effects(Effect *effects, int n)
+keep_sum(CreditVector *kept, const CreditVector *sum)
+{
+	for (int i = 0; i < STAGE_COUNT; i++)
+	{
+		Numeric		old = kept->stage[i];
+
+		kept->stage[i] = sum->stage[i] == NULL ? NULL :
+			DatumGetNumericCopy(NumericGetDatum(sum->stage[i]));
+		if (old != NULL)
+			pfree(old);
+	}
+}
+
+/* Adds the effects of a portion on one account to the statement's totals. */
+static void
+add_to_totals(ApplyTotals *totals, Effect *effects, int n)
+{
+	ControlRequest portion;
+	AccountTotal *total;
+	bool		found;
+	ListCell   *lc;
+
+	build_request(&portion, effects, n);
+	total = hash_search(totals->accounts, &portion.account_id, HASH_ENTER, &found);
+	if (!found)
+	{
+		memset(&total->request, 0, sizeof(ControlRequest));
+		total->request.account_id = portion.account_id;
+		total->request.source_id = portion.source_id;
+	}
+	else if (total->request.source_id != portion.source_id)
+		total->request.source_id = 0;
+
+	foreach(lc, portion.deltas)
+	{
+		ControlDelta *delta = lfirst(lc);
+		CreditVector sum = delta->delta;
+		ControlDelta *kept;
+		MemoryContext old = MemoryContextSwitchTo(totals->cxt);
+
+		kept = delta_of(&total->request, delta->currency);
+		MemoryContextSwitchTo(old);
+		vector_add(&sum, &kept->delta);
+		MemoryContextSwitchTo(totals->cxt);
+		keep_sum(&kept->delta, &sum);
+		MemoryContextSwitchTo(old);
+	}
+	if (portion.ndocuments > 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(totals->cxt);
+
+		name_documents(&total->request, portion.source, portion.ndocuments,
+					   portion.document_key, portion.document,
+					   portion.document_order);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+static int
+compare_totals(const void *a, const void *b)
+{
+	int64		x = (*(AccountTotal *const *) a)->account_id;
+	int64		y = (*(AccountTotal *const *) b)->account_id;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Checks and posts what all portions of a statement have come to. */
+void
+apply_totals(ApplyTotals *totals)
+{
+	LedgerRel  *journal = ledger_open(LEDGER_JOURNAL, RowExclusiveLock);
+	LedgerRel  *limits = ledger_open(LEDGER_ACCOUNT_LIMIT, RowExclusiveLock);
+	long		n = hash_get_num_entries(totals->accounts);
+	AccountTotal **sorted = palloc(sizeof(AccountTotal *) * (n + 1));
+	MemoryContext per_account = AllocSetContextCreate(CurrentMemoryContext,
+													  "credit account",
+													  ALLOCSET_DEFAULT_SIZES);
+	HASH_SEQ_STATUS status;
+	AccountTotal *total;
+	int			warnings_left = MAX_WARNINGS;
+
+	n = 0;
+	hash_seq_init(&status, totals->accounts);
+	while ((total = hash_seq_search(&status)) != NULL)
+		sorted[n++] = total;
+	qsort(sorted, n, sizeof(AccountTotal *), compare_totals);
+	for (long i = 0; i < n; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(per_account);
+
+		control_post(journal, limits, &sorted[i]->request, &warnings_left);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(per_account);
+		CHECK_FOR_INTERRUPTS();
+	}
+	ledger_close(limits);
+	ledger_close(journal);
+	CommandCounterIncrement();
+}
+
+/*
+ * Posts all effects, account by account in ascending order, or adds them to
+ * the totals of the statement.
+ */
+static void
+post_effects(Effect *effects, int n, ApplyTotals *totals)
 {
 	LedgerRel  *journal = ledger_open(LEDGER_JOURNAL, RowExclusiveLock);
 	LedgerRel  *limits = ledger_open(LEDGER_ACCOUNT_LIMIT, RowExclusiveLock);
@@ -285,7 +457,10 @@ post_effects(Effect *effects, int n)
 	{
 		if (i < n && effects[i].account_id == effects[start].account_id)
 			continue;
-		post_account(journal, limits, &effects[start], i - start, &warnings_left);
+		if (totals == NULL)
+			post_account(journal, limits, &effects[start], i - start, &warnings_left);
+		else
+			add_to_totals(totals, &effects[start], i - start);
 		start = i;
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -294,7 +469,7 @@ post_effects(Effect *effects, int n)
 }
 
 static void
-apply_documents(Change **changes, int nchanges)
+apply_documents(Change **changes, int nchanges, ApplyTotals *totals)
 {
 	LedgerRel  *items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
 	Document   *documents = palloc(sizeof(Document) * nchanges);
@@ -312,14 +487,15 @@ apply_documents(Change **changes, int nchanges)
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (neffects > 0)
-		post_effects(effects, neffects);
+		post_effects(effects, neffects, totals);
 	for (int i = 0; i < ndocuments; i++)
-		item_write(items, &documents[i].old, &documents[i].new, documents[i].seq);
+		item_write(items, &documents[i].old, &documents[i].new,
+				   totals == NULL ? documents[i].seq : SEQ_LATER);
 	ledger_close(items);
 }
 
 void
-apply_changes(Change **changes, int nchanges)
+apply_changes(Change **changes, int nchanges, ApplyTotals *totals)
 {
 	bool		customers = false;
 	bool		documents = false;
@@ -335,7 +511,7 @@ apply_changes(Change **changes, int nchanges)
 	if (customers)
 		apply_customers(changes, nchanges);
 	if (documents)
-		apply_documents(changes, nchanges);
+		apply_documents(changes, nchanges, totals);
 
 	/* a later statement in the same command may touch what we wrote */
 	CommandCounterIncrement();

@@ -27,10 +27,16 @@ typedef struct Change
 
 extern bool apply_same_document(const Change *x, const Change *y);
 
+/* What a statement too large for one portion has come to so far, by account. */
+typedef struct ApplyTotals ApplyTotals;
+
 /*
  * Applies changes, which are in the order of capture.  Allocates in the
- * current context.
+ * current context.  With totals: a portion of a statement, whose exposure is
+ * added up there and checked and posted by apply_totals at its end.
  */
-extern void apply_changes(Change **changes, int nchanges);
+extern void apply_changes(Change **changes, int nchanges, ApplyTotals *totals);
+extern ApplyTotals *apply_totals_create(void);
+extern void apply_totals(ApplyTotals *totals);
 
 #endif							/* CREDIT_APPLY_H */

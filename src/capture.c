@@ -30,6 +30,10 @@
  * Frames follow subtransactions: an abort drops those opened inside, and the
  * news they left in others.
  *
+ * A frame that outgrows its share of work_mem is applied in portions, unless
+ * it holds both rows that came and rows that went: whether a key was given up
+ * or taken over can only be told with all of them at hand.
+ *
  * What a frame still holds at commit (a trigger was disabled in the middle of
  * a statement) is applied then.
  */
@@ -69,14 +73,26 @@ typedef struct Frame
 	Oid			relid;			/* table the statement names */
 	SubTransactionId subid;
 	MemoryContext cxt;			/* of everything in the frame */
+	MemoryContext row_cxt;		/* of the changes, a portion at a time */
 	Change	  **changes;
 	int			nchanges;
 	int			allocated;
+	int			ncaptured;		/* in all portions */
+	bool		has_present;
+	bool		has_gone;
+	ApplyTotals *totals;		/* of the portions applied so far, or NULL */
 	List	   *sources;		/* copies that the changes point to */
 	News	   *news;			/* by age, so that of one subtransaction last */
 	int			nnews;
 	int			news_allocated;
 } Frame;
+
+/*
+ * A statement is applied in portions of at least so many changes, when they
+ * take this share of work_mem: writing them takes three times as much again.
+ */
+#define MIN_PORTION 1000
+#define ROW_SHARE 4
 
 /* Documents taken out of the ledger at a time when a source is emptied. */
 #define FORGET_PORTION 10000
@@ -151,8 +167,17 @@ frame_context(Frame *frame)
 {
 	if (frame->cxt == NULL)
 		frame->cxt = AllocSetContextCreate(TopTransactionContext, "credit frame",
-										   ALLOCSET_DEFAULT_SIZES);
+										   ALLOCSET_SMALL_SIZES);
 	return frame->cxt;
+}
+
+static MemoryContext
+row_context(Frame *frame)
+{
+	if (frame->row_cxt == NULL)
+		frame->row_cxt = AllocSetContextCreate(frame_context(frame), "credit rows",
+											   ALLOCSET_DEFAULT_SIZES);
+	return frame->row_cxt;
 }
 
 /* The frame's own copy of a source: cache entries come and go. */
@@ -178,7 +203,7 @@ frame_source(Frame *frame, const CreditSource *source)
 static Change *
 add_change(Frame *frame)
 {
-	MemoryContext old = MemoryContextSwitchTo(frame_context(frame));
+	MemoryContext old = MemoryContextSwitchTo(row_context(frame));
 	Change	   *change;
 
 	if (frame->changes == NULL)
@@ -194,7 +219,7 @@ add_change(Frame *frame)
 	}
 	change = palloc0(sizeof(Change));
 	memset(change->row.isnull, true, sizeof(change->row.isnull));
-	change->order = frame->nchanges;
+	change->order = frame->ncaptured++;
 	change->news_seen = frame->nnews;
 	change->cid = GetCurrentCommandId(false);
 	frame->changes[frame->nchanges++] = change;
@@ -291,13 +316,40 @@ drop_overtaken(Frame *frame)
 {
 	int			kept = 0;
 
+	News	   *sorted;
+
 	if (frame->nnews == 0)
 		return;
-	qsort(frame->news, frame->nnews, sizeof(News), compare_news);
+	sorted = palloc(sizeof(News) * frame->nnews);
+	memcpy(sorted, frame->news, sizeof(News) * frame->nnews);
+	qsort(sorted, frame->nnews, sizeof(News), compare_news);
 	for (int i = 0; i < frame->nchanges; i++)
-		if (!is_overtaken(frame->changes[i], frame->news, frame->nnews))
+		if (!is_overtaken(frame->changes[i], sorted, frame->nnews))
 			frame->changes[kept++] = frame->changes[i];
 	frame->nchanges = kept;
+	pfree(sorted);
+}
+
+/* Applies the changes a frame holds now, and forgets them. */
+static void
+apply_portion(Frame *frame)
+{
+	MemoryContext old;
+	ListCell   *lc;
+
+	drop_overtaken(frame);
+	if (frame->nchanges > 0)
+	{
+		foreach(lc, frames)
+			if (lfirst(lc) != frame)
+				leave_news(lfirst(lc), frame);
+		old = MemoryContextSwitchTo(frame->row_cxt);
+		apply_changes(frame->changes, frame->nchanges, frame->totals);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(frame->row_cxt);
+	}
+	frame->changes = NULL;
+	frame->nchanges = 0;
 }
 
 /*
@@ -307,20 +359,35 @@ drop_overtaken(Frame *frame)
 static void
 apply_frame(Frame *frame)
 {
-	MemoryContext old;
-	ListCell   *lc;
-
 	frames = list_delete_ptr(frames, frame);
-	drop_overtaken(frame);
-	if (frame->nchanges > 0)
+	apply_portion(frame);
+	if (frame->totals != NULL)
 	{
-		foreach(lc, frames)
-			leave_news(lfirst(lc), frame);
-		old = MemoryContextSwitchTo(frame->cxt);
-		apply_changes(frame->changes, frame->nchanges);
+		MemoryContext old = MemoryContextSwitchTo(frame->cxt);
+
+		apply_totals(frame->totals);
 		MemoryContextSwitchTo(old);
 	}
 	drop_frame(frame);
+}
+
+/* Applies a portion early where a statement would take too much memory. */
+static void
+limit_memory(Frame *frame)
+{
+	if (frame->nchanges < MIN_PORTION ||
+		(frame->has_present && frame->has_gone) ||
+		MemoryContextMemAllocated(frame->row_cxt, false) / 1024 <
+		(Size) work_mem / ROW_SHARE)
+		return;
+	if (frame->totals == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(frame_context(frame));
+
+		frame->totals = apply_totals_create();
+		MemoryContextSwitchTo(old);
+	}
+	apply_portion(frame);
 }
 
 /* The command of this transaction that ended a row version. */
@@ -344,7 +411,7 @@ static void
 capture_version(Frame *frame, SourceEntry *entry, SourceMapping *mapping,
 				TupleTableSlot *slot, Oid relid, bool gone)
 {
-	MemoryContext old = MemoryContextSwitchTo(frame_context(frame));
+	MemoryContext old = MemoryContextSwitchTo(row_context(frame));
 	CreditRow	row;
 	Change	   *change;
 	bool		is_customer = mapping->source.kind == KIND_CUSTOMER;
@@ -369,6 +436,8 @@ capture_version(Frame *frame, SourceEntry *entry, SourceMapping *mapping,
 		 (!row.isnull[FIELD_COUNTS_WHEN] &&
 		  DatumGetBool(row.value[FIELD_COUNTS_WHEN])));
 	change->row = row;
+	frame->has_present |= !gone;
+	frame->has_gone |= gone;
 	MemoryContextSwitchTo(old);
 }
 
@@ -467,6 +536,8 @@ credit_capture_row(PG_FUNCTION_ARGS)
 	capture_event(frame, entry, trigdata);
 	if (at_once)
 		apply_frame(frame);
+	else
+		limit_memory(frame);
 	return PointerGetDatum(NULL);
 }
 
@@ -494,7 +565,7 @@ credit_end_statement(PG_FUNCTION_ARGS)
 static void
 add_gone(Frame *frame, const CreditSource *source, Datum key, Datum segment)
 {
-	MemoryContext old = MemoryContextSwitchTo(frame_context(frame));
+	MemoryContext old = MemoryContextSwitchTo(row_context(frame));
 	Change	   *change = add_change(frame);
 
 	change->source = frame_source(frame, source);

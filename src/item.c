@@ -164,7 +164,8 @@ item_same(const CreditItem *a, const CreditItem *b)
 
 /*
  * Replaces one version by the next: either may not exist.  seq is the row of
- * the journal that carries the change, 0 where exposure stays as it is.
+ * the journal that carries the change; 0 where exposure stays as it is, -1
+ * where that row is still to come (a statement in portions).
  */
 void
 item_write(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq)
@@ -187,8 +188,8 @@ item_write(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq)
 		/* what does not change exposure stays with the row that carries it */
 		new->values[ITEM_SEQ] = seq != 0 || !old->exists ?
 			Int64GetDatum(seq) : old->values[ITEM_SEQ];
-		new->nulls[ITEM_SEQ] = seq == 0 &&
-			(!old->exists || old->nulls[ITEM_SEQ]);
+		new->nulls[ITEM_SEQ] = seq < 0 ||
+			(seq == 0 && (!old->exists || old->nulls[ITEM_SEQ]));
 	}
 	if (old->exists && new->exists)
 		ledger_update(items, old->tuple, new->values, new->nulls);

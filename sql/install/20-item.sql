@@ -40,7 +40,7 @@ COMMENT ON COLUMN credit.item.origin IS 'Key of the document this one comes from
 COMMENT ON COLUMN credit.item.number IS 'Number people know the document by; NULL: its key.';
 COMMENT ON COLUMN credit.item.is_disputed IS 'True: the customer disputes it.';
 COMMENT ON COLUMN credit.item.recorded_at IS 'When this version was recorded.';
-COMMENT ON COLUMN credit.item.seq IS 'Row of the journal (same account and currency) that carries this version; NULL: it did not change exposure.';
+COMMENT ON COLUMN credit.item.seq IS 'Row of the journal (same account and currency) that carries this version. NULL: it did not change exposure, or came with a statement so large that it was taken in portions (work_mem).';
 
 CREATE TABLE credit.item_version
 (
