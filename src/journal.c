@@ -63,6 +63,8 @@
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -98,6 +100,33 @@ typedef struct JournalRow
 	RowStatus	status;
 	TransactionId xid;			/* raw, of ROW_OWN and ROW_OTHER */
 } JournalRow;
+
+/*
+ * Where the end of a chain is at least.  A row that was seen committed is
+ * there for good (a purge keeps the last one of a chain), so that a search for
+ * the end need not look below it; without that, btree would collect every row
+ * of the chain on the last page before it gave the first.
+ */
+#define MEMO_CURRENCY_SIZE 16
+#define MEMO_MAX_ENTRIES 20000
+
+typedef struct ChainMemo
+{
+	struct
+	{
+		int64		account_id;
+		int64		scope;
+	}			key;			/* hash key, must be first */
+	char		currency[MEMO_CURRENCY_SIZE];	/* chain looked at last */
+	int64		seq;			/* of a committed row */
+} ChainMemo;
+
+static HTAB *memos = NULL;
+static Oid	memo_relid = InvalidOid;
+static bool memos_are_valid = false;
+
+/* Rows before the last one that are looked through for named ones. */
+#define WALK_ROWS 64
 
 PG_FUNCTION_INFO_V1(credit_balance);
 PG_FUNCTION_INFO_V1(credit_adjust);
@@ -173,6 +202,60 @@ journal_unlock_name(const char *customer, const char *segment)
 	(void) LockRelease(&tag, ExclusiveLock, false);
 }
 
+/* Only marks. */
+void
+credit_journal_invalidate(Oid relid)
+{
+	if (relid == InvalidOid || relid == memo_relid)
+		memos_are_valid = false;
+}
+
+static ChainMemo *
+memo_find(int64 account_id, int16 scope, HASHACTION action)
+{
+	struct
+	{
+		int64		account_id;
+		int64		scope;
+	}			key;
+
+	if (action == HASH_FIND && !memos_are_valid)
+		return NULL;
+	key.account_id = account_id;
+	key.scope = scope;
+	return hash_search(memos, &key, action, NULL);
+}
+
+/* Remembers a committed row of a chain. */
+static void
+memo_put(Oid relid, int64 account_id, int16 scope, const char *currency, int64 seq)
+{
+	ChainMemo  *memo;
+
+	if (strlen(currency) >= MEMO_CURRENCY_SIZE)
+		return;
+	if (memos != NULL && (!memos_are_valid ||
+						  hash_get_num_entries(memos) >= MEMO_MAX_ENTRIES))
+	{
+		hash_destroy(memos);
+		memos = NULL;
+	}
+	if (memos == NULL)
+	{
+		HASHCTL		ctl;
+
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(((ChainMemo *) NULL)->key);
+		ctl.entrysize = sizeof(ChainMemo);
+		memos = hash_create("credit chains", 256, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+	memo_relid = relid;
+	memos_are_valid = true;
+	memo = memo_find(account_id, scope, HASH_ENTER);
+	strlcpy(memo->currency, currency, MEMO_CURRENCY_SIZE);
+	memo->seq = seq;
+}
+
 /* Copies what is needed of a row; the tuple may go away. */
 static void
 load_row(LedgerScan *scan, HeapTuple tuple, bool dirty, JournalRow *row)
@@ -215,14 +298,14 @@ load_row(LedgerScan *scan, HeapTuple tuple, bool dirty, JournalRow *row)
 }
 
 /*
- * Last row of a chain.  currency NULL: of the chain with the largest currency,
- * or with the largest one below `below`.
+ * Last row of a chain, not below from.  currency NULL: of the chain with the
+ * largest currency, or with the largest one below `below`.
  */
 static bool
 last_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
-		 const char *currency, const char *below, JournalRow *row)
+		 const char *currency, int64 from, const char *below, JournalRow *row)
 {
-	ScanKeyData keys[3];
+	ScanKeyData keys[4];
 	int			nkeys = 2;
 	LedgerScan	scan;
 	HeapTuple	tuple;
@@ -235,7 +318,10 @@ last_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
 		ledger_key(journal, &keys[nkeys++], JOURNAL_CURRENCY,
 				   BTEqualStrategyNumber, F_TEXTEQ,
 				   CStringGetTextDatum(currency));
-	else if (below != NULL)
+	if (from > 0)
+		ledger_key(journal, &keys[nkeys++], JOURNAL_SEQ,
+				   BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
+	if (below != NULL)
 		ledger_key(journal, &keys[nkeys++], JOURNAL_CURRENCY,
 				   BTLessStrategyNumber, F_TEXT_LT, CStringGetTextDatum(below));
 
@@ -297,6 +383,7 @@ judge_row(ChainState *chain, const JournalRow *row)
 	{
 		case ROW_COMMITTED:
 			vector_add(&chain->committed, &row->xsum);
+			chain->committed_seq = Max(chain->committed_seq, row->seq);
 			break;
 		case ROW_OWN:
 
@@ -319,11 +406,57 @@ judge_row(ChainState *chain, const JournalRow *row)
 	}
 }
 
+/*
+ * Judges named rows that stand shortly before the last one, as they nearly
+ * always do: one scan instead of one for each.
+ */
+static void
+walk_named_rows(LedgerRel *journal, int64 account_id, int16 scope,
+				const JournalRow *last, ChainState *chain, bool *judged)
+{
+	ScanKeyData keys[5];
+	LedgerScan	scan;
+	HeapTuple	tuple;
+	int64		from = last->seq;
+
+	for (int i = 0; i + 1 < last->nopen; i += 2)
+		if (DatumGetInt64(last->open[i]) >= last->seq - WALK_ROWS)
+			from = Min(from, DatumGetInt64(last->open[i]));
+	ledger_key(journal, &keys[0], JOURNAL_ACCOUNT_ID, BTEqualStrategyNumber,
+			   F_INT8EQ, Int64GetDatum(account_id));
+	ledger_key(journal, &keys[1], JOURNAL_SCOPE, BTEqualStrategyNumber,
+			   F_INT2EQ, Int16GetDatum(scope));
+	ledger_key(journal, &keys[2], JOURNAL_CURRENCY, BTEqualStrategyNumber,
+			   F_TEXTEQ, CStringGetTextDatum(last->currency));
+	ledger_key(journal, &keys[3], JOURNAL_SEQ, BTGreaterEqualStrategyNumber,
+			   F_INT8GE, Int64GetDatum(from));
+	ledger_key(journal, &keys[4], JOURNAL_SEQ, BTLessStrategyNumber,
+			   F_INT8LT, Int64GetDatum(last->seq));
+	ledger_scan(&scan, journal, NULL, NULL, keys, 5);
+	while (HeapTupleIsValid(tuple = ledger_next(&scan, BackwardScanDirection)))
+	{
+		JournalRow	row;
+
+		load_row(&scan, tuple, true, &row);
+		for (int i = 0; i + 1 < last->nopen; i += 2)
+		{
+			if (judged[i] || row.first_seq != DatumGetInt64(last->open[i + 1]) ||
+				row.seq > DatumGetInt64(last->open[i]))
+				continue;
+			judge_row(chain, &row);
+			judged[i] = true;
+		}
+	}
+	ledger_scan_end(&scan);
+}
+
 /* State of a chain from its last row; the caller holds the short lock. */
 static void
 read_chain(LedgerRel *journal, int64 account_id, int16 scope,
 		   const JournalRow *last, ChainState *chain)
 {
+	bool	   *judged;
+
 	memset(chain, 0, sizeof(ChainState));
 	chain->currency = last->currency;
 	chain->last_seq = last->seq;
@@ -332,15 +465,22 @@ read_chain(LedgerRel *journal, int64 account_id, int16 scope,
 	chain->own_peak = credit_zero();
 	chain->open = palloc(sizeof(Datum) * (last->nopen + 2));
 	judge_row(chain, last);
+	judged = palloc0(last->nopen + 1);
+	if (last->nopen > 2)
+		walk_named_rows(journal, account_id, scope, last, chain, judged);
 	for (int i = 0; i + 1 < last->nopen; i += 2)
 	{
 		JournalRow	row;
 
-		if (named_row(journal, NULL, account_id, scope, last->currency,
+		if (!judged[i] &&
+			named_row(journal, NULL, account_id, scope, last->currency,
 					  DatumGetInt64(last->open[i]),
 					  DatumGetInt64(last->open[i + 1]), &row))
 			judge_row(chain, &row);
 	}
+	if (chain->committed_seq > 0)
+		memo_put(RelationGetRelid(journal->rel), account_id, scope,
+				 chain->currency, chain->committed_seq);
 }
 
 /* State of one chain, which may be empty; the caller holds the short lock. */
@@ -348,9 +488,12 @@ void
 journal_read(LedgerRel *journal, int64 account_id, int16 scope,
 			 const char *currency, ChainState *chain)
 {
+	ChainMemo  *memo = memo_find(account_id, scope, HASH_FIND);
+	int64		from = memo != NULL && strcmp(memo->currency, currency) == 0 ?
+		memo->seq : 0;
 	JournalRow	last;
 
-	if (last_row(journal, NULL, account_id, scope, currency, NULL, &last))
+	if (last_row(journal, NULL, account_id, scope, currency, from, NULL, &last))
 	{
 		read_chain(journal, account_id, scope, &last, chain);
 		return;
@@ -365,10 +508,22 @@ List *
 journal_read_all(LedgerRel *journal, int64 account_id, int16 scope)
 {
 	List	   *chains = NIL;
+	ChainMemo  *memo = memo_find(account_id, scope, HASH_FIND);
 	JournalRow	last;
 	const char *below = NULL;
 
-	while (last_row(journal, NULL, account_id, scope, NULL, below, &last))
+	/* nearly always: one chain, whose end is known by and large */
+	if (memo != NULL &&
+		last_row(journal, NULL, account_id, scope, memo->currency, memo->seq,
+				 NULL, &last) &&
+		last.is_only_chain)
+	{
+		ChainState *chain = palloc(sizeof(ChainState));
+
+		read_chain(journal, account_id, scope, &last, chain);
+		return list_make1(chain);
+	}
+	while (last_row(journal, NULL, account_id, scope, NULL, 0, below, &last))
 	{
 		ChainState *chain = palloc(sizeof(ChainState));
 
@@ -484,7 +639,7 @@ credit_balance(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	journal = ledger_open(LEDGER_JOURNAL, AccessShareLock);
-	while (last_row(journal, snapshot, account_id, scope, NULL, below, &last))
+	while (last_row(journal, snapshot, account_id, scope, NULL, 0, below, &last))
 	{
 		CreditVector balance;
 		Datum		values[2 + STAGE_COUNT];

@@ -17,6 +17,7 @@ typedef struct ChainState
 {
 	char	   *currency;
 	int64		last_seq;		/* 0: the chain is empty */
+	int64		committed_seq;	/* newest row seen committed, 0: none */
 	CreditVector committed;		/* everything seen committed */
 	CreditVector own;			/* this transaction, so far */
 	bool		has_own;
