@@ -118,6 +118,39 @@ UPDATE orders SET region = 'north' WHERE customer = 'H';
 SELECT customer, total FROM credit.exposure WHERE customer IN ('G', 'H') ORDER BY 1;
 SELECT credit.detach('shop.orders_north');
 
+-- 7. Rows written into a partition by its own name while a statement on the
+--    whole table is open, and rolled back, leave nothing behind
+
+CREATE TABLE legs (id int, leg int, customer text, total numeric, PRIMARY KEY (id, leg)) PARTITION BY LIST (leg);
+CREATE TABLE legs_1 PARTITION OF legs FOR VALUES IN (1);
+CREATE TABLE legs_2 PARTITION OF legs FOR VALUES IN (2);
+SELECT credit.set_rule('not_set', 'off');
+SELECT credit.attach('legs', 'order', key => '(id, leg)', customer => 'customer', amount => 'total');
+CREATE FUNCTION add_legs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		INSERT INTO shop.legs_2 VALUES (new.id, 2, 'lost', 100);
+		RAISE EXCEPTION 'no';
+	EXCEPTION WHEN raise_exception THEN
+		NULL;
+	END;
+	BEGIN
+		INSERT INTO shop.legs_2 VALUES (new.id, 2, 'kept', 7);
+	EXCEPTION WHEN raise_exception THEN
+		NULL;
+	END;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER zzz_legs AFTER INSERT ON legs FOR EACH ROW WHEN (new.leg = 1) EXECUTE FUNCTION add_legs();
+INSERT INTO legs SELECT g, 1, 'whole', 1 FROM generate_series(1, 3) g;
+SET work_mem = '64kB';
+INSERT INTO legs SELECT g, 1, 'whole', 1 FROM generate_series(4, 1500) g;
+RESET work_mem;
+SELECT customer, sum(total) FROM legs GROUP BY 1 ORDER BY 1;
+SELECT customer, total FROM credit.exposure WHERE customer IN ('whole', 'kept', 'lost') ORDER BY 1;
+SELECT credit.detach('shop.legs');
+SELECT credit.set_rule('not_set', NULL);
+
 RESET search_path;
 DROP SCHEMA shop CASCADE;
 DROP EXTENSION credit;

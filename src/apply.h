@@ -19,6 +19,7 @@ typedef struct Change
 	Oid			relid;			/* table or partition of the row */
 	ItemPointerData tid;		/* the row version the event is about */
 	int			order;			/* of capture */
+	SubTransactionId subid;		/* that captured it */
 	uint32		hash;			/* of key */
 	CommandId	cid;			/* if not present: that ended the version */
 	int			news_seen;		/* of the frame, when this was captured */

@@ -220,6 +220,7 @@ add_change(Frame *frame)
 	change = palloc0(sizeof(Change));
 	memset(change->row.isnull, true, sizeof(change->row.isnull));
 	change->order = frame->ncaptured++;
+	change->subid = GetCurrentSubTransactionId();
 	change->news_seen = frame->nnews;
 	change->cid = GetCurrentCommandId(false);
 	frame->changes[frame->nchanges++] = change;
@@ -262,10 +263,22 @@ leave_news(Frame *outer, Frame *inner)
 	MemoryContextSwitchTo(old);
 }
 
-/* A subtransaction has ended: its news is gone, or its parent's. */
+/*
+ * A subtransaction has ended: what it captured into a frame around it (rows
+ * written into a partition while a statement on the whole table is open), and
+ * the news it left there, is gone, or its parent's.
+ */
 static void
-settle_news(Frame *frame, SubTransactionId subid, SubTransactionId parent)
+settle_frame(Frame *frame, SubTransactionId subid, SubTransactionId parent)
 {
+	for (int i = frame->nchanges - 1;
+		 i >= 0 && frame->changes[i]->subid == subid; i--)
+	{
+		if (parent == InvalidSubTransactionId)
+			frame->nchanges = i;
+		else
+			frame->changes[i]->subid = parent;
+	}
 	for (int i = frame->nnews - 1; i >= 0 && frame->news[i].subid == subid; i--)
 	{
 		if (parent == InvalidSubTransactionId)
@@ -376,6 +389,7 @@ static void
 limit_memory(Frame *frame)
 {
 	if (frame->nchanges < MIN_PORTION ||
+		frame->subid != GetCurrentSubTransactionId() ||
 		(frame->has_present && frame->has_gone) ||
 		MemoryContextMemAllocated(frame->row_cxt, false) / 1024 <
 		(Size) work_mem / ROW_SHARE)
@@ -677,8 +691,8 @@ capture_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 	{
 		Frame	   *frame = lfirst(lc);
 
-		settle_news(frame, mySubid, event == SUBXACT_EVENT_COMMIT_SUB ?
-					parentSubid : InvalidSubTransactionId);
+		settle_frame(frame, mySubid, event == SUBXACT_EVENT_COMMIT_SUB ?
+					 parentSubid : InvalidSubTransactionId);
 		if (frame->subid != mySubid)
 			continue;
 		if (event == SUBXACT_EVENT_COMMIT_SUB)
