@@ -211,7 +211,7 @@ credit_journal_invalidate(Oid relid)
 }
 
 static ChainMemo *
-memo_find(int64 account_id, int16 scope, HASHACTION action)
+memo_find(Oid relid, int64 account_id, int16 scope, HASHACTION action)
 {
 	struct
 	{
@@ -219,7 +219,7 @@ memo_find(int64 account_id, int16 scope, HASHACTION action)
 		int64		scope;
 	}			key;
 
-	if (action == HASH_FIND && !memos_are_valid)
+	if (action == HASH_FIND && (!memos_are_valid || relid != memo_relid))
 		return NULL;
 	key.account_id = account_id;
 	key.scope = scope;
@@ -234,7 +234,7 @@ memo_put(Oid relid, int64 account_id, int16 scope, const char *currency, int64 s
 
 	if (strlen(currency) >= MEMO_CURRENCY_SIZE)
 		return;
-	if (memos != NULL && (!memos_are_valid ||
+	if (memos != NULL && (!memos_are_valid || relid != memo_relid ||
 						  hash_get_num_entries(memos) >= MEMO_MAX_ENTRIES))
 	{
 		hash_destroy(memos);
@@ -251,7 +251,7 @@ memo_put(Oid relid, int64 account_id, int16 scope, const char *currency, int64 s
 	}
 	memo_relid = relid;
 	memos_are_valid = true;
-	memo = memo_find(account_id, scope, HASH_ENTER);
+	memo = memo_find(relid, account_id, scope, HASH_ENTER);
 	strlcpy(memo->currency, currency, MEMO_CURRENCY_SIZE);
 	memo->seq = seq;
 }
@@ -488,7 +488,8 @@ void
 journal_read(LedgerRel *journal, int64 account_id, int16 scope,
 			 const char *currency, ChainState *chain)
 {
-	ChainMemo  *memo = memo_find(account_id, scope, HASH_FIND);
+	ChainMemo  *memo = memo_find(RelationGetRelid(journal->rel), account_id,
+									   scope, HASH_FIND);
 	int64		from = memo != NULL && strcmp(memo->currency, currency) == 0 ?
 		memo->seq : 0;
 	JournalRow	last;
@@ -508,7 +509,8 @@ List *
 journal_read_all(LedgerRel *journal, int64 account_id, int16 scope)
 {
 	List	   *chains = NIL;
-	ChainMemo  *memo = memo_find(account_id, scope, HASH_FIND);
+	ChainMemo  *memo = memo_find(RelationGetRelid(journal->rel), account_id,
+									   scope, HASH_FIND);
 	JournalRow	last;
 	const char *below = NULL;
 
