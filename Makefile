@@ -5,7 +5,8 @@ MODULE_big = credit
 
 # One subject a file: src/NAME.c
 SUBJECTS = credit vector ledger rule setting field expression source wait \
-	limit account item journal control refusal decision apply capture exposure asof
+	limit account item journal control refusal decision apply frame capture \
+	exposure asof
 OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out

@@ -35,10 +35,8 @@
 typedef struct Document
 {
 	const Change *change;
-	const char *customer;		/* of the new version */
-	const char *segment;
-	CreditItem		old;
-	CreditItem		new;
+	CreditItem	old;
+	CreditItem	new;
 	int64		seq;
 } Document;
 

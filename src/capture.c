@@ -19,86 +19,29 @@
  * unless this transaction wrote the old version: its event may have been the
  * one that was skipped.
  *
- * Statements nest (the ERP's triggers write to attached tables), so frames
- * form a stack.  An inner frame is applied while the outer one is open, and it
- * leaves word there of the documents it was about: news.  Before a frame is
- * applied, what such news has overtaken is left out.  A version that was seen
- * alive is overtaken by news that came after it was captured; the end of a
- * version is overtaken by news of any later command, even if its event comes
- * last (the ERP's own trigger, which runs before ours, has put the row back).
- *
- * Frames follow subtransactions: an abort drops those opened inside, and the
- * news they left in others.
- *
- * A frame that outgrows its share of work_mem is applied in portions, unless
- * it holds both rows that came and rows that went: whether a key was given up
- * or taken over can only be told with all of them at hand.
- *
- * What a frame still holds at commit (a trigger was disabled in the middle of
- * a statement) is applied then.
+ * Statements nest; frame.c keeps what they capture apart.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/partition.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "apply.h"
 #include "credit.h"
+#include "frame.h"
 #include "ledger.h"
 #include "setting.h"
 #include "source.h"
 
-/* A document that a statement inside has brought up to date. */
-typedef struct News
-{
-	const Change *change;		/* names it; a copy in the frame */
-	CommandId	cid;			/* when */
-	SubTransactionId subid;
-	int			number;			/* in the frame */
-} News;
-
-typedef struct Frame
-{
-	Oid			relid;			/* table the statement names */
-	SubTransactionId subid;
-	MemoryContext cxt;			/* of everything in the frame */
-	MemoryContext row_cxt;		/* of the changes, a portion at a time */
-	Change	  **changes;
-	int			nchanges;
-	int			allocated;
-	int			ncaptured;		/* in all portions */
-	bool		has_present;
-	bool		has_gone;
-	ApplyTotals *totals;		/* of the portions applied so far, or NULL */
-	List	   *sources;		/* copies that the changes point to */
-	News	   *news;			/* by age, so that of one subtransaction last */
-	int			nnews;
-	int			news_allocated;
-} Frame;
-
-/*
- * A statement is applied in portions of at least so many changes, when they
- * take this share of work_mem: writing them takes three times as much again.
- */
-#define MIN_PORTION 1000
-#define ROW_SHARE 4
-
 /* Documents taken out of the ledger at a time when a source is emptied. */
 #define FORGET_PORTION 10000
-
-/* Innermost first; lives in TopTransactionContext. */
-static List *frames = NIL;
 
 PG_FUNCTION_INFO_V1(credit_begin_statement);
 PG_FUNCTION_INFO_V1(credit_capture_row);
@@ -124,286 +67,6 @@ check_protocol(FunctionCallInfo fcinfo, const char *name, bool row, bool before)
 	return trigdata;
 }
 
-static Frame *
-open_frame(Oid relid)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	Frame	   *frame = palloc0(sizeof(Frame));
-
-	frame->relid = relid;
-	frame->subid = GetCurrentSubTransactionId();
-	frames = lcons(frame, frames);
-	MemoryContextSwitchTo(old);
-	return frame;
-}
-
-static void
-drop_frame(Frame *frame)
-{
-	frames = list_delete_ptr(frames, frame);
-	if (frame->cxt)
-		MemoryContextDelete(frame->cxt);
-	pfree(frame);
-}
-
-/* Frame of the statement that a row of this table or partition belongs to. */
-static Frame *
-find_frame(SourceEntry *entry)
-{
-	ListCell   *lc;
-
-	foreach(lc, frames)
-	{
-		Frame	   *frame = lfirst(lc);
-
-		if (list_member_oid(entry->relids, frame->relid))
-			return frame;
-	}
-	return NULL;
-}
-
-static MemoryContext
-frame_context(Frame *frame)
-{
-	if (frame->cxt == NULL)
-		frame->cxt = AllocSetContextCreate(TopTransactionContext, "credit frame",
-										   ALLOCSET_SMALL_SIZES);
-	return frame->cxt;
-}
-
-static MemoryContext
-row_context(Frame *frame)
-{
-	if (frame->row_cxt == NULL)
-		frame->row_cxt = AllocSetContextCreate(frame_context(frame), "credit rows",
-											   ALLOCSET_DEFAULT_SIZES);
-	return frame->row_cxt;
-}
-
-/* The frame's own copy of a source: cache entries come and go. */
-static const CreditSource *
-frame_source(Frame *frame, const CreditSource *source)
-{
-	ListCell   *lc;
-	CreditSource *copy;
-	MemoryContext old;
-
-	foreach(lc, frame->sources)
-		if (((CreditSource *) lfirst(lc))->source_id == source->source_id)
-			return lfirst(lc);
-	old = MemoryContextSwitchTo(frame_context(frame));
-	copy = palloc(sizeof(CreditSource));
-	*copy = *source;
-	frame->sources = lappend(frame->sources, copy);
-	MemoryContextSwitchTo(old);
-	return copy;
-}
-
-/* A new change in the frame, without values; the caller fills it in. */
-static Change *
-add_change(Frame *frame)
-{
-	MemoryContext old = MemoryContextSwitchTo(row_context(frame));
-	Change	   *change;
-
-	if (frame->changes == NULL)
-	{
-		frame->allocated = 4;
-		frame->changes = palloc(sizeof(Change *) * frame->allocated);
-	}
-	else if (frame->nchanges == frame->allocated)
-	{
-		frame->allocated *= 2;
-		frame->changes = repalloc_huge(frame->changes,
-									   sizeof(Change *) * frame->allocated);
-	}
-	change = palloc0(sizeof(Change));
-	memset(change->row.isnull, true, sizeof(change->row.isnull));
-	change->order = frame->ncaptured++;
-	change->subid = GetCurrentSubTransactionId();
-	change->news_seen = frame->nnews;
-	change->cid = GetCurrentCommandId(false);
-	frame->changes[frame->nchanges++] = change;
-	MemoryContextSwitchTo(old);
-	return change;
-}
-
-/* Leaves word in an open frame of what an inner one is about to apply. */
-static void
-leave_news(Frame *outer, Frame *inner)
-{
-	MemoryContext old = MemoryContextSwitchTo(frame_context(outer));
-
-	for (int i = 0; i < inner->nchanges; i++)
-	{
-		const Change *change = inner->changes[i];
-		Change	   *copy;
-		News	   *news;
-
-		if (change->source->relid != outer->relid)
-			continue;
-		if (outer->nnews == outer->news_allocated)
-		{
-			outer->news_allocated = Max(8, outer->news_allocated * 2);
-			outer->news = outer->news == NULL ?
-				palloc(sizeof(News) * outer->news_allocated) :
-				repalloc_huge(outer->news, sizeof(News) * outer->news_allocated);
-		}
-		copy = palloc0(sizeof(Change));
-		copy->source = frame_source(outer, change->source);
-		copy->key = pstrdup(change->key);
-		copy->segment = pstrdup(change->segment);
-		copy->hash = change->hash;
-		news = &outer->news[outer->nnews];
-		news->change = copy;
-		news->cid = GetCurrentCommandId(false);
-		news->subid = GetCurrentSubTransactionId();
-		news->number = outer->nnews++;
-	}
-	MemoryContextSwitchTo(old);
-}
-
-/*
- * A subtransaction has ended: what it captured into a frame around it (rows
- * written into a partition while a statement on the whole table is open), and
- * the news it left there, is gone, or its parent's.
- */
-static void
-settle_frame(Frame *frame, SubTransactionId subid, SubTransactionId parent)
-{
-	for (int i = frame->nchanges - 1;
-		 i >= 0 && frame->changes[i]->subid == subid; i--)
-	{
-		if (parent == InvalidSubTransactionId)
-			frame->nchanges = i;
-		else
-			frame->changes[i]->subid = parent;
-	}
-	for (int i = frame->nnews - 1; i >= 0 && frame->news[i].subid == subid; i--)
-	{
-		if (parent == InvalidSubTransactionId)
-			frame->nnews = i;
-		else
-			frame->news[i].subid = parent;
-	}
-}
-
-static int
-compare_news(const void *a, const void *b)
-{
-	const News *x = a;
-	const News *y = b;
-
-	if (x->change->hash != y->change->hash)
-		return x->change->hash < y->change->hash ? -1 : 1;
-	return x->number - y->number;
-}
-
-/* Is there news, sorted by hash, that makes a change obsolete? */
-static bool
-is_overtaken(const Change *change, const News *news, int nnews)
-{
-	int			low = 0;
-	int			high = nnews;
-
-	while (low < high)
-	{
-		int			middle = low + (high - low) / 2;
-
-		if (news[middle].change->hash < change->hash)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < nnews && news[low].change->hash == change->hash; low++)
-		if (apply_same_document(change, news[low].change) &&
-			(change->present ? news[low].number >= change->news_seen :
-			 news[low].cid > change->cid))
-			return true;
-	return false;
-}
-
-/* Leaves out what statements inside have overtaken. */
-static void
-drop_overtaken(Frame *frame)
-{
-	int			kept = 0;
-
-	News	   *sorted;
-
-	if (frame->nnews == 0)
-		return;
-	sorted = palloc(sizeof(News) * frame->nnews);
-	memcpy(sorted, frame->news, sizeof(News) * frame->nnews);
-	qsort(sorted, frame->nnews, sizeof(News), compare_news);
-	for (int i = 0; i < frame->nchanges; i++)
-		if (!is_overtaken(frame->changes[i], sorted, frame->nnews))
-			frame->changes[kept++] = frame->changes[i];
-	frame->nchanges = kept;
-	pfree(sorted);
-}
-
-/* Applies the changes a frame holds now, and forgets them. */
-static void
-apply_portion(Frame *frame)
-{
-	MemoryContext old;
-	ListCell   *lc;
-
-	drop_overtaken(frame);
-	if (frame->nchanges > 0)
-	{
-		foreach(lc, frames)
-			if (lfirst(lc) != frame)
-				leave_news(lfirst(lc), frame);
-		old = MemoryContextSwitchTo(frame->row_cxt);
-		apply_changes(frame->changes, frame->nchanges, frame->totals);
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(frame->row_cxt);
-	}
-	frame->changes = NULL;
-	frame->nchanges = 0;
-}
-
-/*
- * Applies what a frame holds and drops it.  The frame is off the stack first:
- * an error, or a statement inside, must not meet it again.
- */
-static void
-apply_frame(Frame *frame)
-{
-	frames = list_delete_ptr(frames, frame);
-	apply_portion(frame);
-	if (frame->totals != NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(frame->cxt);
-
-		apply_totals(frame->totals);
-		MemoryContextSwitchTo(old);
-	}
-	drop_frame(frame);
-}
-
-/* Applies a portion early where a statement would take too much memory. */
-static void
-limit_memory(Frame *frame)
-{
-	if (frame->nchanges < MIN_PORTION ||
-		frame->subid != GetCurrentSubTransactionId() ||
-		(frame->has_present && frame->has_gone) ||
-		MemoryContextMemAllocated(frame->row_cxt, false) / 1024 <
-		(Size) work_mem / ROW_SHARE)
-		return;
-	if (frame->totals == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(frame_context(frame));
-
-		frame->totals = apply_totals_create();
-		MemoryContextSwitchTo(old);
-	}
-	apply_portion(frame);
-}
-
 /* The command of this transaction that ended a row version. */
 static CommandId
 ending_command(TupleTableSlot *slot)
@@ -418,14 +81,14 @@ ending_command(TupleTableSlot *slot)
 }
 
 /*
- * Captures one row version under one mapping.  slot NULL is not possible;
- * gone: the row is deleted, or gives up its key.
+ * Captures one row version under one mapping.  gone: the row is deleted, or
+ * gives up its key.
  */
 static void
 capture_version(Frame *frame, SourceEntry *entry, SourceMapping *mapping,
 				TupleTableSlot *slot, Oid relid, bool gone)
 {
-	MemoryContext old = MemoryContextSwitchTo(row_context(frame));
+	MemoryContext old = MemoryContextSwitchTo(frame_row_context(frame));
 	CreditRow	row;
 	Change	   *change;
 	bool		is_customer = mapping->source.kind == KIND_CUSTOMER;
@@ -435,7 +98,7 @@ capture_version(Frame *frame, SourceEntry *entry, SourceMapping *mapping,
 		MemoryContextSwitchTo(old);
 		return;
 	}
-	change = add_change(frame);
+	change = frame_add_change(frame);
 	change->source = frame_source(frame, &mapping->source);
 	change->key = TextDatumGetCString(row.value[FIELD_KEY]);
 	change->hash = string_hash(change->key, strlen(change->key) + 1);
@@ -521,7 +184,7 @@ credit_begin_statement(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = check_protocol(fcinfo, "begin_statement", false, true);
 
 	if (credit_settings()->capture)
-		(void) open_frame(RelationGetRelid(trigdata->tg_relation));
+		(void) frame_open(RelationGetRelid(trigdata->tg_relation));
 	return PointerGetDatum(NULL);
 }
 
@@ -543,15 +206,15 @@ credit_capture_row(PG_FUNCTION_ARGS)
 		!is_own_version(trigdata->tg_trigslot))
 		return PointerGetDatum(NULL);
 
-	frame = find_frame(entry);
+	frame = frame_find(entry->relids);
 	at_once = frame == NULL;
 	if (at_once)
-		frame = open_frame(RelationGetRelid(trigdata->tg_relation));
+		frame = frame_open(RelationGetRelid(trigdata->tg_relation));
 	capture_event(frame, entry, trigdata);
 	if (at_once)
-		apply_frame(frame);
+		frame_apply(frame);
 	else
-		limit_memory(frame);
+		frame_limit_memory(frame);
 	return PointerGetDatum(NULL);
 }
 
@@ -559,19 +222,11 @@ Datum
 credit_end_statement(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = check_protocol(fcinfo, "end_statement", false, false);
-	Oid			relid = RelationGetRelid(trigdata->tg_relation);
-	ListCell   *lc;
+	List	   *relids = list_make1_oid(RelationGetRelid(trigdata->tg_relation));
+	Frame	   *frame = frame_find(relids);
 
-	foreach(lc, frames)
-	{
-		Frame	   *frame = lfirst(lc);
-
-		if (frame->relid == relid)
-		{
-			apply_frame(frame);
-			break;
-		}
-	}
+	if (frame != NULL)
+		frame_apply(frame);
 	return PointerGetDatum(NULL);
 }
 
@@ -579,8 +234,8 @@ credit_end_statement(PG_FUNCTION_ARGS)
 static void
 add_gone(Frame *frame, const CreditSource *source, Datum key, Datum segment)
 {
-	MemoryContext old = MemoryContextSwitchTo(row_context(frame));
-	Change	   *change = add_change(frame);
+	MemoryContext old = MemoryContextSwitchTo(frame_row_context(frame));
+	Change	   *change = frame_add_change(frame);
 
 	change->source = frame_source(frame, source);
 	change->key = TextDatumGetCString(key);
@@ -599,7 +254,7 @@ forget_source(const CreditSource *source)
 	bool		customers = source->kind == KIND_CUSTOMER;
 	LedgerRel  *ledger = ledger_open(customers ? LEDGER_ACCOUNT : LEDGER_ITEM,
 									 AccessShareLock);
-	Frame	   *frame = open_frame(source->relid);
+	Frame	   *frame = frame_open(source->relid);
 	ScanKeyData key;
 	LedgerScan	scan;
 	HeapTuple	tuple;
@@ -626,12 +281,12 @@ forget_source(const CreditSource *source)
 			add_gone(frame, source, values[ACCOUNT_CUSTOMER], values[ACCOUNT_SEGMENT]);
 		if (frame->nchanges >= FORGET_PORTION)
 		{
-			apply_frame(frame);
-			frame = open_frame(source->relid);
+			frame_apply(frame);
+			frame = frame_open(source->relid);
 		}
 	}
 	ledger_scan_end(&scan);
-	apply_frame(frame);
+	frame_apply(frame);
 	ledger_close(ledger);
 }
 
@@ -674,68 +329,4 @@ credit_forget(PG_FUNCTION_ARGS)
 				 errmsg("\"%s\" is not a kind of source", kind)));
 	forget_source(&source);
 	PG_RETURN_VOID();
-}
-
-/* Drops or hands over the frames of a subtransaction that ends. */
-static void
-capture_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
-						 SubTransactionId parentSubid, void *arg)
-{
-	ListCell   *lc;
-
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		source_forget_problems();
-	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
-		return;
-	foreach(lc, frames)
-	{
-		Frame	   *frame = lfirst(lc);
-
-		settle_frame(frame, mySubid, event == SUBXACT_EVENT_COMMIT_SUB ?
-					 parentSubid : InvalidSubTransactionId);
-		if (frame->subid != mySubid)
-			continue;
-		if (event == SUBXACT_EVENT_COMMIT_SUB)
-		{
-			frame->subid = parentSubid;
-			continue;
-		}
-		frames = foreach_delete_current(frames, lc);
-		if (frame->cxt)
-			MemoryContextDelete(frame->cxt);
-		pfree(frame);
-	}
-}
-
-/* Applies what is left before a commit; forgets everything at the end. */
-static void
-capture_xact_callback(XactEvent event, void *arg)
-{
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
-			while (frames != NIL)
-			{
-				PushActiveSnapshot(GetTransactionSnapshot());
-				apply_frame(linitial(frames));
-				PopActiveSnapshot();
-			}
-			break;
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PREPARE:
-		case XACT_EVENT_ABORT:
-			frames = NIL;		/* the memory goes with the transaction */
-			source_forget_problems();
-			break;
-		default:
-			break;
-	}
-}
-
-void
-credit_capture_init(void)
-{
-	RegisterXactCallback(capture_xact_callback, NULL);
-	RegisterSubXactCallback(capture_subxact_callback, NULL);
 }

@@ -63,7 +63,7 @@ _PG_init(void)
 	credit_ledger_init();
 	credit_setting_init();
 	credit_source_init();
-	credit_capture_init();
+	credit_frame_init();
 	credit_asof_init();
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
 	RegisterXactCallback(maintain_xact_callback, NULL);

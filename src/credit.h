@@ -18,7 +18,7 @@ extern void credit_account_invalidate(Oid relid);
 extern void credit_journal_invalidate(Oid relid);
 extern void credit_setting_init(void);
 extern void credit_source_init(void);
-extern void credit_capture_init(void);
+extern void credit_frame_init(void);
 extern void credit_asof_init(void);
 
 #endif							/* CREDIT_H */
