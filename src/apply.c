@@ -169,7 +169,7 @@ prepare_document(LedgerRel *items, const Change *change, Document *document)
 static void
 set_effect(Effect *effect, Document *document, bool is_new)
 {
-	CreditItem	   *item = is_new ? &document->new : &document->old;
+	CreditItem *item = is_new ? &document->new : &document->old;
 
 	memset(effect, 0, sizeof(Effect));
 	effect->document = document;
@@ -186,8 +186,8 @@ set_effect(Effect *effect, Document *document, bool is_new)
 static int
 effects_of(Document *document, Effect *effects)
 {
-	CreditItem	   *old = &document->old;
-	CreditItem	   *new = &document->new;
+	CreditItem *old = &document->old;
+	CreditItem *new = &document->new;
 	int			n = 0;
 
 	if (old->exists && new->exists && old->account_id == new->account_id &&

@@ -2,10 +2,10 @@
  * capture.c
  *	  Triggers on the tables of the ERP.
  *
- * Three triggers stand on an attached table.  The BEFORE STATEMENT trigger
- * opens a frame; the AFTER ROW trigger reads the mapped values and puts them
- * there; the AFTER STATEMENT trigger applies the frame and closes it.  They are
- * AFTER triggers because BEFORE ROW would switch off COPY's multi-insert, and
+ * Four triggers stand on an attached table, one of them for TRUNCATE.  The
+ * BEFORE STATEMENT trigger opens a frame; the AFTER ROW trigger reads the
+ * mapped values and puts them there; the AFTER STATEMENT trigger applies the
+ * frame and closes it.  They are AFTER triggers because BEFORE ROW would switch off COPY's multi-insert, and
  * row triggers because transition tables do not reach rows that are written
  * into a partition by its own name.  Such a row finds no frame: its statement
  * has no closing trigger of ours, so it is applied at once.
@@ -80,6 +80,17 @@ ending_command(TupleTableSlot *slot)
 	return cid;
 }
 
+/* Says which document or customer a change is about; segment 0: none. */
+static void
+name_change(Frame *frame, Change *change, const CreditSource *source,
+			Datum key, Datum segment)
+{
+	change->source = frame_source(frame, source);
+	change->key = TextDatumGetCString(key);
+	change->hash = string_hash(change->key, strlen(change->key) + 1);
+	change->segment = segment == (Datum) 0 ? "" : TextDatumGetCString(segment);
+}
+
 /*
  * Captures one row version under one mapping.  gone: the row is deleted, or
  * gives up its key.
@@ -99,11 +110,9 @@ capture_version(Frame *frame, SourceEntry *entry, SourceMapping *mapping,
 		return;
 	}
 	change = frame_add_change(frame);
-	change->source = frame_source(frame, &mapping->source);
-	change->key = TextDatumGetCString(row.value[FIELD_KEY]);
-	change->hash = string_hash(change->key, strlen(change->key) + 1);
-	change->segment = is_customer && !row.isnull[FIELD_SEGMENT] ?
-		TextDatumGetCString(row.value[FIELD_SEGMENT]) : "";
+	name_change(frame, change, &mapping->source, row.value[FIELD_KEY],
+				is_customer && !row.isnull[FIELD_SEGMENT] ?
+				row.value[FIELD_SEGMENT] : (Datum) 0);
 	change->relid = relid;
 	change->tid = slot->tts_tid;
 	if (gone)
@@ -237,10 +246,7 @@ add_gone(Frame *frame, const CreditSource *source, Datum key, Datum segment)
 	MemoryContext old = MemoryContextSwitchTo(frame_row_context(frame));
 	Change	   *change = frame_add_change(frame);
 
-	change->source = frame_source(frame, source);
-	change->key = TextDatumGetCString(key);
-	change->hash = string_hash(change->key, strlen(change->key) + 1);
-	change->segment = segment == (Datum) 0 ? "" : TextDatumGetCString(segment);
+	name_change(frame, change, source, key, segment);
 	MemoryContextSwitchTo(old);
 }
 

@@ -181,6 +181,28 @@ depends_on_others(const ControlVerdict *verdict)
 	return false;
 }
 
+/*
+ * The rule that speaks for a verdict: of the strongest reactions the first that
+ * is broken, else the first that depends on others; RULE_COUNT where all pass.
+ */
+CreditRule
+control_leading_rule(const ControlVerdict *verdict)
+{
+	CreditRule	leading = RULE_COUNT;
+
+	for (int rule = 0; rule < RULE_COUNT; rule++)
+	{
+		if (verdict->outcome[rule] == OUTCOME_PASS)
+			continue;
+		if (leading == RULE_COUNT ||
+			verdict->reaction[rule] > verdict->reaction[leading] ||
+			(verdict->reaction[rule] == verdict->reaction[leading] &&
+			 verdict->outcome[rule] > verdict->outcome[leading]))
+			leading = (CreditRule) rule;
+	}
+	return leading;
+}
+
 /* Does anything in the request raise exposure that may be refused? */
 static bool
 needs_check(const ControlRequest *request)

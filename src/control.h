@@ -35,7 +35,6 @@ typedef struct ControlRequest
 	const char *document_key;
 	int			document_order; /* of capture */
 	int			ndocuments;
-	bool		dry_run;		/* check only, post nothing */
 } ControlRequest;
 
 /* What a check looked at. */
@@ -72,7 +71,11 @@ extern void control_post(LedgerRel *journal, LedgerRel *limits,
 extern void control_check(LedgerRel *journal, LedgerRel *limits,
 						  ControlRequest *request, ControlVerdict *verdict);
 
+extern CreditRule control_leading_rule(const ControlVerdict *verdict);
+
 /* refusal.c: the words */
+extern Datum refusal_reasons(const ControlRequest *request,
+							 const ControlVerdict *verdict);
 extern char *refusal_reason(const ControlRequest *request,
 							const ControlFigures *figures, CreditRule rule,
 							bool with_figures);

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -16,30 +15,6 @@
 #include "credit.h"
 #include "ledger.h"
 
-/* The first rule broken with the strongest reaction, and all reasons. */
-static CreditRule
-collect_reasons(const ControlRequest *request, const ControlVerdict *verdict,
-				Datum *reasons)
-{
-	Datum		texts[RULE_COUNT];
-	int			n = 0;
-	CreditRule	leading = RULE_COUNT;
-
-	for (int rule = 0; rule < RULE_COUNT; rule++)
-	{
-		if (verdict->outcome[rule] != OUTCOME_BREACH)
-			continue;
-		if (leading == RULE_COUNT ||
-			verdict->reaction[rule] > verdict->reaction[leading])
-			leading = (CreditRule) rule;
-		texts[n++] = CStringGetTextDatum(refusal_reason(request, &verdict->figures,
-														rule, true));
-	}
-	*reasons = PointerGetDatum(construct_array(texts, n, TEXTOID, -1, false,
-											   TYPALIGN_INT));
-	return leading;
-}
-
 void
 decision_record(const ControlRequest *request, const ControlVerdict *verdict)
 {
@@ -47,7 +22,7 @@ decision_record(const ControlRequest *request, const ControlVerdict *verdict)
 	LedgerRel  *decisions = ledger_open(LEDGER_DECISION, RowExclusiveLock);
 	Datum		values[LEDGER_MAX_COLUMNS];
 	bool		nulls[LEDGER_MAX_COLUMNS] = {false};
-	CreditRule	rule = collect_reasons(request, verdict, &values[DECISION_REASONS]);
+	CreditRule	rule = control_leading_rule(verdict);
 
 	values[DECISION_ID] = Int64GetDatum(ledger_next_id(decisions, DECISION_ID));
 	values[DECISION_DECIDED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
@@ -68,6 +43,7 @@ decision_record(const ControlRequest *request, const ControlVerdict *verdict)
 	nulls[DECISION_CREDIT_LIMIT] = figures->limit.amount == NULL;
 	values[DECISION_CREDIT_LIMIT] = NumericGetDatum(figures->limit.amount);
 	values[DECISION_ROLE] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+	values[DECISION_REASONS] = refusal_reasons(request, verdict);
 	ledger_insert(decisions, values, nulls);
 	ledger_close(decisions);
 }

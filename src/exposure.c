@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 
@@ -64,31 +63,12 @@ strongest_ceiling(void)
 	return found ? ceiling : REACTION_REJECT;
 }
 
-/* The rule that gives the verdict; RULE_COUNT: none is broken. */
-static CreditRule
-leading_rule(const ControlVerdict *verdict)
-{
-	CreditRule	leading = RULE_COUNT;
-
-	for (int rule = 0; rule < RULE_COUNT; rule++)
-	{
-		if (verdict->outcome[rule] == OUTCOME_PASS)
-			continue;
-		if (leading == RULE_COUNT ||
-			verdict->reaction[rule] > verdict->reaction[leading])
-			leading = (CreditRule) rule;
-	}
-	return leading;
-}
-
 /* What the words of the answer are. */
 static void
 set_words(const ControlRequest *request, const ControlVerdict *verdict,
 		  Datum *values, bool *nulls)
 {
-	CreditRule	rule = leading_rule(verdict);
-	Datum		reasons[RULE_COUNT];
-	int			n = 0;
+	CreditRule	rule = control_leading_rule(verdict);
 
 	if (rule == RULE_COUNT)
 	{
@@ -110,13 +90,7 @@ set_words(const ControlRequest *request, const ControlVerdict *verdict,
 								"It passes or is refused when those transactions end; passing_amount passes at once." :
 								refusal_hint(&verdict->figures, rule, true));
 	}
-	for (int i = 0; i < RULE_COUNT; i++)
-		if (verdict->outcome[i] != OUTCOME_PASS)
-			reasons[n++] = CStringGetTextDatum(refusal_reason(request, &verdict->figures,
-															  i, true));
-	values[CHECK_REASONS] =
-		PointerGetDatum(construct_array(reasons, n, TEXTOID, -1, false,
-										TYPALIGN_INT));
+	values[CHECK_REASONS] = refusal_reasons(request, verdict);
 }
 
 /* What the figures of the answer are. */

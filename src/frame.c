@@ -248,7 +248,6 @@ static void
 drop_overtaken(Frame *frame)
 {
 	int			kept = 0;
-
 	News	   *sorted;
 
 	if (frame->nnews == 0)
@@ -327,7 +326,7 @@ frame_limit_memory(Frame *frame)
 /* Drops or hands over the frames of a subtransaction that ends. */
 static void
 frame_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
-						 SubTransactionId parentSubid, void *arg)
+					   SubTransactionId parentSubid, void *arg)
 {
 	ListCell   *lc;
 

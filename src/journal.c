@@ -297,6 +297,22 @@ load_row(LedgerScan *scan, HeapTuple tuple, bool dirty, JournalRow *row)
 	}
 }
 
+/* Scan keys for one chain, or for all of an account where currency is NULL. */
+static int
+chain_keys(LedgerRel *journal, ScanKey keys, int64 account_id, int16 scope,
+		   const char *currency)
+{
+	ledger_key(journal, &keys[0], JOURNAL_ACCOUNT_ID, BTEqualStrategyNumber,
+			   F_INT8EQ, Int64GetDatum(account_id));
+	ledger_key(journal, &keys[1], JOURNAL_SCOPE, BTEqualStrategyNumber,
+			   F_INT2EQ, Int16GetDatum(scope));
+	if (currency == NULL)
+		return 2;
+	ledger_key(journal, &keys[2], JOURNAL_CURRENCY, BTEqualStrategyNumber,
+			   F_TEXTEQ, CStringGetTextDatum(currency));
+	return 3;
+}
+
 /*
  * Last row of a chain, not below from.  currency NULL: of the chain with the
  * largest currency, or with the largest one below `below`.
@@ -306,18 +322,11 @@ last_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
 		 const char *currency, int64 from, const char *below, JournalRow *row)
 {
 	ScanKeyData keys[4];
-	int			nkeys = 2;
+	int			nkeys;
 	LedgerScan	scan;
 	HeapTuple	tuple;
 
-	ledger_key(journal, &keys[0], JOURNAL_ACCOUNT_ID, BTEqualStrategyNumber,
-			   F_INT8EQ, Int64GetDatum(account_id));
-	ledger_key(journal, &keys[1], JOURNAL_SCOPE, BTEqualStrategyNumber,
-			   F_INT2EQ, Int16GetDatum(scope));
-	if (currency != NULL)
-		ledger_key(journal, &keys[nkeys++], JOURNAL_CURRENCY,
-				   BTEqualStrategyNumber, F_TEXTEQ,
-				   CStringGetTextDatum(currency));
+	nkeys = chain_keys(journal, keys, account_id, scope, currency);
 	if (from > 0)
 		ledger_key(journal, &keys[nkeys++], JOURNAL_SEQ,
 				   BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
@@ -343,21 +352,17 @@ named_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
 		  const char *currency, int64 seq, int64 first_seq, JournalRow *row)
 {
 	ScanKeyData keys[5];
+	int			nkeys;
 	LedgerScan	scan;
 	HeapTuple	tuple;
 	bool		found = false;
 
-	ledger_key(journal, &keys[0], JOURNAL_ACCOUNT_ID, BTEqualStrategyNumber,
-			   F_INT8EQ, Int64GetDatum(account_id));
-	ledger_key(journal, &keys[1], JOURNAL_SCOPE, BTEqualStrategyNumber,
-			   F_INT2EQ, Int16GetDatum(scope));
-	ledger_key(journal, &keys[2], JOURNAL_CURRENCY, BTEqualStrategyNumber,
-			   F_TEXTEQ, CStringGetTextDatum(currency));
-	ledger_key(journal, &keys[3], JOURNAL_SEQ, BTLessEqualStrategyNumber,
+	nkeys = chain_keys(journal, keys, account_id, scope, currency);
+	ledger_key(journal, &keys[nkeys++], JOURNAL_SEQ, BTLessEqualStrategyNumber,
 			   F_INT8LE, Int64GetDatum(seq));
-	ledger_key(journal, &keys[4], JOURNAL_SEQ, BTGreaterEqualStrategyNumber,
+	ledger_key(journal, &keys[nkeys++], JOURNAL_SEQ, BTGreaterEqualStrategyNumber,
 			   F_INT8GE, Int64GetDatum(first_seq));
-	ledger_scan(&scan, journal, NULL, snapshot, keys, 5);
+	ledger_scan(&scan, journal, NULL, snapshot, keys, nkeys);
 	while (!found &&
 		   HeapTupleIsValid(tuple = ledger_next(&scan, BackwardScanDirection)))
 	{
@@ -415,6 +420,7 @@ walk_named_rows(LedgerRel *journal, int64 account_id, int16 scope,
 				const JournalRow *last, ChainState *chain, bool *judged)
 {
 	ScanKeyData keys[5];
+	int			nkeys;
 	LedgerScan	scan;
 	HeapTuple	tuple;
 	int64		from = last->seq;
@@ -422,17 +428,14 @@ walk_named_rows(LedgerRel *journal, int64 account_id, int16 scope,
 	for (int i = 0; i + 1 < last->nopen; i += 2)
 		if (DatumGetInt64(last->open[i]) >= last->seq - WALK_ROWS)
 			from = Min(from, DatumGetInt64(last->open[i]));
-	ledger_key(journal, &keys[0], JOURNAL_ACCOUNT_ID, BTEqualStrategyNumber,
-			   F_INT8EQ, Int64GetDatum(account_id));
-	ledger_key(journal, &keys[1], JOURNAL_SCOPE, BTEqualStrategyNumber,
-			   F_INT2EQ, Int16GetDatum(scope));
-	ledger_key(journal, &keys[2], JOURNAL_CURRENCY, BTEqualStrategyNumber,
-			   F_TEXTEQ, CStringGetTextDatum(last->currency));
-	ledger_key(journal, &keys[3], JOURNAL_SEQ, BTGreaterEqualStrategyNumber,
+	if (from == last->seq)
+		return;					/* all of them are far away */
+	nkeys = chain_keys(journal, keys, account_id, scope, last->currency);
+	ledger_key(journal, &keys[nkeys++], JOURNAL_SEQ, BTGreaterEqualStrategyNumber,
 			   F_INT8GE, Int64GetDatum(from));
-	ledger_key(journal, &keys[4], JOURNAL_SEQ, BTLessStrategyNumber,
+	ledger_key(journal, &keys[nkeys++], JOURNAL_SEQ, BTLessStrategyNumber,
 			   F_INT8LT, Int64GetDatum(last->seq));
-	ledger_scan(&scan, journal, NULL, NULL, keys, 5);
+	ledger_scan(&scan, journal, NULL, NULL, keys, nkeys);
 	while (HeapTupleIsValid(tuple = ledger_next(&scan, BackwardScanDirection)))
 	{
 		JournalRow	row;
@@ -489,7 +492,7 @@ journal_read(LedgerRel *journal, int64 account_id, int16 scope,
 			 const char *currency, ChainState *chain)
 {
 	ChainMemo  *memo = memo_find(RelationGetRelid(journal->rel), account_id,
-									   scope, HASH_FIND);
+								scope, HASH_FIND);
 	int64		from = memo != NULL && strcmp(memo->currency, currency) == 0 ?
 		memo->seq : 0;
 	JournalRow	last;
@@ -510,7 +513,7 @@ journal_read_all(LedgerRel *journal, int64 account_id, int16 scope)
 {
 	List	   *chains = NIL;
 	ChainMemo  *memo = memo_find(RelationGetRelid(journal->rel), account_id,
-									   scope, HASH_FIND);
+								scope, HASH_FIND);
 	JournalRow	last;
 	const char *below = NULL;
 

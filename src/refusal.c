@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -163,15 +164,19 @@ refusal_hint(const ControlFigures *figures, CreditRule rule, bool with_figures)
 	return pstrdup("Ask credit control.");
 }
 
-/* The first rule broken with the strongest reaction: it gives the message. */
-static CreditRule
-leading_rule(const ControlVerdict *verdict)
+/* A sentence for each rule that does not pass, as text[]. */
+Datum
+refusal_reasons(const ControlRequest *request, const ControlVerdict *verdict)
 {
+	Datum		reasons[RULE_COUNT];
+	int			n = 0;
+
 	for (int rule = 0; rule < RULE_COUNT; rule++)
-		if (verdict->outcome[rule] == OUTCOME_BREACH &&
-			verdict->reaction[rule] == verdict->strongest)
-			return (CreditRule) rule;
-	return RULE_LIMIT;
+		if (verdict->outcome[rule] != OUTCOME_PASS)
+			reasons[n++] = CStringGetTextDatum(refusal_reason(request, &verdict->figures,
+															  rule, true));
+	return PointerGetDatum(construct_array(reasons, n, TEXTOID, -1, false,
+										   TYPALIGN_INT));
 }
 
 /* Every reason, strongest reactions and others alike. */
@@ -215,7 +220,7 @@ void
 refusal_raise(const ControlRequest *request, const ControlVerdict *verdict)
 {
 	const CreditSettings *settings = credit_settings();
-	CreditRule	rule = leading_rule(verdict);
+	CreditRule	rule = control_leading_rule(verdict);
 	bool		figures = settings->figures;
 
 	error_context_stack = NULL; /* thrown from here: nobody needs it again */
@@ -234,7 +239,7 @@ void
 refusal_warn(const ControlRequest *request, const ControlVerdict *verdict)
 {
 	bool		figures = credit_settings()->figures;
-	CreditRule	rule = leading_rule(verdict);
+	CreditRule	rule = control_leading_rule(verdict);
 	ErrorContextCallback *context = error_context_stack;
 
 	error_context_stack = NULL;
