@@ -8,6 +8,7 @@
 #                                      sum over the ERP's own rows: nothing
 #     sqlstate CLUSTER DATABASE SQL    how a statement ends: 00000, 23514, ...
 #     erp_order NUMBER CUSTOMER TOTAL  SQL of an order
+#     erp_work CLUSTER CUSTOMERS &     clerks at work in database erp for a minute
 #
 # Names in mixed case and with blanks are part of it. Role clerk enters orders
 # and has no right on schema credit; role analyst is for grant_analyst().
@@ -111,4 +112,31 @@ sqlstate() {
 
 erp_order() {
 	printf 'INSERT INTO erp.orders (order_number, customer_number, total) VALUES (%s, %s, %s)' "$@"
+}
+
+# Clerks who insert, change and roll back, with savepoints, on few customers, so
+# that each chain has rows of several open transactions. Runs until it is
+# killed, a minute at most.
+erp_work() {
+	local file=$CREDIT_WORK/work-$1.sql
+	cat >"$file" <<-SQL
+		\\set c random(1, $2)
+		\\set n random(1, 1000000000)
+		\\set e random(1, 4)
+		BEGIN;
+		INSERT INTO erp.orders (order_number, customer_number, total)
+		VALUES (1000 + :n, :c, 0.01) ON CONFLICT DO NOTHING;
+		SAVEPOINT s;
+		UPDATE erp.orders SET total = total + 0.01 WHERE order_number = 10 + :c;
+		\\if :e = 1
+		ROLLBACK TO s;
+		\\endif
+		\\if :e = 2
+		ROLLBACK;
+		\\else
+		COMMIT;
+		\\endif
+	SQL
+	PGHOST=$(cluster_dir "$1") PGUSER=clerk exec pgbench -n -c 6 -T 60 -f "$file" erp \
+		>"$CREDIT_WORK/work-$1.log" 2>&1
 }

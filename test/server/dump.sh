@@ -192,37 +192,11 @@ is "$n_triggers" 12 'the triggers on three tables are in the dump as ordinary on
 
 # --- orders arrive while it is dumped -----------------------------------------
 
-# Clerks at work, with savepoints, changes and rollbacks, on few customers, so
-# that each chain has rows of transactions the dump does not see.
-start_work() {
-	local file=$DUMPS/work.sql
-	cat >"$file" <<-'SQL'
-		\set c random(1, 5)
-		\set n random(1, 1000000000)
-		\set e random(1, 4)
-		BEGIN;
-		INSERT INTO erp.orders (order_number, customer_number, total)
-		VALUES (1000 + :n, :c, 0.01) ON CONFLICT DO NOTHING;
-		SAVEPOINT s;
-		UPDATE erp.orders SET total = total + 0.01 WHERE order_number = 10 + :c;
-		\if :e = 1
-		ROLLBACK TO s;
-		\endif
-		\if :e = 2
-		ROLLBACK;
-		\else
-		COMMIT;
-		\endif
-	SQL
-	PGHOST=$(cluster_dir origin) PGUSER=clerk exec pgbench -n -c 6 -T 60 -f "$file" erp \
-		>"$DUMPS/work.log" 2>&1
-}
-
 orders() {
 	cluster_value "$1" 'SELECT count(*) FROM erp.orders' -d "$2"
 }
 
-start_work &
+erp_work origin 5 &
 worker=$!
 sleep 1
 before=$(orders origin erp)

@@ -122,35 +122,10 @@ cluster_start crash max_prepared_transactions=20 autovacuum_naptime=1s
 erp_create crash erp
 erp_attach crash erp
 
-# Clerks who insert, change, cancel, roll back and prepare, on few customers.
-start_work() {
-	local file=$CREDIT_WORK/crash.sql
-	cat >"$file" <<-'SQL'
-		\set c random(1, 4)
-		\set n random(1, 1000000000)
-		\set e random(1, 5)
-		BEGIN;
-		INSERT INTO erp.orders (order_number, customer_number, total)
-		VALUES (1000 + :n, :c, 0.01) ON CONFLICT DO NOTHING;
-		SAVEPOINT s;
-		UPDATE erp.orders SET total = total + 0.01 WHERE order_number = 10 + :c;
-		\if :e = 1
-		ROLLBACK TO s;
-		\endif
-		\if :e = 2
-		ROLLBACK;
-		\else
-		COMMIT;
-		\endif
-	SQL
-	PGHOST=$(cluster_dir crash) PGUSER=clerk exec pgbench -n -c 6 -T 60 -f "$file" erp \
-		>"$CREDIT_WORK/crash.log" 2>&1
-}
-
 for round in 1 2 3; do
 	# With asynchronous commit a crash may lose the end, but never the middle.
 	[ "$round" != 2 ] || cluster_restart crash synchronous_commit=off
-	start_work &
+	erp_work crash 4 &
 	session_start open crash -d erp
 	session_run open "BEGIN; $(erp_order $((round * 10 + 500)) 5 300)"
 	session_run open "SAVEPOINT s; $(erp_order $((round * 10 + 501)) 5 300)"
