@@ -4,7 +4,7 @@ EXTENSION = credit
 MODULE_big = credit
 
 # One subject a file: src/NAME.c
-SUBJECTS = credit vector ledger rule setting field expression source wait \
+SUBJECTS = credit vector ledger probe rule setting field expression source wait \
 	limit account item journal control refusal decision apply frame capture \
 	exposure asof
 OBJS = $(SUBJECTS:%=src/%.o)

@@ -27,6 +27,27 @@
 #define credit_heap_update(rel, tid, tuple) simple_heap_update(rel, tid, tuple)
 #endif
 
+/* 16: a descent is told the table; 17: it takes no snapshot any more */
+#if PG_VERSION_NUM >= 170000
+#define credit_bt_search(index, rel, key, leaf) \
+	_bt_search(index, rel, key, leaf, BT_READ)
+#elif PG_VERSION_NUM >= 160000
+#define credit_bt_search(index, rel, key, leaf) \
+	_bt_search(index, rel, key, leaf, BT_READ, NULL)
+#else
+#define credit_bt_search(index, rel, key, leaf) \
+	_bt_search(index, key, leaf, BT_READ, NULL)
+#endif
+
+/* 16: the number of a relation's file has a type and a name of its own */
+#if PG_VERSION_NUM >= 160000
+#define CreditRelNumber RelFileNumber
+#define credit_rel_number(rel) ((rel)->rd_locator.relNumber)
+#else
+#define CreditRelNumber Oid
+#define credit_rel_number(rel) ((rel)->rd_node.relNode)
+#endif
+
 /* 17: the sequence of an identity column is asked of the open table */
 #if PG_VERSION_NUM >= 170000
 #define credit_identity_sequence(rel, attnum) \

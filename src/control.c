@@ -49,7 +49,8 @@ judge_limit(const ControlFigures *figures, const LimitVersion *limit)
 
 	if (credit_compare(after, limit->amount) > 0)
 		return OUTCOME_BREACH;
-	if (credit_compare(credit_add(after, figures->others), limit->amount) > 0)
+	if (figures->others != NULL &&
+		credit_compare(credit_add(after, figures->others), limit->amount) > 0)
 		return OUTCOME_DEPENDS;
 	return OUTCOME_PASS;
 }

@@ -15,7 +15,7 @@ extern void credit_ledger_invalidate(Oid relid);
 extern void credit_setting_invalidate(Oid relid);
 extern void credit_source_invalidate(Oid relid);
 extern void credit_account_invalidate(Oid relid);
-extern void credit_journal_invalidate(Oid relid);
+extern void credit_limit_invalidate(Oid relid);
 extern void credit_setting_init(void);
 extern void credit_source_init(void);
 extern void credit_frame_init(void);

@@ -20,7 +20,19 @@
 
 #include "credit.h"
 #include "item.h"
+#include "probe.h"
 #include "wait.h"
+
+/* Most documents are new: then one look into the index says so. */
+static bool
+is_new_key(LedgerRel *items, int32 source_id, const char *key)
+{
+	Datum		keys[2];
+
+	keys[0] = Int32GetDatum(source_id);
+	keys[1] = CStringGetTextDatum(key);
+	return probe_is_absent(items, keys, 2);
+}
 
 /* Looks once; sets xid where somebody else is just writing the item. */
 static void
@@ -54,6 +66,11 @@ item_find(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 {
 	TransactionId xid;
 
+	if (is_new_key(items, source_id, key))
+	{
+		memset(item, 0, offsetof(CreditItem, values));
+		return;
+	}
 	for (;;)
 	{
 		find_once(items, source_id, key, item, &xid);

@@ -70,6 +70,7 @@
 
 #include "credit.h"
 #include "journal.h"
+#include "probe.h"
 
 /* A class of advisory locks that no SQL function uses (they use 1 and 2). */
 #define LOCK_CLASS_ACCOUNT 0xC4ED
@@ -96,37 +97,19 @@ typedef struct JournalRow
 	Numeric		peak;
 	bool		is_only_chain;
 	int			nopen;
-	Datum	   *open;
+	int64	   *open;			/* pairs (seq, first_seq) */
 	RowStatus	status;
 	TransactionId xid;			/* raw, of ROW_OWN and ROW_OTHER */
 } JournalRow;
 
 /*
- * Where the end of a chain is at least.  A row that was seen committed is
- * there for good (a purge keeps the last one of a chain), so that a search for
- * the end need not look below it; without that, btree would collect every row
- * of the chain on the last page before it gave the first.
+ * How many rows the last chain of all that was read had named: there are few
+ * or many of them at a time, all over.
  */
-#define MEMO_CURRENCY_SIZE 16
-#define MEMO_MAX_ENTRIES 20000
+static int	usual_open = 0;
 
-typedef struct ChainMemo
-{
-	struct
-	{
-		int64		account_id;
-		int64		scope;
-	}			key;			/* hash key, must be first */
-	char		currency[MEMO_CURRENCY_SIZE];	/* chain looked at last */
-	int64		seq;			/* of a committed row */
-} ChainMemo;
-
-static HTAB *memos = NULL;
-static Oid	memo_relid = InvalidOid;
-static bool memos_are_valid = false;
-
-/* Rows before the last one that are looked through for named ones. */
-#define WALK_ROWS 64
+/* Entries to look at where few are expected. */
+#define FEW_ENTRIES 3
 
 PG_FUNCTION_INFO_V1(credit_balance);
 PG_FUNCTION_INFO_V1(credit_adjust);
@@ -202,99 +185,83 @@ journal_unlock_name(const char *customer, const char *segment)
 	(void) LockRelease(&tag, ExclusiveLock, false);
 }
 
-/* Only marks. */
-void
-credit_journal_invalidate(Oid relid)
+/* Is a text value this string? */
+static bool
+text_equals(Datum value, const char *string)
 {
-	if (relid == InvalidOid || relid == memo_relid)
-		memos_are_valid = false;
+	text	   *t = DatumGetTextPP(value);
+	Size		length = VARSIZE_ANY_EXHDR(t);
+
+	return strlen(string) == length && memcmp(VARDATA_ANY(t), string, length) == 0;
 }
 
-static ChainMemo *
-memo_find(Oid relid, int64 account_id, int16 scope, HASHACTION action)
-{
-	struct
-	{
-		int64		account_id;
-		int64		scope;
-	}			key;
-
-	if (action == HASH_FIND && (!memos_are_valid || relid != memo_relid))
-		return NULL;
-	key.account_id = account_id;
-	key.scope = scope;
-	return hash_search(memos, &key, action, NULL);
-}
-
-/* Remembers a committed row of a chain. */
+/* Whose a row is; dirty: the verdict on it, NULL under an MVCC snapshot. */
 static void
-memo_put(Oid relid, int64 account_id, int16 scope, const char *currency, int64 seq)
+set_status(JournalRow *row, HeapTuple tuple, const SnapshotData *dirty)
 {
-	ChainMemo  *memo;
-
-	if (strlen(currency) >= MEMO_CURRENCY_SIZE)
-		return;
-	if (memos != NULL && (!memos_are_valid || relid != memo_relid ||
-						  hash_get_num_entries(memos) >= MEMO_MAX_ENTRIES))
-	{
-		hash_destroy(memos);
-		memos = NULL;
-	}
-	if (memos == NULL)
-	{
-		HASHCTL		ctl;
-
-		memset(&ctl, 0, sizeof(ctl));
-		ctl.keysize = sizeof(((ChainMemo *) NULL)->key);
-		ctl.entrysize = sizeof(ChainMemo);
-		memos = hash_create("credit chains", 256, &ctl, HASH_ELEM | HASH_BLOBS);
-	}
-	memo_relid = relid;
-	memos_are_valid = true;
-	memo = memo_find(relid, account_id, scope, HASH_ENTER);
-	strlcpy(memo->currency, currency, MEMO_CURRENCY_SIZE);
-	memo->seq = seq;
-}
-
-/* Copies what is needed of a row; the tuple may go away. */
-static void
-load_row(LedgerScan *scan, HeapTuple tuple, bool dirty, JournalRow *row)
-{
-	Datum		values[LEDGER_MAX_COLUMNS];
-	bool		nulls[LEDGER_MAX_COLUMNS];
-	ArrayType  *open;
-
 	row->xid = InvalidTransactionId;
 	row->status = ROW_COMMITTED;
-	if (dirty && ledger_tuple_is_own(tuple))
+	if (dirty == NULL)
+		return;
+	if (TransactionIdIsValid(dirty->xmin))
+	{
+		row->status = ROW_OTHER;
+		row->xid = dirty->xmin;
+	}
+	else if (ledger_tuple_is_own(tuple))
 	{
 		row->status = ROW_OWN;
 		row->xid = HeapTupleHeaderGetXmin(tuple->t_data);
 	}
-	else if (dirty && TransactionIdIsValid(scan->dirty.xmin))
-	{
-		row->status = ROW_OTHER;
-		row->xid = scan->dirty.xmin;
-	}
+}
 
-	ledger_deform(scan->ledger, tuple, values, nulls);
+/* Copies what its last row says about a chain; the tuple may go away. */
+static void
+load_end(const Datum *values, JournalRow *row)
+{
+	ArrayType  *open = DatumGetArrayTypePCopy(values[JOURNAL_OPEN]);
+
+	row->currency = TextDatumGetCString(values[JOURNAL_CURRENCY]);
+	vector_from_datum(&row->psum, values[JOURNAL_PSUM]);
+	row->is_only_chain = DatumGetBool(values[JOURNAL_IS_ONLY_CHAIN]);
+	if (ARR_NDIM(open) > 1 || ARR_HASNULL(open) || ARR_ELEMTYPE(open) != INT8OID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("column open of a row of credit.journal is not a list of positions"),
+				 errhint("Somebody has written to credit.journal by hand.")));
+	row->nopen = ARR_NDIM(open) == 1 ? ARR_DIMS(open)[0] : 0;
+	row->open = (int64 *) ARR_DATA_PTR(open);
+}
+
+/* Copies what a row says about its transaction; the tuple may go away. */
+static void
+load_transaction(const Datum *values, JournalRow *row)
+{
 	row->seq = DatumGetInt64(values[JOURNAL_SEQ]);
 	row->first_seq = DatumGetInt64(values[JOURNAL_FIRST_SEQ]);
-	row->currency = TextDatumGetCString(values[JOURNAL_CURRENCY]);
 	vector_from_datum(&row->xsum, values[JOURNAL_XSUM]);
-	vector_from_datum(&row->psum, values[JOURNAL_PSUM]);
 	row->peak = DatumGetNumericCopy(values[JOURNAL_PEAK]);
-	row->is_only_chain = DatumGetBool(values[JOURNAL_IS_ONLY_CHAIN]);
-	open = DatumGetArrayTypePCopy(values[JOURNAL_OPEN]);
-	row->nopen = 0;
-	row->open = NULL;
-	if (ARR_NDIM(open) > 0)
-	{
-		bool	   *open_nulls;
+}
 
-		deconstruct_array(open, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-						  &row->open, &open_nulls, &row->nopen);
-	}
+/* Copies all that is needed of a row; the tuple may go away. */
+static void
+load_row(LedgerRel *journal, HeapTuple tuple, const SnapshotData *dirty,
+		 JournalRow *row)
+{
+	Datum		values[LEDGER_MAX_COLUMNS];
+	bool		nulls[LEDGER_MAX_COLUMNS];
+
+	ledger_deform(journal, tuple, values, nulls);
+	set_status(row, tuple, dirty);
+	load_transaction(values, row);
+	load_end(values, row);
+}
+
+/* The verdict that a scan has just given; NULL: it was not a dirty one. */
+static const SnapshotData *
+verdict_of(const LedgerScan *scan, Snapshot snapshot)
+{
+	return snapshot == NULL ? &scan->dirty : NULL;
 }
 
 /* Scan keys for one chain, or for all of an account where currency is NULL. */
@@ -314,12 +281,12 @@ chain_keys(LedgerRel *journal, ScanKey keys, int64 account_id, int16 scope,
 }
 
 /*
- * Last row of a chain, not below from.  currency NULL: of the chain with the
- * largest currency, or with the largest one below `below`.
+ * Last row of a chain.  currency NULL: of the chain with the largest currency,
+ * or with the largest one below `below`.
  */
 static bool
 last_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
-		 const char *currency, int64 from, const char *below, JournalRow *row)
+		 const char *currency, const char *below, JournalRow *row)
 {
 	ScanKeyData keys[4];
 	int			nkeys;
@@ -327,9 +294,6 @@ last_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
 	HeapTuple	tuple;
 
 	nkeys = chain_keys(journal, keys, account_id, scope, currency);
-	if (from > 0)
-		ledger_key(journal, &keys[nkeys++], JOURNAL_SEQ,
-				   BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
 	if (below != NULL)
 		ledger_key(journal, &keys[nkeys++], JOURNAL_CURRENCY,
 				   BTLessStrategyNumber, F_TEXT_LT, CStringGetTextDatum(below));
@@ -337,7 +301,7 @@ last_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
 	ledger_scan(&scan, journal, NULL, snapshot, keys, nkeys);
 	tuple = ledger_next(&scan, BackwardScanDirection);
 	if (HeapTupleIsValid(tuple))
-		load_row(&scan, tuple, snapshot == NULL, row);
+		load_row(journal, tuple, verdict_of(&scan, snapshot), row);
 	ledger_scan_end(&scan);
 	return HeapTupleIsValid(tuple);
 }
@@ -366,7 +330,7 @@ named_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
 	while (!found &&
 		   HeapTupleIsValid(tuple = ledger_next(&scan, BackwardScanDirection)))
 	{
-		load_row(&scan, tuple, snapshot == NULL, row);
+		load_row(journal, tuple, verdict_of(&scan, snapshot), row);
 		found = row->first_seq == first_seq;
 	}
 	ledger_scan_end(&scan);
@@ -405,52 +369,91 @@ judge_row(ChainState *chain, const JournalRow *row)
 		case ROW_OTHER:
 			chain->others = credit_add(chain->others, row_reach(row));
 			chain->other_xid = row->xid;
-			chain->open[chain->nopen++] = Int64GetDatum(row->seq);
-			chain->open[chain->nopen++] = Int64GetDatum(row->first_seq);
+			chain->open[chain->nopen++] = row->seq;
+			chain->open[chain->nopen++] = row->first_seq;
 			break;
 	}
 }
 
 /*
- * Judges named rows that stand shortly before the last one, as they nearly
- * always do: one scan instead of one for each.
+ * Judges the row if it is the newest live one of a transaction that the last
+ * row names; the caller goes from newer rows to older ones.
  */
-static void
-walk_named_rows(LedgerRel *journal, int64 account_id, int16 scope,
-				const JournalRow *last, ChainState *chain, bool *judged)
+static bool
+judge_if_named(ChainState *chain, const JournalRow *last, const JournalRow *row,
+			   bool *judged)
 {
-	ScanKeyData keys[5];
-	int			nkeys;
-	LedgerScan	scan;
-	HeapTuple	tuple;
-	int64		from = last->seq;
-
 	for (int i = 0; i + 1 < last->nopen; i += 2)
-		if (DatumGetInt64(last->open[i]) >= last->seq - WALK_ROWS)
-			from = Min(from, DatumGetInt64(last->open[i]));
-	if (from == last->seq)
-		return;					/* all of them are far away */
-	nkeys = chain_keys(journal, keys, account_id, scope, last->currency);
-	ledger_key(journal, &keys[nkeys++], JOURNAL_SEQ, BTGreaterEqualStrategyNumber,
-			   F_INT8GE, Int64GetDatum(from));
-	ledger_key(journal, &keys[nkeys++], JOURNAL_SEQ, BTLessStrategyNumber,
-			   F_INT8LT, Int64GetDatum(last->seq));
-	ledger_scan(&scan, journal, NULL, NULL, keys, nkeys);
-	while (HeapTupleIsValid(tuple = ledger_next(&scan, BackwardScanDirection)))
+	{
+		if (judged[i] || row->first_seq != last->open[i + 1] ||
+			row->seq > last->open[i])
+			continue;
+		judge_row(chain, row);
+		judged[i] = true;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Judges named rows among those of a look into the index, from the entry
+ * behind `from` on.  Returns how many of them there were.
+ */
+static int
+judge_probed_rows(LedgerRel *journal, const ProbeResult *probe, int from,
+				  const JournalRow *last, ChainState *chain, bool *judged)
+{
+	int			found = 0;
+
+	for (int i = from; i < probe->n && found * 2 < last->nopen; i++)
+	{
+		LedgerFetch fetch;
+		Datum		values[LEDGER_MAX_COLUMNS];
+		bool		nulls[LEDGER_MAX_COLUMNS];
+		JournalRow	row;
+
+		if (!ledger_fetch(journal, (ItemPointer) &probe->tids[i], &fetch))
+			continue;
+		ledger_deform(journal, &fetch.tuple, values, nulls);
+		if (text_equals(values[JOURNAL_CURRENCY], last->currency))
+		{
+			set_status(&row, &fetch.tuple, &fetch.dirty);
+			load_transaction(values, &row);
+			found += judge_if_named(chain, last, &row, judged);
+		}
+		ledger_release(&fetch);
+	}
+	return found;
+}
+
+/* State of a chain from its last row alone; the caller holds the short lock. */
+static void
+begin_state(const JournalRow *last, ChainState *chain)
+{
+	memset(chain, 0, sizeof(ChainState));
+	chain->currency = last->currency;
+	chain->last_seq = last->seq;
+	chain->committed = last->psum;
+	chain->is_only_chain = last->is_only_chain;
+	chain->own_peak = credit_zero();
+	chain->open = palloc(sizeof(int64) * (last->nopen + 2));
+	judge_row(chain, last);
+}
+
+/* Takes the rows that the last one names and that are not judged yet. */
+static void
+judge_named_rows(LedgerRel *journal, int64 account_id, int16 scope,
+				 const JournalRow *last, ChainState *chain, bool *judged)
+{
+	for (int i = 0; i + 1 < last->nopen; i += 2)
 	{
 		JournalRow	row;
 
-		load_row(&scan, tuple, true, &row);
-		for (int i = 0; i + 1 < last->nopen; i += 2)
-		{
-			if (judged[i] || row.first_seq != DatumGetInt64(last->open[i + 1]) ||
-				row.seq > DatumGetInt64(last->open[i]))
-				continue;
+		if (!judged[i] &&
+			named_row(journal, NULL, account_id, scope, last->currency,
+					  last->open[i], last->open[i + 1], &row))
 			judge_row(chain, &row);
-			judged[i] = true;
-		}
 	}
-	ledger_scan_end(&scan);
 }
 
 /* State of a chain from its last row; the caller holds the short lock. */
@@ -458,32 +461,66 @@ static void
 read_chain(LedgerRel *journal, int64 account_id, int16 scope,
 		   const JournalRow *last, ChainState *chain)
 {
-	bool	   *judged;
+	begin_state(last, chain);
+	judge_named_rows(journal, account_id, scope, last, chain,
+					 palloc0(last->nopen + 1));
+}
 
-	memset(chain, 0, sizeof(ChainState));
-	chain->currency = last->currency;
-	chain->last_seq = last->seq;
-	chain->committed = last->psum;
-	chain->is_only_chain = last->is_only_chain;
-	chain->own_peak = credit_zero();
-	chain->open = palloc(sizeof(Datum) * (last->nopen + 2));
-	judge_row(chain, last);
-	judged = palloc0(last->nopen + 1);
-	if (last->nopen > 2)
-		walk_named_rows(journal, account_id, scope, last, chain, judged);
-	for (int i = 0; i + 1 < last->nopen; i += 2)
+/* The newest live row among those of a look into the index; -1: none. */
+static int
+newest_row(LedgerRel *journal, const ProbeResult *probe, JournalRow *last)
+{
+	for (int i = 0; i < probe->n; i++)
 	{
-		JournalRow	row;
+		LedgerFetch fetch;
 
-		if (!judged[i] &&
-			named_row(journal, NULL, account_id, scope, last->currency,
-					  DatumGetInt64(last->open[i]),
-					  DatumGetInt64(last->open[i + 1]), &row))
-			judge_row(chain, &row);
+		if (!ledger_fetch(journal, (ItemPointer) &probe->tids[i], &fetch))
+			continue;
+		load_row(journal, &fetch.tuple, &fetch.dirty, last);
+		ledger_release(&fetch);
+		return i;
 	}
-	if (chain->committed_seq > 0)
-		memo_put(RelationGetRelid(journal->rel), account_id, scope,
-				 chain->currency, chain->committed_seq);
+	return -1;
+}
+
+/*
+ * Looks for the end of a chain, or (currency NULL) of the last chain of an
+ * account, without a scan.  The rows that the last one names nearly always
+ * stand shortly before it, so the same look finds them.  Sets is_empty where
+ * there is no row.  False: a look does not say.
+ */
+static bool
+look_at_end(LedgerRel *journal, int64 account_id, int16 scope,
+			const char *currency, ChainState *chain, bool *is_empty)
+{
+	Datum		keys[3];
+	ProbeResult probe;
+	JournalRow	last;
+	int			found;
+	bool		answers;
+	int			max = usual_open > FEW_ENTRIES ? PROBE_MAX : FEW_ENTRIES;
+
+	keys[0] = Int64GetDatum(account_id);
+	keys[1] = Int16GetDatum(scope);
+	if (currency != NULL)
+		keys[2] = CStringGetTextDatum(currency);
+	probe_last(journal, keys, currency == NULL ? 2 : 3, max, &probe);
+	found = newest_row(journal, &probe, &last);
+	*is_empty = found < 0 && probe.complete && probe.n < max;
+	/* of several chains each has an end: that takes a scan */
+	answers = found >= 0 && (currency != NULL || last.is_only_chain);
+	if (answers)
+	{
+		bool	   *judged = palloc0(last.nopen + 1);
+
+		begin_state(&last, chain);
+		if (judge_probed_rows(journal, &probe, found + 1, &last, chain,
+							  judged) * 2 < last.nopen)
+			judge_named_rows(journal, account_id, scope, &last, chain, judged);
+		usual_open = last.nopen / 2;
+	}
+	probe_release(&probe);
+	return answers || *is_empty;
 }
 
 /* State of one chain, which may be empty; the caller holds the short lock. */
@@ -491,13 +528,15 @@ void
 journal_read(LedgerRel *journal, int64 account_id, int16 scope,
 			 const char *currency, ChainState *chain)
 {
-	ChainMemo  *memo = memo_find(RelationGetRelid(journal->rel), account_id,
-								scope, HASH_FIND);
-	int64		from = memo != NULL && strcmp(memo->currency, currency) == 0 ?
-		memo->seq : 0;
 	JournalRow	last;
+	bool		is_empty;
 
-	if (last_row(journal, NULL, account_id, scope, currency, from, NULL, &last))
+	if (look_at_end(journal, account_id, scope, currency, chain, &is_empty))
+	{
+		if (!is_empty)
+			return;
+	}
+	else if (last_row(journal, NULL, account_id, scope, currency, NULL, &last))
 	{
 		read_chain(journal, account_id, scope, &last, chain);
 		return;
@@ -512,26 +551,17 @@ List *
 journal_read_all(LedgerRel *journal, int64 account_id, int16 scope)
 {
 	List	   *chains = NIL;
-	ChainMemo  *memo = memo_find(RelationGetRelid(journal->rel), account_id,
-								scope, HASH_FIND);
+	ChainState *chain = palloc(sizeof(ChainState));
 	JournalRow	last;
 	const char *below = NULL;
+	bool		is_empty;
 
-	/* nearly always: one chain, whose end is known by and large */
-	if (memo != NULL &&
-		last_row(journal, NULL, account_id, scope, memo->currency, memo->seq,
-				 NULL, &last) &&
-		last.is_only_chain)
+	/* nearly always: one chain */
+	if (look_at_end(journal, account_id, scope, NULL, chain, &is_empty))
+		return is_empty ? NIL : list_make1(chain);
+	while (last_row(journal, NULL, account_id, scope, NULL, below, &last))
 	{
-		ChainState *chain = palloc(sizeof(ChainState));
-
-		read_chain(journal, account_id, scope, &last, chain);
-		return list_make1(chain);
-	}
-	while (last_row(journal, NULL, account_id, scope, NULL, 0, below, &last))
-	{
-		ChainState *chain = palloc(sizeof(ChainState));
-
+		chain = palloc(sizeof(ChainState));
 		read_chain(journal, account_id, scope, &last, chain);
 		chains = lappend(chains, chain);
 		if (chain->is_only_chain)
@@ -565,6 +595,22 @@ begin_chain(LedgerRel *journal, int64 account_id, int16 scope, ChainState *chain
 		other->is_only_chain = false;
 		(void) journal_append(journal, account_id, scope, other, &zero, 0, NULL);
 	}
+}
+
+/* The unresolved rows of others, as the array that is stored. */
+static ArrayType *
+open_array(const ChainState *chain)
+{
+	Size		size = ARR_OVERHEAD_NONULLS(1) + sizeof(int64) * chain->nopen;
+	ArrayType  *array = palloc0(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->elemtype = INT8OID;
+	ARR_DIMS(array)[0] = chain->nopen;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), chain->open, sizeof(int64) * chain->nopen);
+	return array;
 }
 
 /*
@@ -603,8 +649,7 @@ journal_append(LedgerRel *journal, int64 account_id, int16 scope,
 	values[JOURNAL_PEAK] = NumericGetDatum(chain->own_peak);
 	values[JOURNAL_OPEN] = chain->nopen == 0 ?
 		PointerGetDatum(construct_empty_array(INT8OID)) :
-		PointerGetDatum(construct_array(chain->open, chain->nopen, INT8OID, 8,
-										FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+		PointerGetDatum(open_array(chain));
 	values[JOURNAL_IS_ONLY_CHAIN] = BoolGetDatum(chain->is_only_chain);
 	ledger_insert(journal, values, nulls);
 	chain->has_own = true;
@@ -624,8 +669,7 @@ visible_balance(LedgerRel *journal, Snapshot snapshot, int64 account_id,
 		JournalRow	row;
 
 		if (named_row(journal, snapshot, account_id, scope, last->currency,
-					  DatumGetInt64(last->open[i]),
-					  DatumGetInt64(last->open[i + 1]), &row))
+					  last->open[i], last->open[i + 1], &row))
 			vector_add(balance, &row.xsum);
 	}
 }
@@ -644,7 +688,7 @@ credit_balance(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	journal = ledger_open(LEDGER_JOURNAL, AccessShareLock);
-	while (last_row(journal, snapshot, account_id, scope, NULL, 0, below, &last))
+	while (last_row(journal, snapshot, account_id, scope, NULL, below, &last))
 	{
 		CreditVector balance;
 		Datum		values[2 + STAGE_COUNT];

@@ -27,7 +27,7 @@ typedef struct ChainState
 	TransactionId other_xid;	/* one of them, to wait for */
 	bool		is_only_chain;	/* the account has no other */
 	int			nopen;
-	Datum	   *open;			/* pairs (seq, first_seq) of others */
+	int64	   *open;			/* pairs (seq, first_seq) of others */
 } ChainState;
 
 extern void journal_lock(int64 account_id);

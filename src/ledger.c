@@ -29,6 +29,7 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "commands/sequence.h"
+#include "storage/bufmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -36,6 +37,9 @@
 
 #include "credit.h"
 #include "ledger.h"
+
+/* Columns a table may have in all: those of later versions, those dropped. */
+#define LEDGER_MAX_ATTS 64
 
 /* What an index of a table needs to get its entries. */
 typedef struct IndexFacts
@@ -152,6 +156,13 @@ lookup_table(LedgerTable id)
 				 errhint("Extension \"credit\" must be created in this database.")));
 
 	rel = table_open(info->relid, AccessShareLock);
+	if (RelationGetNumberOfAttributes(rel) > LEDGER_MAX_ATTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("table \"credit.%s\" has %d columns, dropped ones included, and at most %d can be read",
+						info->name, RelationGetNumberOfAttributes(rel),
+						LEDGER_MAX_ATTS),
+				 errhint("Somebody has added columns by hand; keep them in a table of your own.")));
 	load_indexes(info, rel);
 	for (int i = 0; i < info->ncolumns; i++)
 		info->att[i] = get_attnum(info->relid, info->columns[i]);
@@ -279,6 +290,32 @@ ledger_key(LedgerRel *ledger, ScanKey key, int column,
 						   proc, value);
 }
 
+/* Number of an index by its name; NULL: that of the primary key. */
+static int
+find_index(LedgerRel *ledger, const char *name)
+{
+	TableInfo  *info = &tables[ledger->id];
+	int			i;
+
+	for (i = 0; i < info->nindexes; i++)
+		if (name == NULL ? info->indexes[i].is_primary :
+			strcmp(name, info->indexes[i].name) == 0)
+			break;
+	if (i == info->nindexes)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("index %s of \"credit.%s\" is missing",
+						name ? name : "of the primary key", info->name),
+				 errhint("Recreate it; the extension cannot work without it.")));
+	return i;
+}
+
+Relation
+ledger_primary_index(LedgerRel *ledger)
+{
+	return open_index(ledger, find_index(ledger, NULL));
+}
+
 /*
  * Begins an index scan.  snapshot NULL: a dirty one, whose verdict on the
  * last tuple stands in scan->dirty right after each ledger_next.  index NULL:
@@ -288,19 +325,8 @@ void
 ledger_scan(LedgerScan *scan, LedgerRel *ledger, const char *index,
 			Snapshot snapshot, ScanKey keys, int nkeys)
 {
-	TableInfo  *info = &tables[ledger->id];
-	int			i;
+	int			i = find_index(ledger, index);
 
-	for (i = 0; i < info->nindexes; i++)
-		if (index == NULL ? info->indexes[i].is_primary :
-			strcmp(index, info->indexes[i].name) == 0)
-			break;
-	if (i == info->nindexes)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("index %s of \"credit.%s\" is missing",
-						index ? index : "of the primary key", info->name),
-				 errhint("Recreate it; the extension cannot work without it.")));
 	scan->ledger = ledger;
 	if (snapshot == NULL)
 	{
@@ -323,14 +349,34 @@ ledger_scan_end(LedgerScan *scan)
 	systable_endscan_ordered(scan->scan);
 }
 
+/*
+ * Fetches the row version at tid, dirty; false: it is dead, or there is none.
+ * Whether it is the row the caller means, its values have to say: places are
+ * used anew.
+ */
+bool
+ledger_fetch(LedgerRel *ledger, ItemPointer tid, LedgerFetch *fetch)
+{
+	InitDirtySnapshot(fetch->dirty);
+	fetch->tuple.t_self = *tid;
+	return heap_fetch(ledger->rel, &fetch->dirty, &fetch->tuple,
+					  &fetch->buffer, false);
+}
+
+void
+ledger_release(LedgerFetch *fetch)
+{
+	ReleaseBuffer(fetch->buffer);
+}
+
 /* Values by column of ours; a column that is not there reads as NULL. */
 void
 ledger_deform(LedgerRel *ledger, HeapTuple tuple, Datum *values, bool *nulls)
 {
 	TableInfo  *info = &tables[ledger->id];
 	TupleDesc	desc = RelationGetDescr(ledger->rel);
-	Datum	   *raw = palloc(sizeof(Datum) * desc->natts);
-	bool	   *raw_nulls = palloc(sizeof(bool) * desc->natts);
+	Datum		raw[LEDGER_MAX_ATTS];
+	bool		raw_nulls[LEDGER_MAX_ATTS];
 
 	heap_deform_tuple(tuple, desc, raw, raw_nulls);
 	for (int i = 0; i < info->ncolumns; i++)
@@ -340,8 +386,6 @@ ledger_deform(LedgerRel *ledger, HeapTuple tuple, Datum *values, bool *nulls)
 		nulls[i] = att <= 0 || raw_nulls[att - 1];
 		values[i] = nulls[i] ? (Datum) 0 : raw[att - 1];
 	}
-	pfree(raw);
-	pfree(raw_nulls);
 }
 
 /* Values by column of the table from values by column of ours. */
@@ -396,9 +440,8 @@ insert_index_entries(LedgerRel *ledger, ItemPointer tid, const Datum *raw,
 void
 ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls)
 {
-	int			natts = RelationGetNumberOfAttributes(ledger->rel);
-	Datum	   *raw = palloc(sizeof(Datum) * natts);
-	bool	   *raw_nulls = palloc(sizeof(bool) * natts);
+	Datum		raw[LEDGER_MAX_ATTS];
+	bool		raw_nulls[LEDGER_MAX_ATTS];
 	HeapTuple	tuple;
 
 	spread_values(ledger, values, nulls, raw, raw_nulls);
@@ -406,17 +449,14 @@ ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls)
 	simple_heap_insert(ledger->rel, tuple);
 	insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls);
 	heap_freetuple(tuple);
-	pfree(raw);
-	pfree(raw_nulls);
 }
 
 /* The caller knows that nobody else is changing the row. */
 void
 ledger_update(LedgerRel *ledger, HeapTuple old, Datum *values, bool *nulls)
 {
-	int			natts = RelationGetNumberOfAttributes(ledger->rel);
-	Datum	   *raw = palloc(sizeof(Datum) * natts);
-	bool	   *raw_nulls = palloc(sizeof(bool) * natts);
+	Datum		raw[LEDGER_MAX_ATTS];
+	bool		raw_nulls[LEDGER_MAX_ATTS];
 	ItemPointerData tid = old->t_self;
 	HeapTuple	tuple;
 
@@ -426,8 +466,6 @@ ledger_update(LedgerRel *ledger, HeapTuple old, Datum *values, bool *nulls)
 	if (!HeapTupleIsHeapOnly(tuple))
 		insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls);
 	heap_freetuple(tuple);
-	pfree(raw);
-	pfree(raw_nulls);
 }
 
 void

@@ -8,6 +8,7 @@
 #include "access/genam.h"
 #include "access/htup.h"
 #include "access/skey.h"
+#include "storage/buf.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -108,6 +109,14 @@ typedef struct LedgerRel
 	Relation	indexes[LEDGER_MAX_INDEXES];	/* as they are needed */
 } LedgerRel;
 
+/* One row version, fetched by its place; see ledger_fetch. */
+typedef struct LedgerFetch
+{
+	HeapTupleData tuple;
+	Buffer		buffer;			/* pinned until ledger_release */
+	SnapshotData dirty;			/* verdict on the version */
+} LedgerFetch;
+
 typedef struct LedgerScan
 {
 	LedgerRel  *ledger;
@@ -125,6 +134,10 @@ extern void ledger_scan(LedgerScan *scan, LedgerRel *ledger, const char *index,
 						Snapshot snapshot, ScanKey keys, int nkeys);
 extern HeapTuple ledger_next(LedgerScan *scan, ScanDirection direction);
 extern void ledger_scan_end(LedgerScan *scan);
+
+extern bool ledger_fetch(LedgerRel *ledger, ItemPointer tid, LedgerFetch *fetch);
+extern void ledger_release(LedgerFetch *fetch);
+extern Relation ledger_primary_index(LedgerRel *ledger);
 
 extern void ledger_deform(LedgerRel *ledger, HeapTuple tuple,
 						  Datum *values, bool *nulls);

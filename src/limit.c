@@ -12,8 +12,11 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "account.h"
@@ -31,7 +34,73 @@ static const char *const limit_state_names[] = {
 	[LIMIT_BLOCKED] = "blocked",
 };
 
+/*
+ * Where the limit row of an account was seen last.  That place is looked at
+ * first: a version that is alive there, and that nobody is changing, is the
+ * one in force, and no index need be asked.
+ */
+#define CACHE_MAX_ENTRIES 20000
+
+typedef struct LimitPlace
+{
+	int64		account_id;		/* hash key, must be first */
+	ItemPointerData tid;
+} LimitPlace;
+
+static HTAB *places = NULL;
+static Oid	places_relid = InvalidOid;
+static bool places_are_valid = false;
+
 PG_FUNCTION_INFO_V1(credit_write_limit);
+
+/* Only marks. */
+void
+credit_limit_invalidate(Oid relid)
+{
+	if (relid == InvalidOid || relid == places_relid)
+		places_are_valid = false;
+}
+
+static void
+remember_place(LedgerRel *limits, int64 account_id, ItemPointer tid)
+{
+	LimitPlace *place;
+
+	if (places != NULL && (!places_are_valid ||
+						   hash_get_num_entries(places) >= CACHE_MAX_ENTRIES))
+	{
+		hash_destroy(places);
+		places = NULL;
+	}
+	if (places == NULL)
+	{
+		HASHCTL		ctl;
+
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(int64);
+		ctl.entrysize = sizeof(LimitPlace);
+		places = hash_create("credit limits", 256, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+	places_relid = RelationGetRelid(limits->rel);
+	places_are_valid = true;
+	place = hash_search(places, &account_id, HASH_ENTER, NULL);
+	place->tid = *tid;
+}
+
+/* Fetches the limit row from where it was; false: it must be looked for. */
+static bool
+fetch_from_place(LedgerRel *limits, int64 account_id, LedgerFetch *fetch)
+{
+	LimitPlace *place;
+
+	if (!places_are_valid || places_relid != RelationGetRelid(limits->rel))
+		return false;
+	place = hash_search(places, &account_id, HASH_FIND, NULL);
+	/* vacuum cuts empty pages off the end of a table */
+	return place != NULL &&
+		ItemPointerGetBlockNumber(&place->tid) < RelationGetNumberOfBlocks(limits->rel) &&
+		ledger_fetch(limits, &place->tid, fetch);
+}
 
 const char *
 limit_state_name(CreditLimitState state)
@@ -71,6 +140,40 @@ load_limit(const Datum *values, const bool *nulls, LimitVersion *version)
 	version->amount = nulls[amount] ? NULL : DatumGetNumericCopy(values[amount]);
 }
 
+/* Takes one version of the row into what is known of the limit. */
+static void
+take_version(AccountLimit *limit, const Datum *values, const bool *nulls)
+{
+	load_limit(values, nulls, &limit->versions[limit->nversions++]);
+	limit->currency = TextDatumGetCString(values[LIMIT_CURRENCY]);
+}
+
+/* Reads the limit row where it was seen last, if it is settled there. */
+static bool
+read_place(LedgerRel *limits, int64 account_id, AccountLimit *limit,
+		   HeapTuple *copy)
+{
+	LedgerFetch fetch;
+	Datum		values[LEDGER_MAX_COLUMNS];
+	bool		nulls[LEDGER_MAX_COLUMNS];
+	bool		found;
+
+	if (!fetch_from_place(limits, account_id, &fetch))
+		return false;
+	ledger_deform(limits, &fetch.tuple, values, nulls);
+	found = DatumGetInt64(values[LIMIT_ACCOUNT_ID]) == account_id &&
+		!TransactionIdIsValid(fetch.dirty.xmin) &&
+		!TransactionIdIsValid(fetch.dirty.xmax);
+	if (found)
+	{
+		take_version(limit, values, nulls);
+		if (copy)
+			*copy = heap_copytuple(&fetch.tuple);
+	}
+	ledger_release(&fetch);
+	return found;
+}
+
 /*
  * Reads the versions of an account's limit row, dirty; the newest settled one
  * goes into copy.  The caller holds the short lock of the account, so that no
@@ -85,6 +188,8 @@ read_versions(LedgerRel *limits, int64 account_id, AccountLimit *limit,
 	HeapTuple	tuple;
 
 	memset(limit, 0, sizeof(AccountLimit));
+	if (read_place(limits, account_id, limit, copy))
+		return;
 	ledger_key(limits, &key, LIMIT_ACCOUNT_ID, BTEqualStrategyNumber,
 			   F_INT8EQ, Int64GetDatum(account_id));
 	ledger_scan(&scan, limits, NULL, NULL, &key, 1);
@@ -101,8 +206,8 @@ read_versions(LedgerRel *limits, int64 account_id, AccountLimit *limit,
 		if (limit->nversions == LIMIT_MAX_VERSIONS)
 			break;				/* undecided anyway */
 		ledger_deform(limits, tuple, values, nulls);
-		load_limit(values, nulls, &limit->versions[limit->nversions++]);
-		limit->currency = TextDatumGetCString(values[LIMIT_CURRENCY]);
+		take_version(limit, values, nulls);
+		remember_place(limits, account_id, &tuple->t_self);
 		if (copy)
 			*copy = heap_copytuple(tuple);
 	}

@@ -125,6 +125,30 @@ plans_are_valid(SourceEntry *entry)
 	return true;
 }
 
+/* The entry of a table and user, empty where it is new; entries stay. */
+static SourceEntry *
+find_entry(Oid relid, Oid userid)
+{
+	static SourceEntry *latest = NULL;
+	struct
+	{
+		Oid			relid;
+		Oid			userid;
+	}			key;
+	bool		found;
+
+	if (latest != NULL &&
+		latest->key.relid == relid && latest->key.userid == userid)
+		return latest;
+	key.relid = relid;
+	key.userid = userid;
+	latest = hash_search(entries, &key, HASH_ENTER, &found);
+	if (!found)
+		memset((char *) latest + sizeof(latest->key), 0,
+			   sizeof(SourceEntry) - sizeof(latest->key));
+	return latest;
+}
+
 /*
  * Mappings of a table or partition for the current user.  The entry is good
  * until the next call for the same table.
@@ -132,20 +156,7 @@ plans_are_valid(SourceEntry *entry)
 SourceEntry *
 source_lookup(Relation rel)
 {
-	struct
-	{
-		Oid			relid;
-		Oid			userid;
-	}			key;
-	SourceEntry *entry;
-	bool		found;
-
-	key.relid = RelationGetRelid(rel);
-	key.userid = GetUserId();
-	entry = hash_search(entries, &key, HASH_ENTER, &found);
-	if (!found)
-		memset((char *) entry + sizeof(entry->key), 0,
-			   sizeof(SourceEntry) - sizeof(entry->key));
+	SourceEntry *entry = find_entry(RelationGetRelid(rel), GetUserId());
 
 	if (!entry->valid || !plans_are_valid(entry) ||
 		(entry->broken && entry->lxid != credit_local_xid()))

@@ -10,12 +10,16 @@
  */
 #include "postgres.h"
 
+#include "access/tupmacs.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "vector.h"
+
+/* Bytes of a zero: length word and the longer of the two kinds of header. */
+#define LONGEST_ZERO (VARHDRSZ + 2 * sizeof(uint16))
 
 /* One zero for the whole backend: making one costs more than comparing. */
 Numeric
@@ -71,10 +75,15 @@ credit_compare(Numeric a, Numeric b)
 											 NumericGetDatum(b)));
 }
 
+/*
+ * A zero has no digits and so is the shortest of all values; the sizes say
+ * without a call what nearly every amount is.
+ */
 bool
 credit_is_zero(Numeric a)
 {
-	return a == NULL || credit_compare(a, NULL) == 0;
+	return a == NULL ||
+		(VARSIZE(a) <= LONGEST_ZERO && credit_compare(a, NULL) == 0);
 }
 
 Numeric
@@ -136,10 +145,35 @@ vector_total(const CreditVector *vector)
 	return total == NULL ? credit_zero() : total;
 }
 
+/* An array of n amounts, none of them NULL, laid out at once. */
+static ArrayType *
+make_array(const Numeric *elements, int n)
+{
+	Size		size = ARR_OVERHEAD_NONULLS(1);
+	ArrayType  *array;
+	char	   *place;
+
+	for (int i = 0; i < n; i++)
+		size += INTALIGN(VARSIZE(elements[i]));
+	array = palloc0(size);
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->elemtype = NUMERICOID;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
+	place = ARR_DATA_PTR(array);
+	for (int i = 0; i < n; i++)
+	{
+		memcpy(place, elements[i], VARSIZE(elements[i]));
+		place += INTALIGN(VARSIZE(elements[i]));
+	}
+	return array;
+}
+
 Datum
 vector_to_datum(const CreditVector *vector)
 {
-	Datum		elements[STAGE_COUNT];
+	Numeric		elements[STAGE_COUNT];
 	int			n = STAGE_COUNT;
 
 	while (n > 0 && credit_is_zero(vector->stage[n - 1]))
@@ -147,47 +181,56 @@ vector_to_datum(const CreditVector *vector)
 	if (n == 0)
 		return PointerGetDatum(construct_empty_array(NUMERICOID));
 	for (int i = 0; i < n; i++)
-		elements[i] = NumericGetDatum(vector->stage[i] ?
-									  vector->stage[i] : credit_zero());
-	return PointerGetDatum(construct_array(elements, n, NUMERICOID,
-										   -1, false, TYPALIGN_INT));
+		elements[i] = vector->stage[i] ? vector->stage[i] : credit_zero();
+	return PointerGetDatum(make_array(elements, n));
 }
 
 /* Refuses arrays that cannot be a vector; a hand-made one could be anything. */
-void
-vector_from_datum(CreditVector *vector, Datum datum)
+static void
+check_array(ArrayType *array)
 {
-	ArrayType  *array = DatumGetArrayTypePCopy(datum);
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
+	int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 
-	memset(vector, 0, sizeof(CreditVector));
-	if (ARR_NDIM(array) == 0)
-		return;
 	if (ARR_NDIM(array) != 1 || ARR_ELEMTYPE(array) != NUMERICOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("amounts by stage must be a one-dimensional array of numeric")));
-	deconstruct_array(array, NUMERICOID, -1, false, TYPALIGN_INT,
-					  &elements, &nulls, &n);
 	if (n > STAGE_COUNT)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("amounts by stage have %d elements, expected at most %d",
 						n, STAGE_COUNT)));
-	for (int i = 0; i < n; i++)
+}
+
+/* Takes the elements of a copy of the array, which the amounts point into. */
+void
+vector_from_datum(CreditVector *vector, Datum datum)
+{
+	ArrayType  *array = DatumGetArrayTypePCopy(datum);
+	char	   *place;
+	bits8	   *nulls;
+
+	memset(vector, 0, sizeof(CreditVector));
+	if (ARR_NDIM(array) == 0)
+		return;
+	check_array(array);
+	place = ARR_DATA_PTR(array);
+	nulls = ARR_NULLBITMAP(array);
+	for (int i = 0; i < ARR_DIMS(array)[0]; i++)
 	{
 		Numeric		amount;
 
-		if (nulls[i])
+		if (nulls != NULL && (nulls[0] & (1 << i)) == 0)
 			continue;
-		amount = DatumGetNumeric(elements[i]);
+		/* elements of an array can have short headers */
+		amount = DatumGetNumeric(PointerGetDatum(place));
 		if (numeric_is_nan(amount) || numeric_is_inf(amount))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("amounts by stage cannot be NaN or infinite")));
 		if (!credit_is_zero(amount))
 			vector->stage[i] = amount;
+		place += VARSIZE_ANY(place);
+		place = (char *) att_align_nominal(place, TYPALIGN_INT);
 	}
 }
