@@ -284,12 +284,10 @@ wait_for_transaction(const CreditWait *wait, TransactionId xid, int max_ms)
 			LockTimeout = max_ms;
 		XactLockTableWait(xid, NULL, NULL, XLTW_None);
 		LockTimeout = own_timeout;
-		error_context_stack = state.context.previous;
 	}
 	PG_CATCH();
 	{
 		LockTimeout = own_timeout;
-		error_context_stack = state.context.previous;
 		end_wait(&state);
 		if (!ours || geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
 			PG_RE_THROW();
@@ -304,6 +302,7 @@ wait_for_transaction(const CreditWait *wait, TransactionId xid, int max_ms)
 		timed_out = true;
 	}
 	PG_END_TRY();
+	error_context_stack = state.context.previous;
 	if (!timed_out)
 		end_wait(&state);
 	return !timed_out;
@@ -352,13 +351,13 @@ wait_for_lock(LOCKTAG *tag)
 	PG_TRY();
 	{
 		(void) LockAcquire(tag, ExclusiveLock, false, false);
-		error_context_stack = state.context.previous;
 	}
 	PG_FINALLY();
 	{
 		end_wait(&state);
 	}
 	PG_END_TRY();
+	error_context_stack = state.context.previous;
 }
 
 /* --- view waits ----------------------------------------------------------- */
