@@ -4,14 +4,14 @@ EXTENSION = credit
 MODULE_big = credit
 
 # One subject a file: src/NAME.c
-SUBJECTS = credit vector ledger probe rule setting field expression source wait \
-	limit account item journal control refusal decision apply frame capture \
-	exposure asof
+SUBJECTS = credit area stat progress vector ledger probe rule setting field \
+	expression source wait limit account item journal control refusal \
+	decision apply frame capture exposure asof
 OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
-	capture_partition capture_bulk control exposure health
+	capture_partition capture_bulk control refusal stat exposure health
 
 PG_CONFIG ?= pg_config
 

@@ -211,7 +211,7 @@ account_resolve(const char *customer, const char *segment,
 			break;
 		if (account_id != 0)
 		{
-			wait_or_refuse(inserting, psprintf("account of customer %s", customer));
+			wait_or_refuse(inserting, WAIT_ACCOUNT, 0, customer);
 			continue;
 		}
 		if (!create)

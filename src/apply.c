@@ -27,6 +27,7 @@
 #include "credit.h"
 #include "item.h"
 #include "setting.h"
+#include "stat.h"
 
 /* WARNINGs of one statement; the rest is in view decision. */
 #define MAX_WARNINGS 10
@@ -60,7 +61,28 @@ typedef struct AccountTotal
 {
 	int64		account_id;		/* hash key, must be first */
 	ControlRequest request;
+	List	   *first_documents;	/* of ControlDocument; so many as are named */
 } AccountTotal;
+
+/* What is being posted, for the words of a refusal. */
+typedef struct EffectStatement
+{
+	ControlStatement base;
+	Effect	   *effects;		/* sorted by account */
+	int			n;
+	int			start;			/* of the account at hand */
+	int			end;
+	int			looked_at;		/* by next */
+} EffectStatement;
+
+typedef struct TotalStatement
+{
+	ControlStatement base;
+	AccountTotal **totals;		/* sorted by account */
+	long		n;
+	long		at;				/* the account at hand */
+	long		looked_at;		/* by next */
+} TotalStatement;
 
 /* item_write: the row of the journal does not exist yet */
 #define SEQ_LATER (-1)
@@ -296,16 +318,67 @@ build_request(ControlRequest *request, Effect *effects, int n)
 	}
 }
 
+static void
+describe_document(const Effect *effect, ControlDocument *document)
+{
+	const Change *change = effect->document->change;
+
+	document->key = change->key;
+	document->number = text_or(&change->row, FIELD_NUMBER, change->key);
+	document->currency = effect->currency;
+	document->amount = vector_total(&effect->delta);
+	document->date = change->row.isnull[FIELD_DOCUMENT_DATE] ? DATEVAL_NOEND :
+		DatumGetDateADT(change->row.value[FIELD_DOCUMENT_DATE]);
+	document->order = change->order;
+}
+
+/* ControlStatement.documents: those of the account at hand. */
+static ControlDocument *
+effect_documents(ControlStatement *base, int *n, bool *is_all)
+{
+	EffectStatement *statement = (EffectStatement *) base;
+	ControlDocument *documents = palloc(sizeof(ControlDocument) *
+										(statement->end - statement->start));
+
+	*n = 0;
+	*is_all = true;
+	for (int i = statement->start; i < statement->end; i++)
+		if (is_enforced(&statement->effects[i]))
+			describe_document(&statement->effects[i], &documents[(*n)++]);
+	return documents;
+}
+
+/* ControlStatement.next: moves on, as nothing is posted any more. */
+static ControlRequest *
+next_effects(ControlStatement *base)
+{
+	EffectStatement *statement = (EffectStatement *) base;
+	int			i = statement->looked_at;
+	int			start = i;
+	ControlRequest *request;
+
+	if (i == statement->n)
+		return NULL;
+	while (i < statement->n &&
+		   statement->effects[i].account_id == statement->effects[start].account_id)
+		i++;
+	statement->looked_at = i;
+	request = palloc(sizeof(ControlRequest));
+	build_request(request, &statement->effects[start], i - start);
+	return request;
+}
+
 /* Posts the effects on one account and tells the documents where they stand. */
 static void
-post_account(LedgerRel *journal, LedgerRel *limits, Effect *effects, int n,
-			 int *warnings_left)
+post_account(LedgerRel *journal, LedgerRel *limits, EffectStatement *statement)
 {
+	Effect	   *effects = &statement->effects[statement->start];
+	int			n = statement->end - statement->start;
 	ControlRequest request;
 	ListCell   *lc;
 
 	build_request(&request, effects, n);
-	control_post(journal, limits, &request, warnings_left);
+	control_post(journal, limits, &request, &statement->base);
 
 	for (int i = 0; i < n; i++)
 		foreach(lc, request.deltas)
@@ -349,6 +422,57 @@ keep_sum(CreditVector *kept, const CreditVector *sum)
 	}
 }
 
+/* Keeps the first documents of a portion that has only just begun. */
+static void
+keep_documents(ApplyTotals *totals, AccountTotal *total, Effect *effects, int n)
+{
+	MemoryContext old = MemoryContextSwitchTo(totals->cxt);
+
+	for (int i = 0; i < n && list_length(total->first_documents) <
+		 CONTROL_NAMED_DOCUMENTS; i++)
+	{
+		ControlDocument *document;
+
+		if (!is_enforced(&effects[i]))
+			continue;
+		document = palloc(sizeof(ControlDocument));
+		describe_document(&effects[i], document);
+		document->key = pstrdup(document->key);
+		document->number = pstrdup(document->number);
+		document->currency = pstrdup(document->currency);
+		document->amount = DatumGetNumericCopy(NumericGetDatum(document->amount));
+		total->first_documents = lappend(total->first_documents, document);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* ControlStatement.documents, of portions. */
+static ControlDocument *
+total_documents(ControlStatement *base, int *n, bool *is_all)
+{
+	TotalStatement *statement = (TotalStatement *) base;
+	List	   *kept = statement->totals[statement->at]->first_documents;
+	ControlDocument *documents = palloc(sizeof(ControlDocument) * (list_length(kept) + 1));
+	ListCell   *lc;
+
+	*n = 0;
+	*is_all = false;
+	foreach(lc, kept)
+		documents[(*n)++] = *(ControlDocument *) lfirst(lc);
+	return documents;
+}
+
+/* ControlStatement.next, of portions. */
+static ControlRequest *
+next_total(ControlStatement *base)
+{
+	TotalStatement *statement = (TotalStatement *) base;
+
+	if (statement->looked_at == statement->n)
+		return NULL;
+	return &statement->totals[statement->looked_at++]->request;
+}
+
 /* Adds the effects of a portion on one account to the statement's totals. */
 static void
 add_to_totals(ApplyTotals *totals, Effect *effects, int n)
@@ -365,6 +489,7 @@ add_to_totals(ApplyTotals *totals, Effect *effects, int n)
 		memset(&total->request, 0, sizeof(ControlRequest));
 		total->request.account_id = portion.account_id;
 		total->request.source_id = portion.source_id;
+		total->first_documents = NIL;
 	}
 	else if (total->request.source_id != portion.source_id)
 		total->request.source_id = 0;
@@ -391,6 +516,7 @@ add_to_totals(ApplyTotals *totals, Effect *effects, int n)
 					   portion.document_key, portion.document,
 					   portion.document_order);
 		MemoryContextSwitchTo(old);
+		keep_documents(totals, total, effects, n);
 	}
 }
 
@@ -416,18 +542,24 @@ apply_totals(ApplyTotals *totals)
 													  ALLOCSET_DEFAULT_SIZES);
 	HASH_SEQ_STATUS status;
 	AccountTotal *total;
-	int			warnings_left = MAX_WARNINGS;
+	TotalStatement statement = {
+		.base = {MAX_WARNINGS, total_documents, next_total}
+	};
 
 	n = 0;
 	hash_seq_init(&status, totals->accounts);
 	while ((total = hash_seq_search(&status)) != NULL)
 		sorted[n++] = total;
 	qsort(sorted, n, sizeof(AccountTotal *), compare_totals);
+	statement.totals = sorted;
+	statement.n = n;
 	for (long i = 0; i < n; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(per_account);
 
-		control_post(journal, limits, &sorted[i]->request, &warnings_left);
+		statement.at = i;
+		statement.looked_at = i + 1;
+		control_post(journal, limits, &sorted[i]->request, &statement.base);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(per_account);
 		CHECK_FOR_INTERRUPTS();
@@ -446,24 +578,44 @@ post_effects(Effect *effects, int n, ApplyTotals *totals)
 {
 	LedgerRel  *journal = ledger_open(LEDGER_JOURNAL, RowExclusiveLock);
 	LedgerRel  *limits = ledger_open(LEDGER_ACCOUNT_LIMIT, RowExclusiveLock);
-	int			warnings_left = MAX_WARNINGS;
-	int			start = 0;
+	EffectStatement statement = {
+		.base = {MAX_WARNINGS, effect_documents, next_effects},
+		.effects = effects,
+		.n = n
+	};
 
 	if (n > 1)
 		qsort(effects, n, sizeof(Effect), compare_effects);
 	for (int i = 1; i <= n; i++)
 	{
-		if (i < n && effects[i].account_id == effects[start].account_id)
+		if (i < n && effects[i].account_id == effects[statement.start].account_id)
 			continue;
+		statement.end = statement.looked_at = i;
 		if (totals == NULL)
-			post_account(journal, limits, &effects[start], i - start, &warnings_left);
+			post_account(journal, limits, &statement);
 		else
-			add_to_totals(totals, &effects[start], i - start);
-		start = i;
+			add_to_totals(totals, &effects[statement.start], i - statement.start);
+		statement.start = i;
 		CHECK_FOR_INTERRUPTS();
 	}
 	ledger_close(limits);
 	ledger_close(journal);
+}
+
+/* Counts the documents that a statement changes, in runs of one source. */
+static void
+count_documents(const Document *documents, int n)
+{
+	int			start = 0;
+
+	for (int i = 1; i <= n; i++)
+	{
+		if (i < n && documents[i].change->source->source_id ==
+			documents[start].change->source->source_id)
+			continue;
+		stat_add(documents[start].change->source->source_id, STAT_DOCUMENTS, i - start);
+		start = i;
+	}
 }
 
 static void
@@ -486,6 +638,8 @@ apply_documents(Change **changes, int nchanges, ApplyTotals *totals)
 	}
 	if (neffects > 0)
 		post_effects(effects, neffects, totals);
+	if (ndocuments > 0)
+		count_documents(documents, ndocuments);
 	for (int i = 0; i < ndocuments; i++)
 		item_write(items, &documents[i].old, &documents[i].new,
 				   totals == NULL ? documents[i].seq : SEQ_LATER);

@@ -37,6 +37,7 @@
 #include "credit.h"
 #include "frame.h"
 #include "ledger.h"
+#include "progress.h"
 #include "setting.h"
 #include "source.h"
 
@@ -285,6 +286,7 @@ forget_source(const CreditSource *source)
 		else if (!nulls[ACCOUNT_SOURCE_ID] &&
 				 DatumGetInt32(values[ACCOUNT_SOURCE_ID]) == source->source_id)
 			add_gone(frame, source, values[ACCOUNT_CUSTOMER], values[ACCOUNT_SEGMENT]);
+		progress_advance(1);
 		if (frame->nchanges >= FORGET_PORTION)
 		{
 			frame_apply(frame);

@@ -72,4 +72,39 @@
 #define credit_local_xid() (MyProc->lxid)
 #endif
 
+/* 16: one backend's status is asked for by its place in the list */
+#if PG_VERSION_NUM >= 160000
+#define credit_backend_status(i) pgstat_get_local_beentry_by_index(i)
+#else
+#define credit_backend_status(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
+/*
+ * 17: shared memory can be had by name at any time.  Before, at any time only
+ * what the server leaves over, and more through hooks of preloaded libraries.
+ */
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
+#define credit_shared_area(name, size, init, found) \
+	GetNamedDSMSegment(name, size, init, found)
+#else
+#define CREDIT_AREA_HOOKS
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+static inline void *
+credit_shared_area(const char *name, Size size, void (*init) (void *), bool *found)
+{
+	void	   *area;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	area = ShmemInitStruct(name, size, found);
+	if (!*found)
+		init(area);
+	LWLockRelease(AddinShmemInitLock);
+	return area;
+}
+#endif
+
 #endif							/* CREDIT_COMPAT_H */

@@ -23,12 +23,19 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "control.h"
 #include "credit.h"
 #include "setting.h"
+#include "stat.h"
 #include "wait.h"
+
+/* What a refusal looks at and says of the other accounts of its statement. */
+#define OTHERS_LOOKED_AT 1000
+#define OTHERS_NAMED 5
+#define OTHERS_CURRENCIES 8
 
 /* Is the current user a member of the role that is never refused? */
 static bool
@@ -299,13 +306,121 @@ control_check(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 	judge(request, &limit, chains, verdict);
 }
 
+/* What an account would be above its limit, in the list by currency. */
+static void
+add_excess(ControlOthers *others, const ControlFigures *figures)
+{
+	Numeric		excess = credit_subtract(credit_add(figures->exposure, figures->raise),
+										 figures->limit.amount);
+	ControlDelta *sum;
+	ListCell   *lc;
+
+	foreach(lc, others->excess)
+	{
+		sum = lfirst(lc);
+		if (strcmp(sum->currency, figures->currency) == 0)
+		{
+			sum->delta.stage[0] = credit_add(sum->delta.stage[0], excess);
+			return;
+		}
+	}
+	if (list_length(others->excess) == OTHERS_CURRENCIES)
+		return;
+	sum = palloc0(sizeof(ControlDelta));
+	sum->currency = pstrdup(figures->currency);
+	sum->delta.stage[0] = excess;
+	others->excess = lappend(others->excess, sum);
+}
+
+/*
+ * Looks, without waiting or posting, which of the accounts that a refused
+ * statement has not come to yet would be refused too.  Those before have
+ * passed.  So many and no more: the statement is to fail soon.
+ */
+static void
+judge_others(LedgerRel *journal, LedgerRel *limits, ControlStatement *statement,
+			 ControlOthers *others)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(caller, "credit others",
+												  ALLOCSET_DEFAULT_SIZES);
+	ControlRequest *request;
+	int			looked_at = 0;
+
+	memset(others, 0, sizeof(ControlOthers));
+	others->is_all = true;
+	MemoryContextSwitchTo(scratch);
+	while ((request = statement->next(statement)) != NULL)
+	{
+		ControlVerdict verdict;
+
+		if (needs_check(request) && looked_at++ == OTHERS_LOOKED_AT)
+		{
+			others->is_all = false;
+			break;
+		}
+		CHECK_FOR_INTERRUPTS();
+		if (needs_check(request))
+			control_check(journal, limits, request, &verdict);
+		else
+			verdict.strongest = REACTION_OFF;
+		if (verdict.strongest == REACTION_REJECT)
+		{
+			char	   *name = others->naccounts < OTHERS_NAMED ?
+				account_describe(request->account_id) : NULL;
+
+			MemoryContextSwitchTo(caller);
+			if (name)
+				others->names = lappend(others->names, pstrdup(name));
+			if (verdict.outcome[RULE_LIMIT] == OUTCOME_BREACH)
+				add_excess(others, &verdict.figures);
+			others->naccounts++;
+		}
+		MemoryContextReset(scratch);
+		MemoryContextSwitchTo(scratch);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* Refuses the statement because of one request of it. */
+static void
+refuse(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
+	   const ControlVerdict *verdict, ControlStatement *statement)
+{
+	ControlOthers others;
+
+	stat_refusal(request->source->source_id,
+				 STAT_REFUSED + control_leading_rule(verdict));
+	judge_others(journal, limits, statement, &others);
+	refusal_raise(request, verdict, statement, &others);
+}
+
+/* Waits for the transaction a verdict depends on, or refuses. */
+static void
+wait_for_others(ControlRequest *request, const ControlVerdict *verdict,
+				bool limit_changes, TimestampTz since)
+{
+	CreditWait	wait = {.kind = limit_changes ? WAIT_NEW_LIMIT : WAIT_ROOM};
+
+	wait.source_id = request->source->source_id;
+	wait.subject = refusal_subject(request);
+	wait.customer = account_describe(request->account_id);
+	wait.document = request->ndocuments == 1 ? request->document : NULL;
+	wait.since = since;
+	if (wait_for_transaction(&wait, verdict->wait_xid, wait_left(since)))
+		return;
+	stat_refusal(wait.source_id, STAT_REFUSED_WAIT);
+	refusal_busy(request, verdict->wait_xid,
+				 credit_settings()->wait ? credit_settings()->max_wait_ms : 0);
+}
+
 /*
  * Checks a request and posts it; raises the refusal.  Sets the seq of each
- * delta.  Warnings beyond warnings_left are only written down.
+ * delta.
  */
 void
 control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
-			 int *warnings_left)
+			 ControlStatement *statement)
 {
 	TimestampTz since = 0;
 	ControlVerdict verdict;
@@ -313,6 +428,8 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 
 	(void) GetCurrentTransactionId();	/* not under the lock */
 	verdict.strongest = REACTION_OFF;
+	if (check)
+		stat_add(request->source->source_id, STAT_CHECKS, 1);
 	for (;;)
 	{
 		AccountLimit limit;
@@ -335,13 +452,12 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 		}
 		journal_unlock(request->account_id);
 		if (verdict.strongest == REACTION_REJECT)
-			refusal_raise(request, &verdict);
+			refuse(journal, limits, request, &verdict, statement);
 
 		if (since == 0)
 			since = GetCurrentTimestamp();
-		if (!wait_for_transaction(verdict.wait_xid, wait_left(since)))
-			refusal_busy(request, verdict.wait_xid,
-						 credit_settings()->wait ? credit_settings()->max_wait_ms : 0);
+		wait_for_others(request, &verdict,
+						TransactionIdIsValid(limit.changing_xid), since);
 
 		/* somebody may have used the kill switch meanwhile */
 		AcceptInvalidationMessages();
@@ -351,7 +467,10 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 
 	if (verdict.strongest == REACTION_OFF)
 		return;
-	if (verdict.strongest == REACTION_WARN && (*warnings_left)-- > 0)
-		refusal_warn(request, &verdict);
+	stat_add(request->source->source_id,
+			 verdict.bypassed ? STAT_BYPASSES :
+			 verdict.strongest == REACTION_WARN ? STAT_WARNINGS : STAT_SHADOWS, 1);
+	if (verdict.strongest == REACTION_WARN && statement->warnings_left-- > 0)
+		refusal_warn(request, &verdict, statement);
 	decision_record(request, &verdict);
 }

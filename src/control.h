@@ -37,6 +37,39 @@ typedef struct ControlRequest
 	int			ndocuments;
 } ControlRequest;
 
+/* One document that raises exposure, for the words of a refusal. */
+typedef struct ControlDocument
+{
+	const char *key;
+	const char *number;
+	const char *currency;
+	Numeric		amount;			/* what it adds */
+	DateADT		date;			/* DATEVAL_NOEND: it has none */
+	int			order;			/* of capture */
+} ControlDocument;
+
+/*
+ * The statement that requests belong to, whoever keeps it.  The two functions
+ * are called when a refusal is put into words and not before.
+ */
+typedef struct ControlStatement ControlStatement;
+struct ControlStatement
+{
+	int			warnings_left;	/* further ones are only written down */
+
+	/*
+	 * The documents of the request that is being posted; is_all: all that
+	 * raise exposure, else only the first of them.
+	 */
+	ControlDocument *(*documents) (ControlStatement *statement, int *n, bool *is_all);
+
+	/* The next request after that one, until NULL: to look at, not to post. */
+	ControlRequest *(*next) (ControlStatement *statement);
+};
+
+/* Documents that a refusal names. */
+#define CONTROL_NAMED_DOCUMENTS 10
+
 /* What a check looked at. */
 typedef struct ControlFigures
 {
@@ -66,8 +99,17 @@ typedef struct ControlVerdict
 	TransactionId wait_xid;		/* with an outcome that depends */
 } ControlVerdict;
 
+/* What else of a statement would be refused, beside the account that was. */
+typedef struct ControlOthers
+{
+	int			naccounts;
+	bool		is_all;			/* false: more were there than looked at */
+	List	   *names;			/* of the first few */
+	List	   *excess;			/* of ControlDelta: above the limits */
+} ControlOthers;
+
 extern void control_post(LedgerRel *journal, LedgerRel *limits,
-						 ControlRequest *request, int *warnings_left);
+						 ControlRequest *request, ControlStatement *statement);
 extern void control_check(LedgerRel *journal, LedgerRel *limits,
 						  ControlRequest *request, ControlVerdict *verdict);
 
@@ -85,9 +127,13 @@ extern char *refusal_message(const ControlRequest *request,
 extern char *refusal_hint(const ControlFigures *figures, CreditRule rule,
 						  bool with_figures);
 extern void refusal_raise(const ControlRequest *request,
-						  const ControlVerdict *verdict) pg_attribute_noreturn();
+						  const ControlVerdict *verdict,
+						  ControlStatement *statement,
+						  const ControlOthers *others) pg_attribute_noreturn();
 extern void refusal_warn(const ControlRequest *request,
-						 const ControlVerdict *verdict);
+						 const ControlVerdict *verdict,
+						 ControlStatement *statement);
+extern char *refusal_subject(const ControlRequest *request);
 extern void refusal_busy(const ControlRequest *request, TransactionId xid,
 						 int waited_ms) pg_attribute_noreturn();
 

@@ -65,6 +65,9 @@ _PG_init(void)
 	credit_source_init();
 	credit_frame_init();
 	credit_asof_init();
+	credit_area_init();
+	credit_stat_init();
+	credit_progress_init();
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
 	RegisterXactCallback(maintain_xact_callback, NULL);
 	RegisterSubXactCallback(maintain_subxact_callback, NULL);

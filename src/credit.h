@@ -20,5 +20,8 @@ extern void credit_setting_init(void);
 extern void credit_source_init(void);
 extern void credit_frame_init(void);
 extern void credit_asof_init(void);
+extern void credit_area_init(void);
+extern void credit_stat_init(void);
+extern void credit_progress_init(void);
 
 #endif							/* CREDIT_H */

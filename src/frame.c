@@ -30,6 +30,7 @@
 
 #include "credit.h"
 #include "frame.h"
+#include "stat.h"
 
 /*
  * A statement is applied in portions of at least so many changes, when they
@@ -262,6 +263,29 @@ drop_overtaken(Frame *frame)
 	pfree(sorted);
 }
 
+/* Counts the rows a frame holds now. */
+static void
+count_rows(Frame *frame)
+{
+	const CreditSource *first = linitial(frame->sources);
+	ListCell   *lc;
+
+	if (list_length(frame->sources) == 1)
+	{
+		stat_add(first->source_id, STAT_ROWS, frame->nchanges);
+		return;
+	}
+	foreach(lc, frame->sources)
+	{
+		const CreditSource *source = lfirst(lc);
+		int			n = 0;
+
+		for (int i = 0; i < frame->nchanges; i++)
+			n += frame->changes[i]->source == source;
+		stat_add(source->source_id, STAT_ROWS, n);
+	}
+}
+
 /* Applies the changes a frame holds now, and forgets them. */
 static void
 apply_portion(Frame *frame)
@@ -269,6 +293,8 @@ apply_portion(Frame *frame)
 	MemoryContext old;
 	ListCell   *lc;
 
+	if (frame->nchanges > 0)
+		count_rows(frame);
 	drop_overtaken(frame);
 	if (frame->nchanges > 0)
 	{
@@ -284,6 +310,13 @@ apply_portion(Frame *frame)
 	frame->nchanges = 0;
 }
 
+/* The time of a statement that has rows of several sources is its first's. */
+static void
+begin_work(Frame *frame)
+{
+	stat_work_begin(((CreditSource *) linitial(frame->sources))->source_id);
+}
+
 /*
  * Applies what a frame holds and drops it.  The frame is off the stack first:
  * an error, or a statement inside, must not meet it again.
@@ -291,7 +324,17 @@ apply_portion(Frame *frame)
 void
 frame_apply(Frame *frame)
 {
+	ListCell   *lc;
+
 	frames = list_delete_ptr(frames, frame);
+	if (frame->ncaptured == 0)
+	{
+		free_frame(frame);		/* nothing was captured */
+		return;
+	}
+	foreach(lc, frame->sources)
+		stat_add(((CreditSource *) lfirst(lc))->source_id, STAT_STATEMENTS, 1);
+	begin_work(frame);
 	apply_portion(frame);
 	if (frame->totals != NULL)
 	{
@@ -300,6 +343,7 @@ frame_apply(Frame *frame)
 		apply_totals(frame->totals);
 		MemoryContextSwitchTo(old);
 	}
+	stat_work_end();
 	free_frame(frame);
 }
 
@@ -320,7 +364,9 @@ frame_limit_memory(Frame *frame)
 		frame->totals = apply_totals_create();
 		MemoryContextSwitchTo(old);
 	}
+	begin_work(frame);
 	apply_portion(frame);
+	stat_work_end();
 }
 
 /* Drops or hands over the frames of a subtransaction that ends. */

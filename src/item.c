@@ -76,7 +76,7 @@ item_find(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 		find_once(items, source_id, key, item, &xid);
 		if (!TransactionIdIsValid(xid))
 			break;
-		wait_or_refuse(xid, psprintf("document %s", key));
+		wait_or_refuse(xid, WAIT_DOCUMENT, source_id, key);
 	}
 	if (!item->exists)
 		return;

@@ -71,6 +71,7 @@
 #include "credit.h"
 #include "journal.h"
 #include "probe.h"
+#include "wait.h"
 
 /* A class of advisory locks that no SQL function uses (they use 1 and 2). */
 #define LOCK_CLASS_ACCOUNT 0xC4ED
@@ -128,7 +129,7 @@ acquire(LOCKTAG *tag)
 		CHECK_FOR_INTERRUPTS();
 		pg_usleep(LOCK_PAUSE + (i % 4) * LOCK_PAUSE);
 	}
-	(void) LockAcquire(tag, ExclusiveLock, false, false);
+	wait_for_lock(tag);
 }
 
 static void

@@ -346,8 +346,7 @@ limit_write(int64 account_id, const char *customer, const NewLimit *new)
 		if (!TransactionIdIsValid(limit.changing_xid))
 			break;
 		journal_unlock(account_id);
-		wait_or_refuse(limit.changing_xid,
-					 psprintf("limit of customer %s", customer));
+		wait_or_refuse(limit.changing_xid, WAIT_LIMIT, new->source_id, customer);
 	}
 	ledger_deform(limits, tuple, values, nulls);
 	if (new->source_id == 0 && DatumGetBool(values[LIMIT_IS_MAPPED]))

@@ -26,8 +26,8 @@
  * "order 4711 of customer 103 (Atelier)", or "3 orders of customer 103
  * (Atelier), first 4711,"
  */
-static char *
-subject_of(const ControlRequest *request)
+char *
+refusal_subject(const ControlRequest *request)
 {
 	const char *kind = credit_kind_names[request->source->kind];
 	const char *customer = request->account_id != 0 ?
@@ -54,7 +54,7 @@ char *
 refusal_message(const ControlRequest *request, const ControlFigures *figures,
 				CreditRule rule, bool with_figures)
 {
-	char	   *subject = subject_of(request);
+	char	   *subject = refusal_subject(request);
 
 	switch (rule)
 	{
@@ -199,6 +199,159 @@ all_reasons(const ControlRequest *request, const ControlVerdict *verdict,
 	return buf.data;
 }
 
+/* --- statements of many documents ----------------------------------------- */
+
+static int
+compare_capture(const void *a, const void *b)
+{
+	return ((const ControlDocument *) a)->order - ((const ControlDocument *) b)->order;
+}
+
+/* The order in which a person would take documents in. */
+static int
+compare_dates(const void *a, const void *b)
+{
+	const ControlDocument *x = a;
+	const ControlDocument *y = b;
+
+	if (x->date != y->date)
+		return x->date < y->date ? -1 : 1;
+	return strcmp(x->key, y->key);
+}
+
+/* "1200.00 USD, 30.00 EUR" of a list of ControlDelta. */
+static void
+append_sums(StringInfo buf, List *sums)
+{
+	const char *comma = "";
+	ListCell   *lc;
+
+	foreach(lc, sums)
+	{
+		ControlDelta *sum = lfirst(lc);
+
+		appendStringInfo(buf, "%s%s %s", comma,
+						 credit_amount_text(vector_total(&sum->delta)), sum->currency);
+		comma = ", ";
+	}
+}
+
+/* "Orders: 4711 500.00 USD, 4712 300.00 USD and 335 more; in all ..." */
+static void
+append_documents(StringInfo buf, const ControlRequest *request,
+				 ControlDocument *documents, int n, bool with_figures)
+{
+	const char *kind = credit_kind_names[request->source->kind];
+	int			named = Min(n, CONTROL_NAMED_DOCUMENTS);
+
+	qsort(documents, n, sizeof(ControlDocument), compare_capture);
+	appendStringInfo(buf, "\n%c%ss:", pg_toupper((unsigned char) kind[0]), kind + 1);
+	for (int i = 0; i < named; i++)
+	{
+		appendStringInfo(buf, "%s %s", i > 0 ? "," : "", documents[i].number);
+		if (with_figures)
+			appendStringInfo(buf, " (%s %s)", credit_amount_text(documents[i].amount),
+							 documents[i].currency);
+	}
+	if (request->ndocuments > named)
+		appendStringInfo(buf, " and %d more", request->ndocuments - named);
+	if (with_figures)
+	{
+		appendStringInfoString(buf, "; the statement adds ");
+		append_sums(buf, request->deltas);
+		appendStringInfoString(buf, " in all");
+	}
+	appendStringInfoChar(buf, '.');
+}
+
+/* How many fit, taken by date and key, and which is the first that does not. */
+static void
+append_fitting(StringInfo buf, const ControlFigures *figures,
+			   ControlDocument *documents, int n)
+{
+	Numeric		after = credit_add(figures->exposure, figures->raise);
+	int			fitting = 0;
+
+	/* what the statement comes to without the documents that raise it */
+	for (int i = 0; i < n; i++)
+	{
+		if (strcmp(documents[i].currency, figures->currency) != 0)
+			return;
+		after = credit_subtract(after, documents[i].amount);
+	}
+	qsort(documents, n, sizeof(ControlDocument), compare_dates);
+	while (fitting < n)
+	{
+		after = credit_add(after, documents[fitting].amount);
+		if (credit_compare(after, figures->limit.amount) > 0)
+			break;
+		fitting++;
+	}
+	if (fitting == n)
+		return;
+	appendStringInfo(buf, "\nTaken by document date and key, %s; the first that does not is %s.",
+					 fitting == 0 ? "none fits" :
+					 psprintf("%d of %d fit", fitting, n), documents[fitting].number);
+}
+
+/* The other customers of the statement that would be refused as well. */
+static void
+append_others(StringInfo buf, const ControlOthers *others, bool with_figures)
+{
+	const char *comma = "";
+	ListCell   *lc;
+
+	if (others->naccounts == 0)
+		return;
+	appendStringInfo(buf, "\nRefused too would be %s%d other customer%s of the statement: ",
+					 others->is_all ? "" : "at least ", others->naccounts,
+					 others->naccounts == 1 ? "" : "s");
+	foreach(lc, others->names)
+	{
+		appendStringInfo(buf, "%s%s", comma, (char *) lfirst(lc));
+		comma = ", ";
+	}
+	if (others->naccounts > list_length(others->names))
+		appendStringInfo(buf, " and %d more", others->naccounts - list_length(others->names));
+	if (with_figures && others->excess != NIL)
+	{
+		appendStringInfoString(buf, "; ");
+		append_sums(buf, others->excess);
+		appendStringInfoString(buf, others->naccounts == 1 ?
+							   " above the limit" : " above their limits in all");
+	}
+	appendStringInfoChar(buf, '.');
+}
+
+/*
+ * DETAIL: the reasons, and for a statement of many documents which, how many
+ * of them would fit, and who else is concerned.  others NULL: nobody looked.
+ */
+static char *
+all_details(const ControlRequest *request, const ControlVerdict *verdict,
+			bool with_figures, ControlStatement *statement,
+			const ControlOthers *others)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, all_reasons(request, verdict, with_figures));
+	if (request->ndocuments > 1)
+	{
+		int			n;
+		bool		is_all;
+		ControlDocument *documents = statement->documents(statement, &n, &is_all);
+
+		append_documents(&buf, request, documents, n, with_figures);
+		if (is_all && verdict->outcome[RULE_LIMIT] == OUTCOME_BREACH &&
+			control_leading_rule(verdict) == RULE_LIMIT && is_over(&verdict->figures))
+			append_fitting(&buf, &verdict->figures, documents, n);
+	}
+	if (others)
+		append_others(&buf, others, with_figures);
+	return buf.data;
+}
+
 /* Schema, table and constraint, by which an application knows the answer. */
 static int
 error_fields(const ControlRequest *request, const char *rule)
@@ -217,7 +370,8 @@ error_fields(const ControlRequest *request, const char *rule)
 
 /* Refuses the statement. */
 void
-refusal_raise(const ControlRequest *request, const ControlVerdict *verdict)
+refusal_raise(const ControlRequest *request, const ControlVerdict *verdict,
+			  ControlStatement *statement, const ControlOthers *others)
 {
 	const CreditSettings *settings = credit_settings();
 	CreditRule	rule = control_leading_rule(verdict);
@@ -228,7 +382,8 @@ refusal_raise(const ControlRequest *request, const ControlVerdict *verdict)
 			(errcode(settings->sqlstate),
 			 errmsg_internal("%s", refusal_message(request, &verdict->figures,
 												   rule, figures)),
-			 errdetail_internal("%s", all_reasons(request, verdict, figures)),
+			 errdetail_internal("%s", all_details(request, verdict, figures,
+												  statement, others)),
 			 errhint("%s", refusal_hint(&verdict->figures, rule, figures)),
 			 error_fields(request, credit_rules[rule].name)));
 	pg_unreachable();
@@ -236,7 +391,8 @@ refusal_raise(const ControlRequest *request, const ControlVerdict *verdict)
 
 /* Lets the statement pass with a WARNING. */
 void
-refusal_warn(const ControlRequest *request, const ControlVerdict *verdict)
+refusal_warn(const ControlRequest *request, const ControlVerdict *verdict,
+			 ControlStatement *statement)
 {
 	bool		figures = credit_settings()->figures;
 	CreditRule	rule = control_leading_rule(verdict);
@@ -247,7 +403,8 @@ refusal_warn(const ControlRequest *request, const ControlVerdict *verdict)
 			(errcode(ERRCODE_WARNING),
 			 errmsg_internal("%s", refusal_message(request, &verdict->figures,
 												   rule, figures)),
-			 errdetail_internal("%s", all_reasons(request, verdict, figures)),
+			 errdetail_internal("%s", all_details(request, verdict, figures,
+												  statement, NULL)),
 			 errhint("%s", refusal_hint(&verdict->figures, rule, figures)),
 			 error_fields(request, credit_rules[rule].name)));
 	error_context_stack = context;
@@ -257,7 +414,7 @@ refusal_warn(const ControlRequest *request, const ControlVerdict *verdict)
 void
 refusal_busy(const ControlRequest *request, TransactionId xid, int waited_ms)
 {
-	char	   *subject = subject_of(request);
+	char	   *subject = refusal_subject(request);
 
 	error_context_stack = NULL;
 	ereport(ERROR,
@@ -268,7 +425,7 @@ refusal_busy(const ControlRequest *request, TransactionId xid, int waited_ms)
 			 errdetail("Waited for %d ms (setting max_wait) for transaction %u.",
 					   waited_ms, xid) :
 			 errdetail("Setting wait is refuse; the transaction is %u.", xid),
-			 errhint("Repeat the statement when that transaction has ended, or end it."),
+			 errhint("Repeat the statement when that transaction has ended, or end it; view credit.waits shows who waits."),
 			 error_fields(request, "wait")));
 	pg_unreachable();
 }

@@ -5,10 +5,36 @@
 #ifndef CREDIT_WAIT_H
 #define CREDIT_WAIT_H
 
-#include "postgres.h"
+#include "datatype/timestamp.h"
+#include "storage/lock.h"
 
-extern bool wait_for_transaction(TransactionId xid, int max_ms);
-extern void wait_or_refuse(TransactionId xid, const char *what);
+/* What is waited for; the words of each stand in wait.c. */
+typedef enum WaitKind
+{
+	WAIT_ROOM,					/* uncommitted orders of others */
+	WAIT_NEW_LIMIT,				/* a check, for a limit being changed */
+	WAIT_DOCUMENT,				/* the same document */
+	WAIT_LIMIT,					/* a change of a limit, for another one */
+	WAIT_ACCOUNT,				/* being created */
+	WAIT_LOCK					/* the short lock */
+} WaitKind;
+
+/* A wait in words. */
+typedef struct CreditWait
+{
+	WaitKind	kind;
+	int32		source_id;		/* 0: of none */
+	const char *subject;		/* who waits: "order 4711 of customer 103" */
+	const char *customer;		/* NULL: not known */
+	const char *document;		/* NULL: none, or several */
+	TimestampTz since;			/* 0: now */
+} CreditWait;
+
+extern bool wait_for_transaction(const CreditWait *wait, TransactionId xid,
+								 int max_ms);
+extern void wait_or_refuse(TransactionId xid, WaitKind kind, int32 source_id,
+						   const char *name);
+extern void wait_for_lock(LOCKTAG *tag);
 extern char *wait_describe_holder(TransactionId xid);
 
 #endif							/* CREDIT_WAIT_H */

@@ -236,25 +236,28 @@ SET timezone = 'UTC'
 AS $$
 DECLARE
 	query text := credit.mapping_query(relation, kind, fields);
+	counted text := format('SELECT x.*, credit.progress_row(x.key, $1, $2) AS counted_key FROM (%s) x', query);
+	estimated bigint := credit.estimated_rows(relation);
 	problems text[] := '{}';
 	n bigint;
 	example text;
 	amount text := CASE kind WHEN 'customer' THEN 'credit_limit' ELSE 'amount' END;
 BEGIN
 	PERFORM set_config('TimeZone', credit.time_zone(), true);
-	EXECUTE format('SELECT count(*) FROM (%s) q WHERE q.key IS NULL', query) INTO n;
+	EXECUTE format('SELECT count(*) FROM (%s) q WHERE q.counted_key IS NULL', counted)
+	   INTO n USING 'checking that every row has a key', estimated;
 	IF n > 0 THEN
 		problems := problems || format('key: is NULL in %s rows.', n);
 	END IF;
-	EXECUTE format('SELECT count(*), min(q.key) FROM (SELECT q.key FROM (%s) q GROUP BY q.key%s HAVING count(*) > 1) q',
-				   query, CASE kind WHEN 'customer' THEN ', q.segment' ELSE '' END)
-	   INTO n, example;
+	EXECUTE format('SELECT count(*), min(q.key) FROM (SELECT q.counted_key AS key FROM (%s) q GROUP BY q.counted_key%s HAVING count(*) > 1) q',
+				   counted, CASE kind WHEN 'customer' THEN ', q.segment' ELSE '' END)
+	   INTO n, example USING 'checking that keys are unique', estimated;
 	IF n > 0 THEN
 		problems := problems || format('key: %s values stand in more than one row, for example %L. Choose a key that is unique, or (a, b).', n, example);
 	END IF;
-	EXECUTE format('SELECT count(*), min(q.key) FROM (%s) q WHERE q.%I IN (''NaN'', ''Infinity'', ''-Infinity'') %s',
-				   query, amount, CASE kind WHEN 'customer' THEN 'OR q.credit_limit < 0' ELSE '' END)
-	   INTO n, example;
+	EXECUTE format('SELECT count(*), min(q.counted_key) FROM (%s) q WHERE q.%I IN (''NaN'', ''Infinity'', ''-Infinity'') %s',
+				   counted, amount, CASE kind WHEN 'customer' THEN 'OR q.credit_limit < 0' ELSE '' END)
+	   INTO n, example USING 'checking the amounts', estimated;
 	IF n > 0 THEN
 		problems := problems || format('%s: is NaN, infinite%s in %s rows, for example in %L.', amount,
 			CASE kind WHEN 'customer' THEN ' or negative' ELSE '' END, n, example);
@@ -280,41 +283,46 @@ AS $$
 DECLARE
 	n bigint;
 	base_currency text := (SELECT s.value FROM credit.settings s WHERE s.name = 'currency');
+	query text := credit.mapping_query(relation, kind, fields);
+	counted text := format('SELECT x.*, credit.progress_row(x.customer, $1, $2) AS counted_customer FROM (%s) x', query);
+	estimated bigint := credit.estimated_rows(relation);
 BEGIN
 	PERFORM set_config('TimeZone', credit.time_zone(), true);
 	EXECUTE format($q$
 		INSERT INTO credit.account (customer, segment)
-		SELECT DISTINCT q.customer, COALESCE(q.segment, '') FROM (%s) q
+		SELECT DISTINCT q.counted_customer, COALESCE(q.segment, '') FROM (%s) q
 		 WHERE q.customer IS NOT NULL AND q.amount IS NOT NULL
 		   AND NOT EXISTS (SELECT FROM credit.account a
 							WHERE a.customer = q.customer AND a.segment = COALESCE(q.segment, ''))
-		ON CONFLICT (customer, segment) DO NOTHING$q$,
-		credit.mapping_query(relation, kind, fields));
+		ON CONFLICT (customer, segment) DO NOTHING$q$, counted)
+		USING 'creating accounts', estimated;
 	EXECUTE format($q$
 		INSERT INTO credit.account_limit (account_id, currency)
 		SELECT a.account_id, min(COALESCE(q.currency, %L)) FROM (%s) q
-		  JOIN credit.account a ON a.customer = q.customer AND a.segment = COALESCE(q.segment, '')
+		  JOIN credit.account a ON a.customer = q.counted_customer AND a.segment = COALESCE(q.segment, '')
 		 WHERE q.amount IS NOT NULL
 		   AND NOT EXISTS (SELECT FROM credit.account_limit l WHERE l.account_id = a.account_id)
 		 GROUP BY a.account_id
-		ON CONFLICT (account_id) DO NOTHING$q$,
-		base_currency, credit.mapping_query(relation, kind, fields));
+		ON CONFLICT (account_id) DO NOTHING$q$, base_currency, counted)
+		USING 'creating limits', estimated;
 	EXECUTE format($q$
 		WITH document AS MATERIALIZED
-			(SELECT q.*, a.account_id, COALESCE(q.currency, %1$L) COLLATE "C" AS item_currency,
+			(SELECT q.*, credit.progress_row(a.account_id, 'reading documents', $1) AS account_id,
+					COALESCE(q.currency, %1$L) COLLATE "C" AS item_currency,
 					ARRAY_REMOVE(%2$s, NULL) AS stages
 			   FROM (%3$s) q
 			   JOIN credit.account a ON a.customer = q.customer AND a.segment = COALESCE(q.segment, '')
 			  WHERE q.amount IS NOT NULL),
 		posted AS MATERIALIZED
-			(SELECT s.account_id, s.item_currency, credit.adjust(s.account_id, s.item_currency, s.stages, %4$s) AS seq
+			(SELECT s.account_id, s.item_currency, credit.adjust
+					(credit.progress_row(s.account_id, 'posting to the journal', NULL), s.item_currency, s.stages, %4$s) AS seq
 			   FROM (SELECT d.account_id, d.item_currency, %5$s AS stages
 					   FROM document d GROUP BY d.account_id, d.item_currency
 					  ORDER BY d.account_id, d.item_currency) s)
 		INSERT INTO credit.item (source_id, key, account_id, currency, amount, stages,
 								 document_date, due_date, posting_date, origin, number,
 								 is_disputed, recorded_at, seq)
-		SELECT %4$s, d.key, d.account_id, d.item_currency, d.amount, d.stages,
+		SELECT %4$s, credit.progress_row(d.key, 'writing documents', $1), d.account_id, d.item_currency, d.amount, d.stages,
 			   d.document_date, d.due_date, d.posting_date, d.%6$I, d.number,
 			   d.is_disputed, clock_timestamp(), p.seq
 		  FROM document d
@@ -323,10 +331,11 @@ BEGIN
 		CASE kind WHEN 'payment'
 			 THEN 'CASE WHEN q.amount = 0 THEN ''{}''::numeric[] ELSE ARRAY[0, 0, 0, -q.amount] END'
 			 ELSE 'CASE WHEN q.amount = 0 THEN ''{}''::numeric[] ELSE ARRAY[q.amount] END' END,
-		credit.mapping_query(relation, kind, fields),
+		query,
 		source_id,
 		CASE kind WHEN 'payment' THEN 'ARRAY[0, 0, 0, -sum(d.amount)]' ELSE 'ARRAY[sum(d.amount)]' END,
-		CASE kind WHEN 'payment' THEN 'applies_to' ELSE 'origin' END);
+		CASE kind WHEN 'payment' THEN 'applies_to' ELSE 'origin' END)
+		USING estimated;
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
 END
@@ -347,8 +356,9 @@ DECLARE
 	n bigint;
 BEGIN
 	PERFORM set_config('TimeZone', credit.time_zone(), true);
-	EXECUTE format('SELECT count(credit.apply_customer(%L, %s, q.key, q.segment, q.name, q.currency, q.credit_limit, q.parent, q.status, q.terms_days, q.rating)) FROM (%s) q',
-				   relation, source_id, credit.mapping_query(relation, 'customer', fields)) INTO n;
+	EXECUTE format('SELECT count(credit.apply_customer(%L, %s, credit.progress_row(q.key, ''writing accounts'', $1), q.segment, q.name, q.currency, q.credit_limit, q.parent, q.status, q.terms_days, q.rating)) FROM (%s) q',
+				   relation, source_id, credit.mapping_query(relation, 'customer', fields))
+	   INTO n USING credit.estimated_rows(relation);
 	RETURN n;
 END
 $$;
@@ -459,9 +469,12 @@ BEGIN
 	END IF;
 
 	IF cardinality(problems) = 0 AND NOT dry_run THEN
+		PERFORM credit.progress_begin('attach', relation::text);
+		PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
 		PERFORM credit.lock_source_table(relation, lock_timeout);
 	END IF;
 	IF cardinality(problems) = 0 THEN
+		PERFORM credit.progress_phase('checking the rows', credit.estimated_rows(relation));
 		problems := credit.check_rows(relation, kind, checked.normalised);
 	END IF;
 	IF cardinality(problems) > 0 THEN
@@ -488,6 +501,7 @@ BEGIN
 	INSERT INTO credit.source (name, relation, kind, fields, on_breach, null_limit, zero_limit, on_error)
 	VALUES (source_name, relation, kind, checked.normalised, on_breach, null_limit, zero_limit, on_error)
 	RETURNING source_id INTO new_id;
+	PERFORM credit.progress_phase('creating the triggers', NULL);
 	IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = 'zz_credit_row') THEN
 		EXECUTE format('CREATE TRIGGER zz_credit_begin BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.begin_statement()', relation);
 		EXECUTE format('CREATE TRIGGER zz_credit_row AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION credit.capture_row()', relation);
@@ -499,7 +513,9 @@ BEGIN
 	ELSIF backfill THEN
 		n := credit.backfill_documents(relation, new_id, kind, checked.normalised);
 	END IF;
+	PERFORM credit.progress_phase('looking at the result', NULL);
 	PERFORM credit.attach_report(source_name, kind, n);
+	PERFORM credit.progress_end();
 	RETURN source_name;
 END
 $$;
@@ -554,22 +570,27 @@ BEGIN
 			USING ERRCODE = 'undefined_object', HINT = 'View credit.sources lists them.';
 	END IF;
 	is_there := EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation);
+	PERFORM credit.progress_begin('detach', s.name);
 	IF is_there THEN
+		PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
 		PERFORM credit.lock_source_table(s.relation, lock_timeout);
 	END IF;
 	SELECT CASE s.kind WHEN 'customer' THEN (SELECT count(*) FROM credit.account a WHERE a.source_id = s.source_id)
 					   ELSE (SELECT count(*) FROM credit.item i WHERE i.source_id = s.source_id) END INTO n;
+	PERFORM credit.progress_phase('taking documents out of exposure', n);
 	PERFORM credit.forget(s.relation, s.source_id, s.kind);
 	PERFORM credit.maintain(true);
 	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
 	DELETE FROM credit.source x WHERE x.source_id = s.source_id;
 	PERFORM credit.maintain(false);
+	PERFORM credit.stat_forget(s.source_id);
 	IF is_there AND NOT EXISTS (SELECT FROM credit.source x WHERE x.relation = s.relation) THEN
 		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_begin ON %s', s.relation);
 		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_row ON %s', s.relation);
 		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_end ON %s', s.relation);
 		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_truncate ON %s', s.relation);
 	END IF;
+	PERFORM credit.progress_end();
 	RETURN n;
 END
 $$;

@@ -61,6 +61,22 @@ SELECT q.severity, q.subject, q.finding, q.advice
 	 WHERE p.database = current_database() AND p.prepared < now() - interval '1 hour'
 	HAVING count(*) > 0
 	UNION ALL
+	SELECT 2, 'warning', 'waits',
+		   format('%s statements wait for others, the longest for %s s, for %s', count(*),
+				  round(extract(epoch FROM max(w.waited)), 1),
+				  (array_agg(COALESCE('process ' || w.holder_pid, 'prepared transaction ' || w.holder_prepared, 'a transaction')
+							 ORDER BY w.waited DESC))[1]),
+		   'SELECT * FROM credit.waits; column way_out says what ends each.'
+	  FROM credit.waits w HAVING max(w.waited) > interval '1 second'
+	UNION ALL
+	SELECT 2, 'warning', 'statistics', 'there is no shared memory for them: views stat, waits and progress are empty',
+		   'Orders are not concerned. Add credit to shared_preload_libraries, which reserves the memory, and restart the server.'
+	 WHERE NOT credit.stat_is_on()
+	UNION ALL
+	SELECT 3, 'info', 'statistics', 'there are more sources on this server than it has places for: the rest is counted together',
+		   'Row (others) of view credit.stat.'
+	  FROM credit.stat_rows() r WHERE r.source_id = 0
+	UNION ALL
 	SELECT 2, 'warning', 'index ' || x.indexrelid::regclass::text,
 		   'is of a kind the ledger cannot maintain; orders fail',
 		   'Drop it. Plain indexes are fine.'
