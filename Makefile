@@ -5,7 +5,7 @@ MODULE_big = credit
 
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
-	expression source wait limit account item journal control refusal \
+	expression source wait shortlock limit account item journal control refusal \
 	decision apply frame capture exposure asof
 OBJS = $(SUBJECTS:%=src/%.o)
 

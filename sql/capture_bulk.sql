@@ -25,6 +25,32 @@ DELETE FROM shop.bulk WHERE id < -6000;
 SELECT e.customer, e.total, e.total - s.total AS difference
   FROM credit.exposure e
   JOIN (SELECT customer, sum(total) AS total FROM shop.bulk GROUP BY 1) s ON s.customer = e.customer ORDER BY 1;
+-- rows of which the ledger holds some already: they went while capture was off,
+-- and come back, unchanged, changed, and for another customer
+SELECT credit.set('capture', 'off');
+DELETE FROM shop.bulk;
+SELECT credit.set('capture', 'on');
+SELECT clock_timestamp() AS before \gset
+INSERT INTO shop.bulk
+SELECT -g, CASE WHEN g % 9 = 0 THEN 'bulk 2' ELSE 'bulk ' || 1 + g % 3 END, 0.2 + (g % 2) * 0.1
+  FROM generate_series(1, 9000) g;
+SELECT customer, total FROM credit.exposure WHERE customer LIKE 'bulk %' ORDER BY 1;
+SELECT e.customer, e.total - s.total AS difference
+  FROM credit.exposure e
+  JOIN (SELECT customer, sum(total) AS total FROM
+		(SELECT customer, total FROM shop.bulk
+		 UNION ALL
+		 SELECT a.customer, i.amount FROM credit.item i JOIN credit.account a USING (account_id)
+		  WHERE i.key::int NOT BETWEEN -9000 AND -1) x GROUP BY 1) s ON s.customer = e.customer ORDER BY 1;
+SELECT count(*) FROM shop.bulk b
+ WHERE NOT EXISTS (SELECT FROM credit.item i JOIN credit.account a USING (account_id)
+					WHERE i.key = b.id::text AND a.customer = b.customer AND i.amount = b.total);
+SELECT count(*) - count(DISTINCT key) AS twice FROM credit.item;
+-- what stayed as it was has no new version
+SELECT count(*) AS new_versions,
+	   count(*) FILTER (WHERE v.amount = i.amount AND v.account_id = i.account_id) AS needless
+  FROM credit.item_version v JOIN credit.item i USING (source_id, key)
+ WHERE v.superseded_at >= :'before';
 RESET work_mem;
 SELECT credit.detach('shop.bulk');
 DROP SCHEMA shop CASCADE;

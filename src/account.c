@@ -11,6 +11,7 @@
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -25,6 +26,7 @@
 #include "credit.h"
 #include "journal.h"
 #include "setting.h"
+#include "shortlock.h"
 #include "vector.h"
 #include "wait.h"
 
@@ -65,10 +67,28 @@ cache_key(const char *customer, const char *segment, char *key)
 
 	if (length + strlen(segment) + 2 > CACHE_KEY_SIZE)
 		return false;
-	memset(key, 0, CACHE_KEY_SIZE);
 	strcpy(key, customer);
 	strcpy(key + length + 1, segment);
 	return true;
+}
+
+/* Hash and comparison of a key: of its two strings, not of what is behind. */
+static uint32
+cache_hash(const void *key, Size size)
+{
+	Size		length = strlen(key) + 1;
+
+	return hash_bytes(key, length + strlen((const char *) key + length));
+}
+
+static int
+cache_compare(const void *a, const void *b, Size size)
+{
+	Size		length = strlen(a) + 1;
+
+	if (strcmp(a, b) != 0)
+		return 1;
+	return strcmp((const char *) a + length, (const char *) b + length);
 }
 
 /* The account of a name if it is cached, else 0. */
@@ -106,8 +126,10 @@ cache_put(Oid relid, const char *customer, const char *segment, int64 account_id
 		memset(&ctl, 0, sizeof(ctl));
 		ctl.keysize = CACHE_KEY_SIZE;
 		ctl.entrysize = sizeof(CachedAccount);
+		ctl.hash = cache_hash;
+		ctl.match = cache_compare;
 		cached_accounts = hash_create("credit accounts", 256, &ctl,
-									  HASH_ELEM | HASH_BLOBS);
+									  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE);
 	}
 	cached_relid = relid;
 	cache_is_valid = true;
@@ -218,11 +240,11 @@ account_resolve(const char *customer, const char *segment,
 			break;
 
 		(void) GetCurrentTransactionId();
-		journal_lock_name(customer, segment);
+		shortlock_take_name(customer, segment);
 		account_id = find_account(accounts, customer, segment, NULL, &inserting);
 		if (account_id == 0)
 			account_id = insert_account(accounts, customer, segment, currency);
-		journal_unlock_name(customer, segment);
+		shortlock_give_name(customer, segment);
 		if (!TransactionIdIsValid(inserting))
 			break;
 	}
@@ -293,7 +315,7 @@ write_account(const CreditSource *source, const char *customer,
 	bool		changed;
 
 	(void) GetCurrentTransactionId();
-	journal_lock_name(customer, segment);
+	shortlock_take_name(customer, segment);
 	(void) find_account(accounts, customer, segment, &tuple, &inserting);
 	if (tuple == NULL)
 		elog(ERROR, "account of customer %s has gone", customer);
@@ -324,7 +346,7 @@ write_account(const CreditSource *source, const char *customer,
 	}
 	if (changed)
 		ledger_update(accounts, tuple, values, nulls);
-	journal_unlock_name(customer, segment);
+	shortlock_give_name(customer, segment);
 	ledger_close(accounts);
 }
 

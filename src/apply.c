@@ -32,6 +32,9 @@
 /* WARNINGs of one statement; the rest is in view decision. */
 #define MAX_WARNINGS 10
 
+/* Documents kept by name take so much of work_mem: some 256 bytes each. */
+#define DOCUMENT_SHARE (256 * 8)
+
 /* A document on its way into the ledger. */
 typedef struct Document
 {
@@ -55,6 +58,9 @@ struct ApplyTotals
 {
 	MemoryContext cxt;
 	HTAB	   *accounts;		/* of AccountTotal */
+	long		ndocuments;		/* kept for the words of a refusal */
+	int64		named_below;	/* of accounts below this one only */
+	int64		highest_named;
 };
 
 typedef struct AccountTotal
@@ -167,24 +173,31 @@ makes_document(const Change *change)
 		!change->row.isnull[FIELD_CUSTOMER] && !change->row.isnull[FIELD_AMOUNT];
 }
 
-/* Old and new version of a document; false: nothing changes. */
-static bool
-prepare_document(LedgerRel *items, const Change *change, Document *document)
+/* The version of a document that a change makes; NULL amount and the like: none. */
+static void
+build_document(const Change *change, Document *document)
 {
+	const CreditRow *row = &change->row;
+	const char *currency;
+
 	memset(document, 0, sizeof(Document));
 	document->change = change;
-	item_find(items, change->source->source_id, change->key, &document->old);
-	if (makes_document(change))
-	{
-		const CreditRow *row = &change->row;
-		const char *currency = text_or(row, FIELD_CURRENCY, credit_settings()->currency);
+	if (!makes_document(change))
+		return;
+	currency = text_or(row, FIELD_CURRENCY, credit_settings()->currency);
+	item_build(&document->new, change->source, change->key,
+			   account_resolve(text_or(row, FIELD_CUSTOMER, ""),
+							   text_or(row, FIELD_SEGMENT, ""),
+							   currency, true),
+			   currency, row);
+}
 
-		item_build(&document->new, change->source, change->key,
-				   account_resolve(text_or(row, FIELD_CUSTOMER, ""),
-								   text_or(row, FIELD_SEGMENT, ""),
-								   currency, true),
-				   currency, row);
-	}
+/* Finds the version the ledger holds; false: nothing changes. */
+static bool
+compare_document(LedgerRel *items, Document *document)
+{
+	item_find(items, document->change->source->source_id, document->change->key,
+			  &document->old);
 	return !item_same(&document->old, &document->new);
 }
 
@@ -271,35 +284,34 @@ delta_of(ControlRequest *request, const char *currency)
 	return delta;
 }
 
-/* Takes the documents that may be refused into the words of a request. */
+/* Takes a document that may be refused into the words of a request. */
 static void
-name_documents(ControlRequest *request, const CreditSource *source, int n,
-			   const char *key, const char *number, int order)
+name_document(ControlRequest *request, const Effect *effect)
 {
+	const Change *change = effect->document->change;
 	bool		is_first = request->ndocuments == 0 ||
-		order < request->document_order;
+		change->order < request->document_order;
 
-	request->ndocuments += n;
-	if (request->source == NULL || source->on_breach > request->source->on_breach)
-		request->source = source;
+	request->ndocuments++;
+	if (request->source == NULL ||
+		change->source->on_breach > request->source->on_breach)
+		request->source = change->source;
 	if (!is_first)
 		return;
-	request->document_order = order;
-	request->document_key = pstrdup(key);
-	request->document = pstrdup(number);
+	request->document_order = change->order;
+	request->document_key = pstrdup(change->key);
+	request->document = change->row.isnull[FIELD_NUMBER] ?
+		request->document_key :
+		TextDatumGetCString(change->row.value[FIELD_NUMBER]);
 }
 
 /* Adds one effect to the request of its account. */
 static void
 add_to_request(ControlRequest *request, Effect *effect)
 {
-	const Change *change = effect->document->change;
-
 	vector_add(&delta_of(request, effect->currency)->delta, &effect->delta);
 	if (is_enforced(effect))
-		name_documents(request, change->source, 1, change->key,
-					   text_or(&change->row, FIELD_NUMBER, change->key),
-					   change->order);
+		name_document(request, effect);
 }
 
 /* Adds up the effects on one account. */
@@ -402,48 +414,102 @@ apply_totals_create(void)
 	ctl.entrysize = sizeof(AccountTotal);
 	ctl.hcxt = CurrentMemoryContext;
 	totals->cxt = CurrentMemoryContext;
+	totals->ndocuments = 0;
+	totals->named_below = PG_INT64_MAX;
+	totals->highest_named = 0;
 	totals->accounts = hash_create("credit statement totals", 256, &ctl,
 								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	return totals;
 }
 
-/* Replaces a sum by a newer one without leaving the old one behind. */
+/* Adds to a sum that lives on, without leaving the old one behind. */
 static void
-keep_sum(CreditVector *kept, const CreditVector *sum)
+add_to_sum(ApplyTotals *totals, CreditVector *kept, const CreditVector *term)
 {
 	for (int i = 0; i < STAGE_COUNT; i++)
 	{
 		Numeric		old = kept->stage[i];
+		Numeric		sum;
 
-		kept->stage[i] = sum->stage[i] == NULL ? NULL :
-			DatumGetNumericCopy(NumericGetDatum(sum->stage[i]));
+		if (term->stage[i] == NULL)
+			continue;
+		sum = credit_add(old, term->stage[i]);
+		kept->stage[i] = MemoryContextAlloc(totals->cxt, VARSIZE(sum));
+		memcpy(kept->stage[i], sum, VARSIZE(sum));
 		if (old != NULL)
 			pfree(old);
 	}
 }
 
-/* Keeps the first documents of a portion that has only just begun. */
-static void
-keep_documents(ApplyTotals *totals, AccountTotal *total, Effect *effects, int n)
+/* A copy of what a refusal would say of a document, in one piece. */
+static ControlDocument *
+copy_document(const ControlDocument *document)
 {
-	MemoryContext old = MemoryContextSwitchTo(totals->cxt);
+	Size		key = strlen(document->key) + 1;
+	Size		number = strlen(document->number) + 1;
+	Size		currency = strlen(document->currency) + 1;
+	Size		amount = MAXALIGN(VARSIZE(document->amount));
+	char	   *place = palloc(MAXALIGN(sizeof(ControlDocument)) + amount +
+							   key + number + currency);
+	ControlDocument *copy = (ControlDocument *) place;
 
-	for (int i = 0; i < n && list_length(total->first_documents) <
-		 CONTROL_NAMED_DOCUMENTS; i++)
+	*copy = *document;
+	place += MAXALIGN(sizeof(ControlDocument));
+	copy->amount = memcpy(place, document->amount, VARSIZE(document->amount));
+	copy->key = memcpy(place += amount, document->key, key);
+	copy->number = memcpy(place += key, document->number, number);
+	copy->currency = memcpy(place + number, document->currency, currency);
+	return copy;
+}
+
+/*
+ * Forgets the documents of the upper half of the accounts.  Accounts are
+ * posted in ascending order, so that the lower ones are refused first.
+ */
+static void
+forget_documents(ApplyTotals *totals)
+{
+	HASH_SEQ_STATUS status;
+	AccountTotal *total;
+	int64		lowest = totals->named_below;
+
+	hash_seq_init(&status, totals->accounts);
+	while ((total = hash_seq_search(&status)) != NULL)
+		if (total->first_documents != NIL)
+			lowest = Min(lowest, total->account_id);
+	totals->named_below = lowest + Max((totals->named_below - lowest) / 2, 1);
+
+	hash_seq_init(&status, totals->accounts);
+	while ((total = hash_seq_search(&status)) != NULL)
 	{
-		ControlDocument *document;
-
-		if (!is_enforced(&effects[i]))
+		if (total->account_id < totals->named_below)
 			continue;
-		document = palloc(sizeof(ControlDocument));
-		describe_document(&effects[i], document);
-		document->key = pstrdup(document->key);
-		document->number = pstrdup(document->number);
-		document->currency = pstrdup(document->currency);
-		document->amount = DatumGetNumericCopy(NumericGetDatum(document->amount));
-		total->first_documents = lappend(total->first_documents, document);
+		totals->ndocuments -= list_length(total->first_documents);
+		list_free_deep(total->first_documents);
+		total->first_documents = NIL;
 	}
+}
+
+/* Keeps one of the first documents of an account, as far as there is room. */
+static void
+keep_document(ApplyTotals *totals, AccountTotal *total, const Effect *effect)
+{
+	MemoryContext old;
+	ControlDocument document;
+
+	if (list_length(total->first_documents) >= CONTROL_NAMED_DOCUMENTS ||
+		total->account_id >= totals->named_below)
+		return;
+	describe_document(effect, &document);
+	old = MemoryContextSwitchTo(totals->cxt);
+	total->first_documents = lappend(total->first_documents,
+									 copy_document(&document));
 	MemoryContextSwitchTo(old);
+	totals->highest_named = Max(totals->highest_named, total->account_id);
+	if (++totals->ndocuments < work_mem * 1024L / DOCUMENT_SHARE)
+		return;
+	totals->named_below = Min(totals->named_below, totals->highest_named + 1);
+	forget_documents(totals);
 }
 
 /* ControlStatement.documents, of portions. */
@@ -473,51 +539,35 @@ next_total(ControlStatement *base)
 	return &statement->totals[statement->looked_at++]->request;
 }
 
-/* Adds the effects of a portion on one account to the statement's totals. */
+/* Adds one effect of a portion to the statement's totals. */
 static void
-add_to_totals(ApplyTotals *totals, Effect *effects, int n)
+add_to_totals(ApplyTotals *totals, Effect *effect)
 {
-	ControlRequest portion;
+	const CreditSource *source = effect->document->change->source;
 	AccountTotal *total;
+	ControlRequest *request;
+	MemoryContext old;
 	bool		found;
-	ListCell   *lc;
 
-	build_request(&portion, effects, n);
-	total = hash_search(totals->accounts, &portion.account_id, HASH_ENTER, &found);
+	total = hash_search(totals->accounts, &effect->account_id, HASH_ENTER, &found);
+	request = &total->request;
 	if (!found)
 	{
-		memset(&total->request, 0, sizeof(ControlRequest));
-		total->request.account_id = portion.account_id;
-		total->request.source_id = portion.source_id;
+		memset(request, 0, sizeof(ControlRequest));
+		request->account_id = effect->account_id;
+		request->source_id = source->source_id;
 		total->first_documents = NIL;
 	}
-	else if (total->request.source_id != portion.source_id)
-		total->request.source_id = 0;
+	else if (request->source_id != source->source_id)
+		request->source_id = 0;
 
-	foreach(lc, portion.deltas)
-	{
-		ControlDelta *delta = lfirst(lc);
-		CreditVector sum = delta->delta;
-		ControlDelta *kept;
-		MemoryContext old = MemoryContextSwitchTo(totals->cxt);
-
-		kept = delta_of(&total->request, delta->currency);
-		MemoryContextSwitchTo(old);
-		vector_add(&sum, &kept->delta);
-		MemoryContextSwitchTo(totals->cxt);
-		keep_sum(&kept->delta, &sum);
-		MemoryContextSwitchTo(old);
-	}
-	if (portion.ndocuments > 0)
-	{
-		MemoryContext old = MemoryContextSwitchTo(totals->cxt);
-
-		name_documents(&total->request, portion.source, portion.ndocuments,
-					   portion.document_key, portion.document,
-					   portion.document_order);
-		MemoryContextSwitchTo(old);
-		keep_documents(totals, total, effects, n);
-	}
+	old = MemoryContextSwitchTo(totals->cxt);
+	if (is_enforced(effect))
+		name_document(request, effect);
+	add_to_sum(totals, &delta_of(request, effect->currency)->delta, &effect->delta);
+	MemoryContextSwitchTo(old);
+	if (is_enforced(effect))
+		keep_document(totals, total, effect);
 }
 
 static int
@@ -569,12 +619,9 @@ apply_totals(ApplyTotals *totals)
 	CommandCounterIncrement();
 }
 
-/*
- * Posts all effects, account by account in ascending order, or adds them to
- * the totals of the statement.
- */
+/* Posts all effects, account by account in ascending order. */
 static void
-post_effects(Effect *effects, int n, ApplyTotals *totals)
+post_effects(Effect *effects, int n)
 {
 	LedgerRel  *journal = ledger_open(LEDGER_JOURNAL, RowExclusiveLock);
 	LedgerRel  *limits = ledger_open(LEDGER_ACCOUNT_LIMIT, RowExclusiveLock);
@@ -591,10 +638,7 @@ post_effects(Effect *effects, int n, ApplyTotals *totals)
 		if (i < n && effects[i].account_id == effects[statement.start].account_id)
 			continue;
 		statement.end = statement.looked_at = i;
-		if (totals == NULL)
-			post_account(journal, limits, &statement);
-		else
-			add_to_totals(totals, &effects[statement.start], i - statement.start);
+		post_account(journal, limits, &statement);
 		statement.start = i;
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -618,31 +662,100 @@ count_documents(const Document *documents, int n)
 	}
 }
 
+/*
+ * Writes documents.  With unsure, some of them were taken for new without a
+ * look: what such a one really replaces is found then, and written.
+ */
+static void
+write_documents(LedgerRel *items, Document *documents, int n, bool unsure)
+{
+	CreditChange *changes = palloc0(sizeof(CreditChange) * (n + 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		changes[i].old = &documents[i].old;
+		changes[i].new = &documents[i].new;
+		changes[i].seq = documents[i].seq;
+	}
+	if (n > 0)
+		item_write(items, changes, n, unsure);
+	for (int i = 0; i < n; i++)
+	{
+		if (!changes[i].is_taken)
+			continue;
+		changes[i].is_taken = false;
+		if (compare_document(items, &documents[i]))
+			item_write(items, &changes[i], 1, false);
+	}
+}
+
+/*
+ * A portion of a large statement.  Rows that were inserted are new documents
+ * nearly always, so the index is not asked first: their entries tell.
+ */
+static void
+apply_portion(LedgerRel *items, Document *documents, int n, ApplyTotals *totals)
+{
+	Effect		effects[2];
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		documents[i].seq = SEQ_LATER;
+		if ((documents[i].change->is_insert && documents[i].new.exists) ||
+			compare_document(items, &documents[i]))
+			documents[kept++] = documents[i];
+	}
+	write_documents(items, documents, kept, true);
+	for (int i = 0; i < kept; i++)
+		for (int e = effects_of(&documents[i], effects) - 1; e >= 0; e--)
+			add_to_totals(totals, &effects[e]);
+	if (kept > 0)
+		count_documents(documents, kept);
+}
+
+/* All of a statement. */
+static void
+apply_whole(LedgerRel *items, Document *documents, int n)
+{
+	Effect	   *effects = palloc(sizeof(Effect) * n * 2);
+	int			neffects = 0;
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!compare_document(items, &documents[i]))
+			continue;
+		documents[kept] = documents[i];
+		neffects += effects_of(&documents[kept], &effects[neffects]);
+		kept++;
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (neffects > 0)
+		post_effects(effects, neffects);
+	if (kept > 0)
+		count_documents(documents, kept);
+	write_documents(items, documents, kept, false);
+}
+
 static void
 apply_documents(Change **changes, int nchanges, ApplyTotals *totals)
 {
 	LedgerRel  *items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
 	Document   *documents = palloc(sizeof(Document) * nchanges);
-	Effect	   *effects = palloc(sizeof(Effect) * nchanges * 2);
-	int			ndocuments = 0;
-	int			neffects = 0;
+	int			n = 0;
 
 	for (int i = 0; i < nchanges; i++)
 	{
-		if (changes[i]->source->kind == KIND_CUSTOMER ||
-			!prepare_document(items, changes[i], &documents[ndocuments]))
+		if (changes[i]->source->kind == KIND_CUSTOMER)
 			continue;
-		neffects += effects_of(&documents[ndocuments], &effects[neffects]);
-		ndocuments++;
+		build_document(changes[i], &documents[n++]);
 		CHECK_FOR_INTERRUPTS();
 	}
-	if (neffects > 0)
-		post_effects(effects, neffects, totals);
-	if (ndocuments > 0)
-		count_documents(documents, ndocuments);
-	for (int i = 0; i < ndocuments; i++)
-		item_write(items, &documents[i].old, &documents[i].new,
-				   totals == NULL ? documents[i].seq : SEQ_LATER);
+	if (totals != NULL)
+		apply_portion(items, documents, n, totals);
+	else
+		apply_whole(items, documents, n);
 	ledger_close(items);
 }
 

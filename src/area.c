@@ -3,8 +3,9 @@
  *	  The shared memory of the extension, had without preloading.
  *
  * It holds what sessions tell each other outside transactions: counters, who
- * waits for whom, how far long commands are.  Nothing of the ledger depends on
- * it: where there is none, orders go on and only these figures are missing.
+ * waits for whom, how far long commands are, and gates to queue at.  Nothing
+ * of the ledger depends on it: where there is none, orders go on and these
+ * figures are missing.
  *
  * Before PostgreSQL 17 the first session that needs it takes it out of the
  * 100 kB that the server leaves unassigned, as contrib/pg_prewarm did; that is
@@ -52,6 +53,9 @@ init_area(void *memory)
 
 	memset(new, 0, sizeof(CreditArea));
 	new->started_at = GetCurrentTimestamp();
+	new->gate_tranche = LWLockNewTrancheId();
+	for (int i = 0; i < GATES; i++)
+		LWLockInitialize(&new->gates[i].lock, new->gate_tranche);
 	SpinLockInit(&new->stat_lock);
 	pg_atomic_init_u32(&new->generation, 0);
 	for (int i = 0; i <= STAT_SLOTS; i++)
@@ -124,6 +128,20 @@ credit_area(void)
 		return NULL;
 	attach_area();
 	return area;
+}
+
+LWLock *
+area_gate(uint32 hash)
+{
+	static bool is_named = false;
+	CreditArea *got = credit_area();
+
+	if (got == NULL)
+		return NULL;
+	if (!is_named)
+		LWLockRegisterTranche(got->gate_tranche, "CreditAccount");
+	is_named = true;
+	return &got->gates[hash % GATES].lock;
 }
 
 /* Copies a name, cut to what fits. */

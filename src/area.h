@@ -7,6 +7,7 @@
 
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
+#include "storage/lwlock.h"
 #include "storage/spin.h"
 
 #include "progress.h"
@@ -17,6 +18,7 @@
 #define STAT_SLOTS 64
 #define WAIT_SLOTS 48
 #define PROGRESS_SLOTS 8
+#define GATES 32
 
 /* Names are cut, at a character, to what fits. */
 #define AREA_NAME_SIZE 96
@@ -61,8 +63,17 @@ typedef struct ProgressSlot
 	char		phase[AREA_NAME_SIZE];
 } ProgressSlot;
 
+/* A gate (shortlock.c), in a cache line of its own. */
+typedef union Gate
+{
+	LWLock		lock;
+	char		line[64];
+} Gate;
+
 typedef struct CreditArea
 {
+	Gate		gates[GATES];
+	int			gate_tranche;
 	TimestampTz started_at;
 	slock_t		stat_lock;		/* of who takes and frees counter slots */
 	pg_atomic_uint32 generation;	/* moves when a counter slot is freed */
@@ -73,6 +84,9 @@ typedef struct CreditArea
 
 /* NULL: there is none on this server. */
 extern CreditArea *credit_area(void);
+
+/* A lightweight lock by hash; NULL: no shared memory. */
+extern LWLock *area_gate(uint32 hash);
 
 extern void area_name(char *to, const char *name);
 

@@ -98,7 +98,7 @@ name_change(Frame *frame, Change *change, const CreditSource *source,
  */
 static void
 capture_version(Frame *frame, SourceEntry *entry, SourceMapping *mapping,
-				TupleTableSlot *slot, Oid relid, bool gone)
+				TupleTableSlot *slot, Oid relid, bool gone, bool is_insert)
 {
 	MemoryContext old = MemoryContextSwitchTo(frame_row_context(frame));
 	CreditRow	row;
@@ -116,6 +116,7 @@ capture_version(Frame *frame, SourceEntry *entry, SourceMapping *mapping,
 				row.value[FIELD_SEGMENT] : (Datum) 0);
 	change->relid = relid;
 	change->tid = slot->tts_tid;
+	change->is_insert = is_insert;
 	if (gone)
 		change->cid = ending_command(slot);
 	change->present = !gone &&
@@ -182,9 +183,10 @@ capture_event(Frame *frame, SourceEntry *entry, TriggerData *trigdata)
 
 		if (deletion ||
 			(update && !same_key(entry, mapping, before, after)))
-			capture_version(frame, entry, mapping, before, relid, true);
+			capture_version(frame, entry, mapping, before, relid, true, false);
 		if (live)
-			capture_version(frame, entry, mapping, after, relid, false);
+			capture_version(frame, entry, mapping, after, relid, false,
+							TRIGGER_FIRED_BY_INSERT(trigdata->tg_event));
 	}
 }
 

@@ -29,6 +29,7 @@
 #include "control.h"
 #include "credit.h"
 #include "setting.h"
+#include "shortlock.h"
 #include "stat.h"
 #include "wait.h"
 
@@ -299,10 +300,10 @@ control_check(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 	AccountLimit limit;
 	List	   *chains;
 
-	journal_lock(request->account_id);
+	shortlock_take(request->account_id);
 	limit_read(limits, request->account_id, &limit);
 	chains = journal_read_all(journal, request->account_id, SCOPE_OWN);
-	journal_unlock(request->account_id);
+	shortlock_give(request->account_id);
 	judge(request, &limit, chains, verdict);
 }
 
@@ -436,7 +437,7 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 		List	   *chains = NIL;
 		bool		depends = false;
 
-		journal_lock(request->account_id);
+		shortlock_take(request->account_id);
 		if (check)
 		{
 			limit_read(limits, request->account_id, &limit);
@@ -447,10 +448,10 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 		if (verdict.strongest < REACTION_REJECT && !depends)
 		{
 			append_deltas(journal, request, chains);
-			journal_unlock(request->account_id);
+			shortlock_give(request->account_id);
 			break;
 		}
-		journal_unlock(request->account_id);
+		shortlock_give(request->account_id);
 		if (verdict.strongest == REACTION_REJECT)
 			refuse(journal, limits, request, &verdict, statement);
 

@@ -14,6 +14,7 @@
 #include "control.h"
 #include "credit.h"
 #include "setting.h"
+#include "shortlock.h"
 
 enum
 {
@@ -162,9 +163,9 @@ check_known(ControlRequest *request, ControlVerdict *verdict)
 	{
 		AccountLimit limit;
 
-		journal_lock(request->account_id);
+		shortlock_take(request->account_id);
 		limit_read(limits, request->account_id, &limit);
-		journal_unlock(request->account_id);
+		shortlock_give(request->account_id);
 		delta->currency = limit.currency;
 	}
 	control_check(journal, limits, request, verdict);

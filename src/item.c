@@ -179,39 +179,83 @@ item_same(const CreditItem *a, const CreditItem *b)
 	return true;
 }
 
+/* Keeps a version that is replaced. */
+static void
+keep_version(CreditItem *old, TimestampTz now)
+{
+	LedgerRel  *versions = ledger_open(LEDGER_ITEM_VERSION, RowExclusiveLock);
+
+	old->values[VERSION_SUPERSEDED_AT] = TimestampTzGetDatum(now);
+	old->nulls[VERSION_SUPERSEDED_AT] = false;
+	ledger_insert(versions, old->values, old->nulls);
+	ledger_close(versions);
+}
+
+/* Says when a new version was written and which row of the journal it is in. */
+static void
+stamp(const CreditItem *old, CreditItem *new, int64 seq, TimestampTz now)
+{
+	new->values[ITEM_RECORDED_AT] = TimestampTzGetDatum(now);
+	new->nulls[ITEM_RECORDED_AT] = false;
+	/* what does not change exposure stays with the row that carries it */
+	new->values[ITEM_SEQ] = seq != 0 || !old->exists ?
+		Int64GetDatum(seq) : old->values[ITEM_SEQ];
+	new->nulls[ITEM_SEQ] = seq < 0 ||
+		(seq == 0 && (!old->exists || old->nulls[ITEM_SEQ]));
+}
+
 /*
  * Replaces one version by the next: either may not exist.  seq is the row of
  * the journal that carries the change; 0 where exposure stays as it is, -1
  * where that row is still to come (a statement in portions).
  */
-void
-item_write(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq)
+static void
+write_one(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (old->exists)
-	{
-		LedgerRel  *versions = ledger_open(LEDGER_ITEM_VERSION, RowExclusiveLock);
-
-		old->values[VERSION_SUPERSEDED_AT] = TimestampTzGetDatum(now);
-		old->nulls[VERSION_SUPERSEDED_AT] = false;
-		ledger_insert(versions, old->values, old->nulls);
-		ledger_close(versions);
-	}
+		keep_version(old, now);
 	if (new->exists)
-	{
-		new->values[ITEM_RECORDED_AT] = TimestampTzGetDatum(now);
-		new->nulls[ITEM_RECORDED_AT] = false;
-		/* what does not change exposure stays with the row that carries it */
-		new->values[ITEM_SEQ] = seq != 0 || !old->exists ?
-			Int64GetDatum(seq) : old->values[ITEM_SEQ];
-		new->nulls[ITEM_SEQ] = seq < 0 ||
-			(seq == 0 && (!old->exists || old->nulls[ITEM_SEQ]));
-	}
+		stamp(old, new, seq, now);
 	if (old->exists && new->exists)
 		ledger_update(items, old->tuple, new->values, new->nulls);
 	else if (new->exists)
 		ledger_insert(items, new->values, new->nulls);
 	else if (old->exists)
 		ledger_delete(items, old->tuple);
+}
+
+/*
+ * Writes many documents, which are in the order of source and key.  What is
+ * new among them goes into the table together.  With unsure, a document that
+ * is said to be new may turn out to be there; it is left alone and marked.
+ */
+void
+item_write(LedgerRel *items, CreditChange *changes, int n, bool unsure)
+{
+	Datum	  **values = palloc(sizeof(Datum *) * n);
+	bool	  **nulls = palloc(sizeof(bool *) * n);
+	bool	   *is_taken = palloc0(sizeof(bool) * n);
+	int			nnew = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		CreditItem *new = changes[i].new;
+
+		if (changes[i].old->exists || !new->exists || (n == 1 && !unsure))
+		{
+			write_one(items, changes[i].old, new, changes[i].seq);
+			continue;
+		}
+		stamp(changes[i].old, new, changes[i].seq, GetCurrentTimestamp());
+		values[nnew] = new->values;
+		nulls[nnew++] = new->nulls;
+	}
+	if (nnew == 0)
+		return;
+	ledger_insert_many(items, values, nulls, nnew, unsure ? is_taken : NULL);
+	for (int i = 0, k = 0; i < n; i++)
+		if (!changes[i].old->exists && changes[i].new->exists)
+			changes[i].is_taken = is_taken[k++];
 }

@@ -1,6 +1,6 @@
 /*
  * journal.c
- *	  The append-only journal of exposure and the short lock that guards it.
+ *	  The append-only journal of exposure.
  *
  * Every change of an account's exposure is one row of a chain (account, scope,
  * currency), numbered by seq.  Rows are only ever inserted.  A row carries
@@ -57,10 +57,8 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -71,15 +69,7 @@
 #include "credit.h"
 #include "journal.h"
 #include "probe.h"
-#include "wait.h"
-
-/* A class of advisory locks that no SQL function uses (they use 1 and 2). */
-#define LOCK_CLASS_ACCOUNT 0xC4ED
-#define LOCK_CLASS_NAME 0xC4EE
-
-/* Attempts before queueing, and the pause between them in microseconds. */
-#define LOCK_ATTEMPTS 50
-#define LOCK_PAUSE 20
+#include "shortlock.h"
 
 typedef enum RowStatus
 {
@@ -114,77 +104,6 @@ static int	usual_open = 0;
 
 PG_FUNCTION_INFO_V1(credit_balance);
 PG_FUNCTION_INFO_V1(credit_adjust);
-
-/*
- * Takes the lock with short pauses before it queues: a plain queueing lock
- * makes convoys, because the holder is done long before the next sleeper wakes.
- */
-static void
-acquire(LOCKTAG *tag)
-{
-	for (int i = 0; i < LOCK_ATTEMPTS; i++)
-	{
-		if (LockAcquire(tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL)
-			return;
-		CHECK_FOR_INTERRUPTS();
-		pg_usleep(LOCK_PAUSE + (i % 4) * LOCK_PAUSE);
-	}
-	wait_for_lock(tag);
-}
-
-static void
-account_tag(LOCKTAG *tag, int64 account_id)
-{
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (account_id >> 32),
-						 (uint32) account_id, LOCK_CLASS_ACCOUNT);
-}
-
-/* A collision of hashes costs waiting, nothing else. */
-static void
-name_tag(LOCKTAG *tag, const char *customer, const char *segment)
-{
-	uint32		a = string_hash(customer, strlen(customer) + 1);
-	uint32		b = string_hash(segment, strlen(segment) + 1);
-
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, a, b, LOCK_CLASS_NAME);
-}
-
-void
-journal_lock(int64 account_id)
-{
-	LOCKTAG		tag;
-
-	account_tag(&tag, account_id);
-	acquire(&tag);
-}
-
-void
-journal_unlock(int64 account_id)
-{
-	LOCKTAG		tag;
-
-	account_tag(&tag, account_id);
-	(void) LockRelease(&tag, ExclusiveLock, false);
-}
-
-/* The lock under which accounts are created and renamed. */
-void
-journal_lock_name(const char *customer, const char *segment)
-{
-	LOCKTAG		tag;
-
-	name_tag(&tag, customer, segment);
-	acquire(&tag);
-}
-
-void
-journal_unlock_name(const char *customer, const char *segment)
-{
-	LOCKTAG		tag;
-
-	name_tag(&tag, customer, segment);
-	(void) LockRelease(&tag, ExclusiveLock, false);
-}
 
 /* Is a text value this string? */
 static bool
@@ -726,11 +645,11 @@ credit_adjust(PG_FUNCTION_ARGS)
 	vector_from_datum(&delta, PG_GETARG_DATUM(2));
 	journal = ledger_open(LEDGER_JOURNAL, RowExclusiveLock);
 	(void) GetCurrentTransactionId();
-	journal_lock(account_id);
+	shortlock_take(account_id);
 	journal_read(journal, account_id, SCOPE_OWN, currency, &chain);
 	seq = journal_append(journal, account_id, SCOPE_OWN, &chain, &delta,
 						 source_id, NULL);
-	journal_unlock(account_id);
+	shortlock_give(account_id);
 	ledger_close(journal);
 	CommandCounterIncrement();
 	PG_RETURN_INT64(seq);

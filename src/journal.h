@@ -1,6 +1,6 @@
 /*
  * journal.h
- *	  The append-only journal of exposure and the short lock that guards it.
+ *	  The append-only journal of exposure.
  */
 #ifndef CREDIT_JOURNAL_H
 #define CREDIT_JOURNAL_H
@@ -29,11 +29,6 @@ typedef struct ChainState
 	int			nopen;
 	int64	   *open;			/* pairs (seq, first_seq) of others */
 } ChainState;
-
-extern void journal_lock(int64 account_id);
-extern void journal_unlock(int64 account_id);
-extern void journal_lock_name(const char *customer, const char *segment);
-extern void journal_unlock_name(const char *customer, const char *segment);
 
 extern void journal_read(LedgerRel *journal, int64 account_id, int16 scope,
 						 const char *currency, ChainState *chain);

@@ -28,7 +28,10 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -52,6 +55,25 @@ typedef struct IndexFacts
 	int			nkeys;
 	AttrNumber	keys[INDEX_MAX_KEYS];
 } IndexFacts;
+
+/* A row among many that are inserted at once, by columns of the table. */
+typedef struct NewRow
+{
+	bool		is_taken;		/* its key is, perhaps */
+	Datum	   *raw;
+	bool	   *nulls;
+	ItemPointerData tid;
+} NewRow;
+
+/* Where one of them stands in the order of an index. */
+typedef struct RowPlace
+{
+	int64		order;
+	int			number;
+} RowPlace;
+
+/* So many at a time. */
+#define MANY_ROWS 1000
 
 typedef struct TableInfo
 {
@@ -409,32 +431,39 @@ spread_values(LedgerRel *ledger, const Datum *values, const bool *nulls,
 	}
 }
 
+/*
+ * Makes the entry of a new tuple in one index.  With unsure, a key that is
+ * perhaps taken is no error: the answer is false then.
+ */
+static bool
+insert_index_entry(LedgerRel *ledger, int i, ItemPointer tid, const Datum *raw,
+				   const bool *raw_nulls, bool unsure)
+{
+	IndexFacts *facts = &tables[ledger->id].indexes[i];
+	Datum		keys[INDEX_MAX_KEYS];
+	bool		key_nulls[INDEX_MAX_KEYS];
+
+	if (!facts->is_ready)
+		return true;
+	for (int k = 0; k < facts->nkeys; k++)
+	{
+		key_nulls[k] = raw_nulls[facts->keys[k] - 1];
+		keys[k] = key_nulls[k] ? (Datum) 0 : raw[facts->keys[k] - 1];
+	}
+	/* btree has no use for an IndexInfo */
+	return index_insert(open_index(ledger, i), keys, key_nulls, tid, ledger->rel,
+						!facts->is_unique ? UNIQUE_CHECK_NO :
+						unsure ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_YES,
+						false, NULL) || !facts->is_unique;
+}
+
 /* Makes the entries of a new tuple in all indexes. */
 static void
 insert_index_entries(LedgerRel *ledger, ItemPointer tid, const Datum *raw,
 					 const bool *raw_nulls)
 {
-	TableInfo  *info = &tables[ledger->id];
-
-	for (int i = 0; i < info->nindexes; i++)
-	{
-		IndexFacts *facts = &info->indexes[i];
-		Datum		keys[INDEX_MAX_KEYS];
-		bool		key_nulls[INDEX_MAX_KEYS];
-
-		if (!facts->is_ready)
-			continue;
-		for (int k = 0; k < facts->nkeys; k++)
-		{
-			key_nulls[k] = raw_nulls[facts->keys[k] - 1];
-			keys[k] = key_nulls[k] ? (Datum) 0 : raw[facts->keys[k] - 1];
-		}
-		/* btree has no use for an IndexInfo */
-		(void) index_insert(open_index(ledger, i), keys, key_nulls, tid,
-							ledger->rel,
-							facts->is_unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-							false, NULL);
-	}
+	for (int i = 0; i < tables[ledger->id].nindexes; i++)
+		(void) insert_index_entry(ledger, i, tid, raw, raw_nulls, false);
 }
 
 void
@@ -449,6 +478,133 @@ ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls)
 	simple_heap_insert(ledger->rel, tuple);
 	insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls);
 	heap_freetuple(tuple);
+}
+
+static int
+compare_places(const void *a, const void *b)
+{
+	const RowPlace *x = a;
+	const RowPlace *y = b;
+
+	if (x->order != y->order)
+		return x->order < y->order ? -1 : 1;
+	return x->number - y->number;
+}
+
+/*
+ * Makes the entries of many tuples in one index, in its own order where that
+ * is easily had: neighbours then meet the same pages.
+ */
+static void
+insert_many_entries(LedgerRel *ledger, int i, NewRow *rows, int n, bool unsure)
+{
+	AttrNumber	first = tables[ledger->id].indexes[i].keys[0];
+	bool		sorts = first > 0 && !tables[ledger->id].indexes[i].is_primary &&
+		TupleDescAttr(RelationGetDescr(ledger->rel), first - 1)->atttypid == INT8OID;
+	RowPlace   *places = palloc(sizeof(RowPlace) * n);
+
+	for (int r = 0; r < n; r++)
+	{
+		places[r].number = r;
+		places[r].order = sorts && !rows[r].nulls[first - 1] ?
+			DatumGetInt64(rows[r].raw[first - 1]) : 0;
+	}
+	if (sorts)
+		qsort(places, n, sizeof(RowPlace), compare_places);
+	for (int r = 0; r < n; r++)
+	{
+		NewRow	   *row = &rows[places[r].number];
+
+		if (!insert_index_entry(ledger, i, &row->tid, row->raw, row->nulls, unsure))
+			row->is_taken = true;
+	}
+	pfree(places);
+}
+
+/* Puts new rows into the table, a page at a time, and notes their places. */
+static void
+insert_many_tuples(LedgerRel *ledger, TupleTableSlot **slots, NewRow *rows, int n)
+{
+	TupleDesc	desc = RelationGetDescr(ledger->rel);
+
+	for (int r = 0; r < n; r++)
+		ExecStoreHeapTuple(heap_form_tuple(desc, rows[r].raw, rows[r].nulls),
+						   slots[r], true);
+	heap_multi_insert(ledger->rel, slots, n, GetCurrentCommandId(true), 0, NULL);
+	for (int r = 0; r < n; r++)
+	{
+		rows[r].tid = slots[r]->tts_tid;
+		ExecClearTuple(slots[r]);
+	}
+}
+
+static TupleTableSlot **
+make_slots(LedgerRel *ledger, int n)
+{
+	TupleTableSlot **slots = palloc(sizeof(TupleTableSlot *) * n);
+
+	/* a copy is not counted: each slot would be entered as its user */
+	TupleDesc	desc = CreateTupleDescCopy(RelationGetDescr(ledger->rel));
+
+	for (int i = 0; i < n; i++)
+		slots[i] = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
+	return slots;
+}
+
+/* Takes back rows whose key was perhaps taken already; says which. */
+static void
+take_back(LedgerRel *ledger, const NewRow *rows, int n, bool *is_taken)
+{
+	bool		any = false;
+
+	for (int r = 0; r < n; r++)
+	{
+		is_taken[r] = rows[r].is_taken;
+		any |= rows[r].is_taken;
+	}
+	if (!any)
+		return;
+	CommandCounterIncrement();	/* or they could not be seen */
+	for (int r = 0; r < n; r++)
+		if (rows[r].is_taken)
+			simple_heap_delete(ledger->rel, (ItemPointer) &rows[r].tid);
+}
+
+/*
+ * Inserts many rows, which are in the order of the primary key.  With is_taken
+ * their keys need not be new: a row whose key is perhaps there already is not
+ * inserted, and marked.
+ */
+void
+ledger_insert_many(LedgerRel *ledger, Datum **values, bool **nulls, int n,
+				   bool *is_taken)
+{
+	int			natts = RelationGetNumberOfAttributes(ledger->rel);
+	NewRow	   *rows = palloc(sizeof(NewRow) * Min(n, MANY_ROWS));
+	Datum	   *raw = palloc(sizeof(Datum) * natts * Min(n, MANY_ROWS));
+	bool	   *raw_nulls = palloc(sizeof(bool) * natts * Min(n, MANY_ROWS));
+	TupleTableSlot **slots = make_slots(ledger, Min(n, MANY_ROWS));
+
+	for (int start = 0; start < n; start += MANY_ROWS)
+	{
+		int			count = Min(n - start, MANY_ROWS);
+
+		for (int r = 0; r < count; r++)
+		{
+			rows[r].is_taken = false;
+			rows[r].raw = &raw[r * natts];
+			rows[r].nulls = &raw_nulls[r * natts];
+			spread_values(ledger, values[start + r], nulls[start + r],
+						  rows[r].raw, rows[r].nulls);
+		}
+		insert_many_tuples(ledger, slots, rows, count);
+		for (int i = 0; i < tables[ledger->id].nindexes; i++)
+			insert_many_entries(ledger, i, rows, count, is_taken != NULL);
+		if (is_taken != NULL)
+			take_back(ledger, rows, count, &is_taken[start]);
+		CHECK_FOR_INTERRUPTS();
+	}
+	/* memory goes with the portion of the statement */
 }
 
 /* The caller knows that nobody else is changing the row. */

@@ -142,6 +142,8 @@ extern Relation ledger_primary_index(LedgerRel *ledger);
 extern void ledger_deform(LedgerRel *ledger, HeapTuple tuple,
 						  Datum *values, bool *nulls);
 extern void ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls);
+extern void ledger_insert_many(LedgerRel *ledger, Datum **values, bool **nulls,
+							   int n, bool *is_taken);
 extern void ledger_update(LedgerRel *ledger, HeapTuple old,
 						  Datum *values, bool *nulls);
 extern void ledger_delete(LedgerRel *ledger, HeapTuple old);

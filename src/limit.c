@@ -24,6 +24,7 @@
 #include "journal.h"
 #include "limit.h"
 #include "setting.h"
+#include "shortlock.h"
 #include "vector.h"
 #include "wait.h"
 
@@ -341,11 +342,11 @@ limit_write(int64 account_id, const char *customer, const NewLimit *new)
 	(void) GetCurrentTransactionId();
 	for (;;)
 	{
-		journal_lock(account_id);
+		shortlock_take(account_id);
 		read_versions(limits, account_id, &limit, &tuple);
 		if (!TransactionIdIsValid(limit.changing_xid))
 			break;
-		journal_unlock(account_id);
+		shortlock_give(account_id);
 		wait_or_refuse(limit.changing_xid, WAIT_LIMIT, new->source_id, customer);
 	}
 	ledger_deform(limits, tuple, values, nulls);
@@ -360,7 +361,7 @@ limit_write(int64 account_id, const char *customer, const NewLimit *new)
 		change_limit_columns(new, values, nulls);
 	if (changed)
 		ledger_update(limits, tuple, values, nulls);
-	journal_unlock(account_id);
+	shortlock_give(account_id);
 	if (changed && !same_limit(values, nulls, old, old_nulls))
 		record_limit_change(account_id, new, old, old_nulls);
 	ledger_close(limits);

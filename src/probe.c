@@ -125,8 +125,9 @@ find_leaf(LedgerRel *ledger, Relation index, BTScanInsert key, LeafHint *hint)
 }
 
 /*
- * First entry of a leaf page that stands behind the key.  The guess, if it is
- * on the page, is tried before halving.
+ * First entry of a leaf page that stands behind the key.  The guess, and the
+ * entry after it (behind which the last key may have been entered meanwhile),
+ * are tried before halving.
  */
 static OffsetNumber
 find_place(Relation index, BTScanInsert key, Page page, OffsetNumber guess)
@@ -138,7 +139,11 @@ find_place(Relation index, BTScanInsert key, Page page, OffsetNumber guess)
 	if (guess > low && guess < high)
 	{
 		if (_bt_compare(index, key, page, guess) >= behind)
+		{
 			low = guess + 1;
+			if (low == high || _bt_compare(index, key, page, low) < behind)
+				return low;
+		}
 		else if (_bt_compare(index, key, page, guess - 1) >= behind)
 			return guess;
 		else
@@ -177,8 +182,7 @@ probe_is_absent(LedgerRel *ledger, const Datum *keys, int nkeys)
 	if (!BufferIsValid(leaf))
 		return true;
 	page = BufferGetPage(leaf);
-	/* the key before was entered where it was looked for */
-	place = find_place(index, &key, page, hint->place + 1);
+	place = find_place(index, &key, page, hint->place);
 	hint->place = place;
 	if (place <= PageGetMaxOffsetNumber(page))
 		absent = _bt_compare(index, &key, page, place) != 0;
@@ -214,7 +218,7 @@ probe_last(LedgerRel *ledger, const Datum *keys, int nkeys, int max,
 		return;
 	page = BufferGetPage(result->leaf);
 	first = P_FIRSTDATAKEY(BTPageGetOpaque(page));
-	place = find_place(index, &key, page, hint->place + 1);
+	place = find_place(index, &key, page, hint->place);
 	hint->place = place;
 	while (result->n < max)
 	{
