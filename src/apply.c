@@ -284,9 +284,12 @@ delta_of(ControlRequest *request, const char *currency)
 	return delta;
 }
 
-/* Takes a document that may be refused into the words of a request. */
+/*
+ * Takes a document that may be refused into the words of a request, which
+ * lives as long as the effect or longer.
+ */
 static void
-name_document(ControlRequest *request, const Effect *effect)
+name_document(ControlRequest *request, const Effect *effect, bool lives_on)
 {
 	const Change *change = effect->document->change;
 	bool		is_first = request->ndocuments == 0 ||
@@ -299,7 +302,7 @@ name_document(ControlRequest *request, const Effect *effect)
 	if (!is_first)
 		return;
 	request->document_order = change->order;
-	request->document_key = pstrdup(change->key);
+	request->document_key = lives_on ? pstrdup(change->key) : change->key;
 	request->document = change->row.isnull[FIELD_NUMBER] ?
 		request->document_key :
 		TextDatumGetCString(change->row.value[FIELD_NUMBER]);
@@ -311,7 +314,7 @@ add_to_request(ControlRequest *request, Effect *effect)
 {
 	vector_add(&delta_of(request, effect->currency)->delta, &effect->delta);
 	if (is_enforced(effect))
-		name_document(request, effect);
+		name_document(request, effect, false);
 }
 
 /* Adds up the effects on one account. */
@@ -563,7 +566,7 @@ add_to_totals(ApplyTotals *totals, Effect *effect)
 
 	old = MemoryContextSwitchTo(totals->cxt);
 	if (is_enforced(effect))
-		name_document(request, effect);
+		name_document(request, effect, true);
 	add_to_sum(totals, &delta_of(request, effect->currency)->delta, &effect->delta);
 	MemoryContextSwitchTo(old);
 	if (is_enforced(effect))

@@ -59,8 +59,11 @@ frame_open(Oid relid)
 static void
 free_frame(Frame *frame)
 {
+	if (frame->row_cxt)
+		MemoryContextDelete(frame->row_cxt);
 	if (frame->cxt)
 		MemoryContextDelete(frame->cxt);
+	list_free_deep(frame->sources);
 	pfree(frame);
 }
 
@@ -83,6 +86,7 @@ frame_find(const List *relids)
 	return NULL;
 }
 
+/* Memory for what a frame rarely needs: most have no use for it. */
 static MemoryContext
 frame_context(Frame *frame)
 {
@@ -96,7 +100,7 @@ MemoryContext
 frame_row_context(Frame *frame)
 {
 	if (frame->row_cxt == NULL)
-		frame->row_cxt = AllocSetContextCreate(frame_context(frame), "credit rows",
+		frame->row_cxt = AllocSetContextCreate(TopTransactionContext, "credit rows",
 											   ALLOCSET_DEFAULT_SIZES);
 	return frame->row_cxt;
 }
@@ -112,7 +116,7 @@ frame_source(Frame *frame, const CreditSource *source)
 	foreach(lc, frame->sources)
 		if (((CreditSource *) lfirst(lc))->source_id == source->source_id)
 			return lfirst(lc);
-	old = MemoryContextSwitchTo(frame_context(frame));
+	old = MemoryContextSwitchTo(TopTransactionContext);
 	copy = palloc(sizeof(CreditSource));
 	*copy = *source;
 	frame->sources = lappend(frame->sources, copy);
@@ -338,7 +342,7 @@ frame_apply(Frame *frame)
 	apply_portion(frame);
 	if (frame->totals != NULL)
 	{
-		MemoryContext old = MemoryContextSwitchTo(frame->cxt);
+		MemoryContext old = MemoryContextSwitchTo(frame_context(frame));
 
 		apply_totals(frame->totals);
 		MemoryContextSwitchTo(old);

@@ -22,7 +22,7 @@ typedef struct Frame
 {
 	Oid			relid;			/* table the statement names */
 	SubTransactionId subid;
-	MemoryContext cxt;			/* of everything in the frame */
+	MemoryContext cxt;			/* of news and totals, if there are any */
 	MemoryContext row_cxt;		/* of the changes, a portion at a time */
 	Change	  **changes;
 	int			nchanges;
@@ -31,7 +31,7 @@ typedef struct Frame
 	bool		has_present;
 	bool		has_gone;
 	ApplyTotals *totals;		/* of the portions applied so far, or NULL */
-	List	   *sources;		/* copies that the changes point to */
+	List	   *sources;		/* copies that changes and news point to */
 	News	   *news;			/* by age, so that of one subtransaction last */
 	int			nnews;
 	int			news_allocated;
