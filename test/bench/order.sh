@@ -13,12 +13,13 @@
 #
 # Cost (instructions, processor time) and throughput are both given as a ratio
 # to bare: 2.00 is twice the cost, or twice the throughput. Where the machine
-# is busy through and through, as it is with 16 clients on two processors,
+# is busy through and through, as it can be with 16 clients on two processors,
 # throughput is nothing but the inverse of cost; what waiting for locks does
 # shows in the distance between one customer and many.
 #
-# BENCH_ROWS (200000), BENCH_SECONDS (5) and BENCH_ROUNDS (3) change the size,
-# BENCH_PARTS ("single throughput bulk") what is measured.
+# BENCH_ROWS (1000000), BENCH_SECONDS (5), BENCH_ROUNDS (3) and BENCH_CLIENTS (16)
+# change the size, BENCH_PARTS ("single throughput sharing bulk") what is
+# measured.
 
 set -euo pipefail
 # shellcheck source=test/lib/cluster.sh
@@ -28,9 +29,10 @@ set -euo pipefail
 # shellcheck source=test/lib/measure.sh
 . "$(dirname "$0")/../lib/measure.sh"
 
-ROWS=${BENCH_ROWS:-200000}
+ROWS=${BENCH_ROWS:-1000000}
 SECONDS_EACH=${BENCH_SECONDS:-5}
 ROUNDS=${BENCH_ROUNDS:-3}
+CLIENTS=${BENCH_CLIENTS:-16}
 VARIANTS=(bare sum balance statement credit)
 WAL=''
 
@@ -227,21 +229,48 @@ clean_up() {
 }
 trap clean_up EXIT
 
+# Committed transactions a second; what fails as a serialization failure is
+# tried again, who has waited too long for a lock goes home.
 tps() {
-	PGHOST=$(cluster_dir flush) pgbench -n -M prepared -c 16 -j 2 -T "$SECONDS_EACH" -f "$1" trial 2>&1 |
-		sed -n 's/^tps = \([0-9.]*\).*/\1/p'
+	local rate
+	rate=$(PGHOST=$(cluster_dir flush) PGOPTIONS='-c lock_timeout=2s' \
+		pgbench -n -M prepared -c "$CLIENTS" -j 2 -T "$SECONDS_EACH" --max-tries=1000 \
+		-f "$1" trial 2>/dev/null | sed -n 's/^tps = \([0-9.]*\).*/\1/p')
+	echo "${rate:-0}"
 }
 
-# measure_tps ROW CUSTOMER: rounds one after another, so that what disturbs the
-# machine for a while disturbs all alike
+one_order() {
+	printf '\\set c %s\n%s;\n' "$1" "$(order_values :c)"
+}
+
+# In a transaction of isolation level $2 that does something else for 5 ms.
+order_among_others() {
+	cat <<-SQL
+		\\set c $1
+		BEGIN ISOLATION LEVEL $2;
+		SELECT count(*) FROM customers WHERE id = :c;
+		$(order_values :c);
+		\\sleep 5 ms
+		COMMIT;
+	SQL
+}
+
+# measure_tps ROW: what comes in is the transaction. Rounds one after another,
+# so that what disturbs the machine for a while disturbs all alike. With
+# HOLDER, a session has an order of customer 7 open all the time.
 measure_tps() {
 	local row=$1 file=$CREDIT_WORK/order.sql round variant
 	local -A seen=()
-	printf '\\set c %s\n%s;\n' "$2" "$(order_values :c)" >"$file"
+	cat >"$file"
 	for ((round = 0; round < ROUNDS; round++)); do
 		for variant in "${VARIANTS[@]}"; do
 			fresh flush "$variant"
+			if [ -n "${HOLDER:-}" ]; then
+				session_start holder flush -d trial
+				session_run holder "BEGIN; $(order_values 7)"
+			fi
 			seen[$variant]+=" $(tps "$file")"
+			[ -z "${HOLDER:-}" ] || session_end holder
 		done
 	done
 	for variant in "${VARIANTS[@]}"; do
@@ -289,22 +318,40 @@ measure_bulk() {
 # --------------------------------------------------------------------------------
 
 part_single() {
-	local unit=instructions
+	local unit=instructions variant
 	command -v valgrind >/dev/null || unit='ns of processor time'
 	measure_single
 	echo 'cost of one order in a transaction of its own'
 	table_row one '  any of 1,000 customers' "$unit"
 	table_row few '  one customer with 10 to 150 open orders' "$unit"
 	table_row many '  one customer with 10,000 open orders' "$unit"
+	echo 'cost at 10,000 open orders, divided by that at 10 to 150'
+	for variant in "${VARIANTS[@]}"; do
+		result growth "$variant" "$(awk -v a="${RESULTS[many/$variant]}" \
+			-v b="${RESULTS[few/$variant]}" 'BEGIN { printf "%.3f", a / b }')"
+	done
+	table_row growth '  (here the figures themselves)' '' plain
 }
 
 part_throughput() {
 	start_flush
-	echo 'throughput, 16 clients, flush of 0.5 ms'
-	measure_tps hot_tps 7
+	echo "throughput, $CLIENTS clients, flush of 0.5 ms"
+	measure_tps hot_tps < <(one_order 7)
 	table_row hot_tps '  all orders for one customer' 'orders/s'
-	measure_tps any_tps 'random(1, 10000)'
+	measure_tps any_tps < <(one_order 'random(1, 10000)')
 	table_row any_tps '  any of 10,000 customers' 'orders/s'
+}
+
+# What transactions cost that last, their own and those of others.
+part_sharing() {
+	start_flush
+	echo "throughput, $CLIENTS clients, all orders for one customer"
+	measure_tps work_tps < <(order_among_others 7 'READ COMMITTED')
+	table_row work_tps '  5 ms of other work in the transaction' 'orders/s'
+	measure_tps rr_tps < <(order_among_others 7 'REPEATABLE READ')
+	table_row rr_tps '  the same in REPEATABLE READ' 'orders/s'
+	HOLDER=yes measure_tps held_tps < <(one_order 7)
+	table_row held_tps '  beside an open order of somebody else' 'orders/s'
 }
 
 part_bulk() {
@@ -318,6 +365,6 @@ part_bulk() {
 }
 
 table_head "${VARIANTS[@]}"
-for part in ${BENCH_PARTS:-single throughput bulk}; do
+for part in ${BENCH_PARTS:-single throughput sharing bulk}; do
 	"part_$part"
 done

@@ -10,7 +10,7 @@
 #                                      statement, or nanoseconds of processor
 #                                      time where valgrind is missing
 #     result ROW COLUMN FIGURE         kept
-#     table_head COLUMN...  table_row ROW TITLE UNIT
+#     table_head COLUMN...  table_row ROW TITLE UNIT [plain]
 #                                      each figure divided by that of the
 #                                      first column
 #
@@ -99,8 +99,10 @@ table_head() {
 }
 
 # The figure in parentheses is that of the first column, for a feeling of size.
+# With a fourth word the figures are printed as they are, without it.
 table_row() {
 	local column first=${RESULTS[$1/${COLUMNS[0]}]} figure
+	[ -z "${4:-}" ] || first=1
 	printf '%-44s' "$2"
 	for column in "${COLUMNS[@]}"; do
 		figure=${RESULTS[$1/$column]:-}
@@ -110,5 +112,6 @@ table_row() {
 			printf '%11s' -
 		fi
 	done
+	[ -z "${4:-}" ] || { echo; return; }
 	awk -v b="$first" -v unit="$3" 'BEGIN { printf "   (%.4g %s)\n", b, unit }'
 }
