@@ -6,12 +6,12 @@ MODULE_big = credit
 # One subject a file: src/NAME.c
 SUBJECTS = credit vector ledger rule setting field expression source wait \
 	limit account item journal control refusal decision apply frame capture \
-	exposure asof
+	exposure asof maintenance
 OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
-	capture_partition capture_bulk control exposure health
+	capture_partition capture_bulk control exposure health maintenance
 
 PG_CONFIG ?= pg_config
 

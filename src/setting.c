@@ -51,6 +51,13 @@ static bool apply_currency(CreditSettings *settings, const char *value);
 static bool apply_bypass_role(CreditSettings *settings, const char *value);
 static bool apply_time_zone(CreditSettings *settings, const char *value);
 static bool apply_near_limit(CreditSettings *settings, const char *value);
+static bool apply_keep_journal(CreditSettings *settings, const char *value);
+static bool apply_keep_versions(CreditSettings *settings, const char *value);
+static bool apply_keep_decisions(CreditSettings *settings, const char *value);
+static bool apply_keep_problems(CreditSettings *settings, const char *value);
+static bool apply_keep_limits(CreditSettings *settings, const char *value);
+
+#define KEEP_ALLOWED "forever, or a time of at least a day with its unit: 730d, 8760h"
 
 static const SettingInfo setting_infos[] = {
 	{"mode", "reject", "off, shadow, warn, reject",
@@ -83,6 +90,21 @@ static const SettingInfo setting_infos[] = {
 	{"near_limit", "0.9", "a ratio from 0 to 1",
 		"Utilisation from which view near_limit lists an account.",
 	apply_near_limit},
+	{"keep_journal", "forever", KEEP_ALLOWED,
+		"Age from which purge() deletes rows of the journal that no balance needs any more.",
+	apply_keep_journal},
+	{"keep_versions", "forever", KEEP_ALLOWED,
+		"Age from which purge() deletes former versions of documents.",
+	apply_keep_versions},
+	{"keep_decisions", "forever", KEEP_ALLOWED,
+		"Age from which purge() deletes what view decision shows.",
+	apply_keep_decisions},
+	{"keep_problems", "forever", KEEP_ALLOWED,
+		"Age from which purge() deletes problems of sources; the last one of each source stays.",
+	apply_keep_problems},
+	{"keep_limits", "forever", KEEP_ALLOWED,
+		"Age from which purge() deletes what view limit_history shows.",
+	apply_keep_limits},
 };
 
 static CreditSettings current;
@@ -331,6 +353,48 @@ apply_near_limit(CreditSettings *settings, const char *value)
 	(void) settings;
 	ratio = strtod(value, &end);
 	return end != value && *end == '\0' && ratio >= 0 && ratio <= 1;
+}
+
+/* SQL reads the same words as an interval, so a number alone is not allowed. */
+static bool
+parse_keep(const char *value, int *minutes)
+{
+	*minutes = 0;
+	if (strcmp(value, "forever") == 0)
+		return true;
+	return *value != '\0' && value[strlen(value) - 1] > '9' &&
+		parse_int(value, minutes, GUC_UNIT_MIN, NULL) &&
+		*minutes >= HOURS_PER_DAY * MINS_PER_HOUR;
+}
+
+static bool
+apply_keep_journal(CreditSettings *settings, const char *value)
+{
+	return parse_keep(value, &settings->keep_minutes[0]);
+}
+
+static bool
+apply_keep_versions(CreditSettings *settings, const char *value)
+{
+	return parse_keep(value, &settings->keep_minutes[1]);
+}
+
+static bool
+apply_keep_decisions(CreditSettings *settings, const char *value)
+{
+	return parse_keep(value, &settings->keep_minutes[2]);
+}
+
+static bool
+apply_keep_problems(CreditSettings *settings, const char *value)
+{
+	return parse_keep(value, &settings->keep_minutes[3]);
+}
+
+static bool
+apply_keep_limits(CreditSettings *settings, const char *value)
+{
+	return parse_keep(value, &settings->keep_minutes[4]);
 }
 
 /* Checks the row that a BEFORE ROW trigger is about to store. */
