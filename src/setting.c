@@ -56,6 +56,8 @@ static bool apply_keep_versions(CreditSettings *settings, const char *value);
 static bool apply_keep_decisions(CreditSettings *settings, const char *value);
 static bool apply_keep_problems(CreditSettings *settings, const char *value);
 static bool apply_keep_limits(CreditSettings *settings, const char *value);
+static bool apply_large_journal(CreditSettings *settings, const char *value);
+static bool apply_old_transaction(CreditSettings *settings, const char *value);
 
 #define KEEP_ALLOWED "forever, or a time of at least a day with its unit: 730d, 8760h"
 
@@ -105,6 +107,12 @@ static const SettingInfo setting_infos[] = {
 	{"keep_limits", "forever", KEEP_ALLOWED,
 		"Age from which purge() deletes what view limit_history shows.",
 	apply_keep_limits},
+	{"large_journal", "10GB", "a size with its unit: 500MB, 10GB",
+		"Size from which status() mentions a journal that is never purged.",
+	apply_large_journal},
+	{"old_transaction", "1h", "a time of at least a second with its unit: 90s, 1h",
+		"Age from which status() warns of an open transaction, because it holds back vacuum.",
+	apply_old_transaction},
 };
 
 static CreditSettings current;
@@ -355,16 +363,20 @@ apply_near_limit(CreditSettings *settings, const char *value)
 	return end != value && *end == '\0' && ratio >= 0 && ratio <= 1;
 }
 
-/* SQL reads the same words as an interval, so a number alone is not allowed. */
+/* SQL reads the same words again, so a number without unit is not allowed. */
+static bool
+parse_with_unit(const char *value, int flags, int least, int *result)
+{
+	return *value != '\0' && value[strlen(value) - 1] > '9' &&
+		parse_int(value, result, flags, NULL) && *result >= least;
+}
+
 static bool
 parse_keep(const char *value, int *minutes)
 {
 	*minutes = 0;
-	if (strcmp(value, "forever") == 0)
-		return true;
-	return *value != '\0' && value[strlen(value) - 1] > '9' &&
-		parse_int(value, minutes, GUC_UNIT_MIN, NULL) &&
-		*minutes >= HOURS_PER_DAY * MINS_PER_HOUR;
+	return strcmp(value, "forever") == 0 ||
+		parse_with_unit(value, GUC_UNIT_MIN, HOURS_PER_DAY * MINS_PER_HOUR, minutes);
 }
 
 static bool
@@ -395,6 +407,25 @@ static bool
 apply_keep_limits(CreditSettings *settings, const char *value)
 {
 	return parse_keep(value, &settings->keep_minutes[4]);
+}
+
+/* Both are read by status() only; here they are just checked. */
+static bool
+apply_large_journal(CreditSettings *settings, const char *value)
+{
+	int			kb;
+
+	(void) settings;
+	return parse_with_unit(value, GUC_UNIT_KB, 1, &kb);
+}
+
+static bool
+apply_old_transaction(CreditSettings *settings, const char *value)
+{
+	int			seconds;
+
+	(void) settings;
+	return parse_with_unit(value, GUC_UNIT_S, 1, &seconds);
 }
 
 /* Checks the row that a BEFORE ROW trigger is about to store. */

@@ -68,6 +68,9 @@ SELECT q.severity, q.subject, q.finding, q.advice
 	 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'r'
 	   AND (x.indpred IS NOT NULL OR x.indexprs IS NOT NULL OR x.indisexclusion OR NOT x.indimmediate)
 	UNION ALL
+	SELECT CASE m.severity WHEN 'warning' THEN 2 ELSE 3 END, m.severity, m.subject, m.finding, m.advice
+	  FROM credit.maintenance_findings() m
+	UNION ALL
 	SELECT 3, 'info', 'limits', format('%s accounts are above their limit', count(*)),
 		   'SELECT * FROM credit.over_limit.'
 	  FROM credit.over_limit HAVING count(*) > 0
