@@ -38,6 +38,7 @@ INSERT INTO shop.value VALUES
 	('regclass', 'NULL'), ('regclass', '0'), ('regclass', '4000000000'), ('regclass', '''shop.orders'''), ('regclass', '''pg_class'''), ('regclass', '''shop.orders_pkey'''),
 	('oid', 'NULL'), ('oid', '0'), ('oid', '4294967295'),
 	('jsonb', 'NULL'), ('jsonb', '''{}'''), ('jsonb', '''[1]'''), ('jsonb', '''"x"'''), ('jsonb', '''{"key": {"a": 1}, "amount": null, "x": "y"}'''),
+	('timestamptz', 'NULL'), ('timestamptz', '''infinity'''), ('timestamptz', '''-infinity'''), ('timestamptz', '''294276-12-31'''), ('timestamptz', '''4713-01-01 BC'''),
 	('interval', 'NULL'), ('interval', '''0'''), ('interval', '''-1 day'''), ('interval', '''178000000 years'''), ('interval', '''1 month -1 microsecond'''),
 	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295');
 
