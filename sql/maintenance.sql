@@ -154,6 +154,22 @@ SET default_transaction_read_only = on;
 CALL credit.purge('1 day');
 RESET default_transaction_read_only;
 DELETE FROM credit.journal;
+-- EXECUTE is the right it takes, and all it takes
+CREATE ROLE regress_credit_keeper;
+GRANT USAGE ON SCHEMA credit TO regress_credit_keeper;
+INSERT INTO shop.orders VALUES (2040, 'c1', 1);
+SET ROLE regress_credit_keeper;
+CALL credit.purge('0 s');
+SELECT * FROM credit.purge_estimate('0 s');
+CALL credit.daily();
+RESET ROLE;
+GRANT EXECUTE ON PROCEDURE credit.purge TO regress_credit_keeper;
+SET ROLE regress_credit_keeper;
+CALL credit.purge('0 s', verbose => true);
+DELETE FROM credit.journal;
+RESET ROLE;
+DROP OWNED BY regress_credit_keeper;
+DROP ROLE regress_credit_keeper;
 
 -- 7. Settings
 
