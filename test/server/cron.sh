@@ -106,10 +106,14 @@ cluster_psql cron -d erp -o /dev/null <<-'SQL'
 	UPDATE credit.journal SET posted_at = posted_at - interval '31 days';
 	COMMIT;
 	INSERT INTO public.orders VALUES (4, 'a', 1);
-	-- the other database's job is made with the command that schedule() gives
-	SELECT cron.schedule_in_database('credit daily other', '* * * * *', 'CALL credit.daily()', 'other');
 	SELECT * FROM credit.schedule('* * * * *', '* * * * *');
 SQL
+# The hint is there to be followed.
+hint=$(refusal other | sed -n 's/^HINT:  Run there: //p')
+ok 'the hint for another database can be run as it is' cluster_psql cron -d erp -o /dev/null -c "$hint"
+is "$(cluster_value cron "SELECT jobname, schedule, command, database FROM cron.job WHERE jobname = 'credit daily other'" -d erp)" \
+	'credit daily other|15 3 * * *|CALL credit.daily()|other' 'it makes the job'
+cluster_psql cron -d erp -o /dev/null -c "SELECT cron.alter_job(jobid, '* * * * *') FROM cron.job WHERE jobname = 'credit daily other'"
 is "$(cluster_value cron 'SELECT count(*) FROM credit.journal' -d erp)" 4 'before: nothing is purged'
 ok 'the jobs run' wait_for_runs 'credit daily' 'credit vacuum' 'credit daily other'
 is "$(runs 'credit daily')|$(runs 'credit vacuum')|$(runs 'credit daily other')" 'succeeded|succeeded|succeeded' \
@@ -124,7 +128,7 @@ is "$(cluster_value cron "SELECT trim_scale(total) FROM credit.exposure" -d erp)
 # --- and are gone ------------------------------------------------------------------
 
 is "$(cluster_value cron 'SELECT count(*) FROM credit.unschedule()' -d erp)" 2 'unschedule() removes them'
-is "$(cluster_value cron "SELECT jobname FROM cron.job ORDER BY 1" -d erp)" $'credit daily other\ntheirs' \
+is "$(cluster_value cron "SELECT jobname FROM cron.job ORDER BY 1" -d erp)" $'credit daily other\ncredit vacuum other\ntheirs' \
 	'ours alone'
 ok 'pg_cron can be dropped: nothing of ours depends on it' cluster_psql cron -d erp -c 'DROP EXTENSION pg_cron'
 like "$(refusal erp)" 'CREATE EXTENSION pg_cron' 'schedule() is where it was'

@@ -123,6 +123,18 @@ session_run clerk "INSERT INTO erp.orders (order_number, customer_number, total)
 is "$STATE" 00000 'old catalog: statements of many rows pass'
 order 570 950 5
 is "$STATE" 00000 'old catalog: a new customer gets an account'
+session_run clerk "SET work_mem = '64kB';
+	INSERT INTO erp.orders (order_number, customer_number, total) SELECT 100000 + g, 1 + g % 9, 0.01 FROM generate_series(1, 5000) g;
+	RESET work_mem"
+is "$STATE" 00000 'old catalog: so do statements that are taken in portions'
+session_run clerk "INSERT INTO erp.\"Money Received\" VALUES (500, 1, 50);
+	UPDATE erp.customers SET credit_limit = 1100 WHERE customer_number = 1;
+	DELETE FROM erp.orders WHERE order_number = 8"
+is "$STATE" 00000 'old catalog: payments, limits and deletions pass'
+session_run clerk "UPDATE erp.orders SET total = 2000 WHERE order_number = 500"
+is "$STATE" 23514 'old catalog: so is a change that raises an order too far'
+is "$(cluster_value upgrade "SELECT verdict, headroom > 0 FROM credit.check_order('1', 5000)" -d erp)" 'reject|t' \
+	'old catalog: the dry run answers'
 cluster_psql upgrade -d erp -c 'SET client_min_messages = error' \
 	-c 'ALTER TABLE erp.orders RENAME COLUMN required_date TO wanted' \
 	-c "$(erp_order 571 3 1)" \
@@ -137,6 +149,14 @@ is "$(cluster_value upgrade "SELECT verdict FROM credit.decision WHERE key = '57
 	'old catalog: so is a decision'
 cluster_psql upgrade -d erp -c "BEGIN; $(erp_order 580 2 10); PREPARE TRANSACTION 'px'"
 is "$(erp_differences upgrade erp)" '' 'old catalog: exposure is right'
+
+is "$(sqlstate upgrade erp "SELECT credit.set('max_wait', '50ms')")" 00000 'old catalog: settings can be changed'
+session_run clerk "$(erp_order 590 2 700)"
+is "$STATE" 00000 'old catalog: what fits beside the prepared order passes'
+session_run clerk "$(erp_order 591 2 $(cluster_value upgrade "SELECT headroom - 5 FROM credit.exposure WHERE customer = '2'" -d erp))"
+is "$STATE" 23514 'old catalog: what hangs on it is refused after max_wait'
+like "$ANSWER" 'prepared transaction' 'and told why'
+cluster_psql upgrade -d erp -o /dev/null -c "SELECT credit.set('max_wait', NULL)"
 
 erp_work upgrade 9 &
 worker=$!
