@@ -124,7 +124,8 @@ batch_is_full(Purge *purge)
 	CHECK_FOR_INTERRUPTS();
 	return purge->batch_rows > 0 &&
 		(purge->rows_left <= 0 ||
-		 (++purge->looks % 64 == 0 && GetCurrentTimestamp() >= purge->deadline));
+		 (++purge->looks % 64 == 0 &&
+		  GetCurrentTimestamp() >= purge->deadline));
 }
 
 /* Deletes or counts one row.  What another purge is deleting is left to it. */
@@ -164,49 +165,49 @@ threshold_of(const Datum *values)
 }
 
 /*
- * The next chain of the account in work, from the last to the first; end holds
- * the one before, or no currency to begin with.
+ * The last chain of the account in work; where end holds one, the last one
+ * before it, of the same scope or of a smaller one.
  */
 static bool
-next_chain(Purge *purge, ChainEnd *end)
+find_chain(Purge *purge, ChainEnd *end, bool same_scope)
 {
 	LedgerRel  *journal = purge->ledger;
 	ScanKeyData keys[3];
+	int			n = 0;
 	LedgerScan	scan;
 	HeapTuple	tuple;
-	Datum		values[LEDGER_MAX_COLUMNS];
-	bool		nulls[LEDGER_MAX_COLUMNS];
-	bool		other_scope = end->currency == NULL;
 
-	for (;;)
+	ledger_key(journal, &keys[n++], JOURNAL_ACCOUNT_ID, BTEqualStrategyNumber,
+			   F_INT8EQ, Int64GetDatum(purge->owner));
+	if (end->currency != NULL)
+		ledger_key(journal, &keys[n++], JOURNAL_SCOPE,
+				   same_scope ? BTEqualStrategyNumber : BTLessStrategyNumber,
+				   same_scope ? F_INT2EQ : F_INT2LT, Int16GetDatum(end->scope));
+	if (end->currency != NULL && same_scope)
+		ledger_key(journal, &keys[n++], JOURNAL_CURRENCY, BTLessStrategyNumber,
+				   F_TEXT_LT, CStringGetTextDatum(end->currency));
+	ledger_scan(&scan, journal, NULL, purge->snapshot, keys, n);
+	tuple = ledger_next(&scan, BackwardScanDirection);
+	if (HeapTupleIsValid(tuple))
 	{
-		int			n = 0;
+		Datum		values[LEDGER_MAX_COLUMNS];
+		bool		nulls[LEDGER_MAX_COLUMNS];
 
-		ledger_key(journal, &keys[n++], JOURNAL_ACCOUNT_ID,
-				   BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(purge->owner));
-		if (end->currency != NULL)
-			ledger_key(journal, &keys[n++], JOURNAL_SCOPE,
-					   other_scope ? BTLessStrategyNumber : BTEqualStrategyNumber,
-					   other_scope ? F_INT2LT : F_INT2EQ, Int16GetDatum(end->scope));
-		if (!other_scope)
-			ledger_key(journal, &keys[n++], JOURNAL_CURRENCY, BTLessStrategyNumber,
-					   F_TEXT_LT, CStringGetTextDatum(end->currency));
-		ledger_scan(&scan, journal, NULL, purge->snapshot, keys, n);
-		tuple = ledger_next(&scan, BackwardScanDirection);
-		if (HeapTupleIsValid(tuple))
-		{
-			ledger_deform(journal, tuple, values, nulls);
-			end->scope = DatumGetInt16(values[JOURNAL_SCOPE]);
-			end->currency = TextDatumGetCString(values[JOURNAL_CURRENCY]);
-			end->threshold = threshold_of(values);
-		}
-		ledger_scan_end(&scan);
-		if (HeapTupleIsValid(tuple))
-			return true;
-		if (other_scope)
-			return false;
-		other_scope = true;
+		ledger_deform(journal, tuple, values, nulls);
+		end->scope = DatumGetInt16(values[JOURNAL_SCOPE]);
+		end->currency = TextDatumGetCString(values[JOURNAL_CURRENCY]);
+		end->threshold = threshold_of(values);
 	}
+	ledger_scan_end(&scan);
+	return HeapTupleIsValid(tuple);
+}
+
+/* The next chain of the account in work, from the last one to the first. */
+static bool
+next_chain(Purge *purge, ChainEnd *end)
+{
+	return find_chain(purge, end, true) ||
+		(end->currency != NULL && find_chain(purge, end, false));
 }
 
 /* Old rows of one chain below its threshold; false: the batch is full. */
@@ -230,7 +231,8 @@ purge_chain(Purge *purge, const ChainEnd *end)
 	ledger_key(journal, &keys[4], JOURNAL_SEQ, BTLessStrategyNumber,
 			   F_INT8LT, Int64GetDatum(end->threshold));
 	ledger_scan(&scan, journal, NULL, purge->snapshot, keys, 5);
-	while (done && HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
+	while (done &&
+		   HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
 		Datum		values[LEDGER_MAX_COLUMNS];
 		bool		nulls[LEDGER_MAX_COLUMNS];
@@ -321,7 +323,8 @@ purge_by_age(Purge *purge)
 	ledger_key(purge->ledger, &keys[2], table->time, BTGreaterEqualStrategyNumber,
 			   F_TIMESTAMPTZ_GE, TimestampTzGetDatum(purge->from));
 	ledger_scan(&scan, purge->ledger, table->index, purge->snapshot, keys, 3);
-	while (done && HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
+	while (done &&
+		   HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
 		Datum		values[LEDGER_MAX_COLUMNS];
 		bool		nulls[LEDGER_MAX_COLUMNS];
@@ -373,8 +376,10 @@ static bool
 purge_batch(Purge *purge)
 {
 	LedgerRel  *owners = ledger_open(purge->table->by_source ?
-									 LEDGER_SOURCE : LEDGER_ACCOUNT, AccessShareLock);
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "credit purge",
+									 LEDGER_SOURCE : LEDGER_ACCOUNT,
+									 AccessShareLock);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext,
+											  "credit purge",
 											  ALLOCSET_DEFAULT_SIZES);
 	LedgerScan	scan;
 	HeapTuple	tuple;
@@ -386,7 +391,8 @@ purge_batch(Purge *purge)
 	purge->rows_left = purge->batch_rows;
 	purge->deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BATCH_MS);
 	scan_owners(purge, owners, &scan);
-	while (done && HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
+	while (done &&
+		   HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
 		MemoryContext old = MemoryContextSwitchTo(cxt);
 		Datum		values[LEDGER_MAX_COLUMNS];
@@ -432,9 +438,9 @@ keep_from(FunctionCallInfo fcinfo, int arg, TimestampTz now, TimestampTz *before
 		return minutes > 0;
 	}
 	keep = PG_GETARG_INTERVAL_P(arg);
-	*before = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
-													  TimestampTzGetDatum(now),
-													  IntervalPGetDatum(keep)));
+	*before = DatumGetTimestampTz
+		(DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(now),
+							 IntervalPGetDatum(keep)));
 	if (*before > now)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -466,7 +472,8 @@ report_progress(const Purge *purge, bool verbose, bool done)
 						purge->table->name, purge->rows)));
 	else
 		ereport(NOTICE,
-				(errmsg("credit.%s: " INT64_FORMAT " rows purged so far, at %s " INT64_FORMAT,
+				(errmsg("credit.%s: " INT64_FORMAT
+						" rows purged so far, at %s " INT64_FORMAT,
 						purge->table->name, purge->rows,
 						purge->table->by_source ? "source" : "account",
 						purge->owner)));
@@ -514,8 +521,10 @@ require_own_transaction(FunctionCallInfo fcinfo)
 				 errhint("Run CALL credit.purge(...) by itself; credit.purge_estimate() shows what it would do.")));
 }
 
-/* purge(keep, keep_versions, keep_decisions, keep_problems, keep_limits,
- * batch_rows, pause, verbose) */
+/*
+ * purge(keep, keep_versions, keep_decisions, keep_problems, keep_limits,
+ * batch_rows, pause, verbose): each table in its turn.
+ */
 Datum
 credit_purge(PG_FUNCTION_ARGS)
 {

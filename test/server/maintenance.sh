@@ -106,6 +106,30 @@ is "$(cluster_psql purge -d erp -A -t <<-'SQL' | grep -c '^exposure'
 SQL
 )" 1 'one row too many would be seen'
 
+# --- a slot that is left behind --------------------------------------------------
+
+# findings SUBJECT: lines of status() about it
+findings() {
+	cluster_value purge "SELECT finding FROM credit.status() WHERE subject LIKE '$1'" -d erp
+}
+
+# The standby goes, and its slot stays.
+wait_for() {
+	local tries=0
+	until [ "$(cluster_value purge "$1")" = t ]; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 150 ] || return 1
+		sleep 0.1
+	done
+}
+
+ok 'the standby reports what it needs' wait_for 'SELECT active AND xmin IS NOT NULL FROM pg_replication_slots'
+is "$(findings 'replication slot %')" '' 'a slot in use is nothing to talk about'
+cluster_kill reader
+ok 'the standby is gone' wait_for 'SELECT NOT active FROM pg_replication_slots'
+like "$(findings 'replication slot reader')" 'nobody uses it' 'one that nobody uses is'
+cluster_psql purge -o /dev/null -c "SELECT pg_drop_replication_slot('reader')"
+
 # --- cancelled and crashed ---------------------------------------------------------
 
 fill() {
@@ -144,11 +168,6 @@ ok 'little of the journal is left' test "$(rows purge)" -lt 200
 
 # --- what holds vacuum back ----------------------------------------------------------
 
-# findings SUBJECT: lines of status() about it
-findings() {
-	cluster_value purge "SELECT finding FROM credit.status() WHERE subject LIKE '$1'" -d erp
-}
-
 cluster_psql purge -d erp -o /dev/null -c "SELECT credit.set('old_transaction', '1s')"
 is "$(findings 'process %')" '' 'no transaction is open'
 session_start idle purge -d erp
@@ -163,19 +182,4 @@ sleep 1.5
 like "$(findings 'process %')" 'its transaction is open since' 'one that only reads, too'
 session_end idle
 
-# The standby goes, and its slot stays.
-wait_for() {
-	local tries=0
-	until [ "$(cluster_value purge "$1")" = t ]; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 150 ] || return 1
-		sleep 0.1
-	done
-}
-
-ok 'the standby reports what it needs' wait_for 'SELECT active AND xmin IS NOT NULL FROM pg_replication_slots'
-is "$(findings 'replication slot %')" '' 'a slot in use is nothing to talk about'
-cluster_kill reader
-ok 'the standby is gone' wait_for 'SELECT NOT active FROM pg_replication_slots'
-like "$(findings 'replication slot reader')" 'nobody uses it' 'one that nobody uses is'
 done_testing
