@@ -211,7 +211,8 @@ SELECT count(*) = (SELECT count(*) FROM pg_class WHERE relnamespace = 'credit'::
 SELECT table_bytes = pg_table_size('credit.journal') AS heap, index_bytes = pg_indexes_size('credit.journal') AS indexes
   FROM credit.storage WHERE table_name = 'journal';
 CREATE VIEW shop.findings AS
-SELECT severity, subject, regexp_replace(finding, '\d+ kB', 'N kB') AS finding, advice FROM credit.maintenance_findings();
+SELECT severity, subject, regexp_replace(finding, '\d+ kB', 'N kB') AS finding, advice FROM credit.status()
+ WHERE severity <> 'ok' AND subject NOT LIKE 'source%';
 TABLE shop.findings;
 SELECT credit.set('large_journal', '8kB');
 TABLE shop.findings;

@@ -92,56 +92,6 @@ COMMENT ON COLUMN credit.storage.last_autovacuum IS 'Last vacuum by autovacuum.'
 COMMENT ON COLUMN credit.storage.last_analyze IS 'Last ANALYZE by hand or by a job.';
 COMMENT ON COLUMN credit.storage.last_autoanalyze IS 'Last analyze by autovacuum.';
 
-CREATE FUNCTION credit.maintenance_findings
-	(OUT severity text, OUT subject text, OUT finding text, OUT advice text)
-RETURNS SETOF record
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-WITH setting AS MATERIALIZED
-	(SELECT max(s.value) FILTER (WHERE s.name = 'large_journal') AS large_journal,
-			max(s.value) FILTER (WHERE s.name = 'keep_journal') AS keep_journal,
-			max(s.value) FILTER (WHERE s.name = 'old_transaction')::interval AS old_transaction
-	   FROM credit.settings s)
-SELECT 'info', 'journal', format('it takes %s and nothing is purged', pg_size_pretty(t.total_bytes)),
-	   'Keep it, it is the audit trail, and raise setting large_journal; or set keep_journal, for example to 1100d, and let credit.daily() run.'
-  FROM credit.storage t, setting s
- WHERE t.table_name = 'journal' AND s.keep_journal = 'forever'
-   AND t.total_bytes > pg_size_bytes(s.large_journal)
-UNION ALL
-SELECT 'warning', 'table ' || t.table_name,
-	   format('autovacuum is far behind: %s dead rows beside %s', t.dead_rows, t.rows),
-	   'Look for what holds it back: old transactions, autovacuum_max_workers. VACUUM credit.' || quote_ident(t.table_name) || '.'
-  FROM credit.storage t WHERE t.dead_rows > 20000 + t.rows / 2
-UNION ALL
-SELECT 'warning', 'table ' || t.table_name,
-	   format('it was frozen %s transactions ago', t.frozen_age),
-	   'A vacuum against wraparound is due or has been prevented. VACUUM (FREEZE) credit.' || quote_ident(t.table_name) || '.'
-  FROM credit.storage t WHERE t.frozen_age > 1.2 * current_setting('autovacuum_freeze_max_age')::bigint
-UNION ALL
-SELECT 'warning', 'table ' || c.relname, 'autovacuum is switched off for it',
-	   format('ALTER TABLE credit.%I RESET (autovacuum_enabled).', c.relname)
-  FROM pg_class c, pg_options_to_table(c.reloptions) o
- WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'r'
-   AND o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean
-UNION ALL
-SELECT 'warning', 'process ' || a.pid,
-	   format('its transaction is open since %s: what dies meanwhile cannot be vacuumed', date_trunc('second', a.xact_start)),
-	   'SELECT * FROM pg_stat_activity; end it, or pg_terminate_backend(). Setting old_transaction says what is old.'
-  FROM pg_stat_activity a, setting s
- WHERE a.xact_start < clock_timestamp() - s.old_transaction
-   AND (a.backend_xid IS NOT NULL OR a.backend_xmin IS NOT NULL)
-   AND (a.datname = current_database() OR a.datname IS NULL)
-   AND a.backend_type IN ('client backend', 'walsender')
-UNION ALL
-SELECT 'warning', 'replication slot ' || r.slot_name,
-	   format('nobody uses it, and it keeps %s transactions from being vacuumed', age(r.xmin)),
-	   'Start what reads from it, or pg_drop_replication_slot().'
-  FROM pg_replication_slots r WHERE NOT r.active AND r.xmin IS NOT NULL
-$$;
-COMMENT ON FUNCTION credit.maintenance_findings() IS
-'What status() says about size, autovacuum, and what holds it back.';
-
 CREATE FUNCTION credit.report_status() RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

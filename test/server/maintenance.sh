@@ -113,7 +113,7 @@ findings() {
 	cluster_value purge "SELECT finding FROM credit.status() WHERE subject LIKE '$1'" -d erp
 }
 
-# The standby goes, and its slot stays.
+# wait_for SQL: until it is true, 15 seconds at most
 wait_for() {
 	local tries=0
 	until [ "$(cluster_value purge "$1")" = t ]; do
@@ -123,6 +123,7 @@ wait_for() {
 	done
 }
 
+# The standby goes, and its slot stays.
 ok 'the standby reports what it needs' wait_for 'SELECT active AND xmin IS NOT NULL FROM pg_replication_slots'
 is "$(findings 'replication slot %')" '' 'a slot in use is nothing to talk about'
 cluster_kill reader

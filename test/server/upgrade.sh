@@ -109,6 +109,9 @@ erp_create upgrade erp
 cluster_psql upgrade -d erp -c "CREATE EXTENSION credit VERSION '$FIRST'"
 erp_attach upgrade erp
 cluster_psql upgrade -d erp -o /dev/null -c "SELECT credit.grant_analyst('analyst')"
+analyst_reads=$(cluster_value upgrade "SELECT c.oid::regclass FROM pg_class c
+	WHERE relnamespace = 'credit'::regnamespace AND relkind = 'v' ORDER BY relname" -d erp)
+analyst_reads+=$'\ncredit.status()\ncredit.exposure_on(current_date)'
 PGUSER=clerk session_start clerk upgrade -d erp
 
 order 500 1 100
@@ -184,6 +187,11 @@ is "$(erp_differences upgrade erp)" '' 'exposure is right'
 is "$(difference erp)" '' 'with data, a dependent ERP and grants, too, the catalog is that of a fresh install'
 is "$(PGUSER=analyst cluster_value upgrade 'SELECT count(*) > 0 FROM credit.exposure' -d erp)" t \
 	'the analyst still reads'
+# What he could read he can read, without a new grant: nothing that he has uses
+# what he has not.
+for view in $analyst_reads; do
+	is "$(PGUSER=analyst sqlstate upgrade erp "SELECT count(*) FROM $view")" 00000 "so he does $view"
+done
 is "$(cluster_value upgrade "SELECT count(*) FROM pg_init_privs i, unnest(i.initprivs) a WHERE a::text LIKE 'analyst=%'" -d erp)" \
 	0 'and what was granted is in a dump: it is no part of the extension'
 ok 'what is new works' cluster_psql upgrade -d erp -o /dev/null \
