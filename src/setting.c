@@ -51,6 +51,15 @@ static bool apply_currency(CreditSettings *settings, const char *value);
 static bool apply_bypass_role(CreditSettings *settings, const char *value);
 static bool apply_time_zone(CreditSettings *settings, const char *value);
 static bool apply_near_limit(CreditSettings *settings, const char *value);
+static bool apply_keep_journal(CreditSettings *settings, const char *value);
+static bool apply_keep_versions(CreditSettings *settings, const char *value);
+static bool apply_keep_decisions(CreditSettings *settings, const char *value);
+static bool apply_keep_problems(CreditSettings *settings, const char *value);
+static bool apply_keep_limits(CreditSettings *settings, const char *value);
+static bool apply_large_journal(CreditSettings *settings, const char *value);
+static bool apply_old_transaction(CreditSettings *settings, const char *value);
+
+#define KEEP_ALLOWED "forever, or a time of at least a day with its unit: 730d, 8760h"
 
 static const SettingInfo setting_infos[] = {
 	{"mode", "reject", "off, shadow, warn, reject",
@@ -83,6 +92,27 @@ static const SettingInfo setting_infos[] = {
 	{"near_limit", "0.9", "a ratio from 0 to 1",
 		"Utilisation from which view near_limit lists an account.",
 	apply_near_limit},
+	{"keep_journal", "forever", KEEP_ALLOWED,
+		"Age from which purge() deletes rows of the journal that no balance needs any more.",
+	apply_keep_journal},
+	{"keep_versions", "forever", KEEP_ALLOWED,
+		"Age from which purge() deletes former versions of documents.",
+	apply_keep_versions},
+	{"keep_decisions", "forever", KEEP_ALLOWED,
+		"Age from which purge() deletes what view decision shows.",
+	apply_keep_decisions},
+	{"keep_problems", "forever", KEEP_ALLOWED,
+		"Age from which purge() deletes problems of sources; the last one of each source stays.",
+	apply_keep_problems},
+	{"keep_limits", "forever", KEEP_ALLOWED,
+		"Age from which purge() deletes what view limit_history shows.",
+	apply_keep_limits},
+	{"large_journal", "10GB", "a size with its unit: 500MB, 10GB",
+		"Size from which status() mentions a journal that is never purged.",
+	apply_large_journal},
+	{"old_transaction", "1h", "a time of at least a second with its unit: 90s, 1h",
+		"Age from which status() warns of an open transaction, because it holds back vacuum.",
+	apply_old_transaction},
 };
 
 static CreditSettings current;
@@ -331,6 +361,71 @@ apply_near_limit(CreditSettings *settings, const char *value)
 	(void) settings;
 	ratio = strtod(value, &end);
 	return end != value && *end == '\0' && ratio >= 0 && ratio <= 1;
+}
+
+/* SQL reads the same words again, so a number without unit is not allowed. */
+static bool
+parse_with_unit(const char *value, int flags, int least, int *result)
+{
+	return *value != '\0' && value[strlen(value) - 1] > '9' &&
+		parse_int(value, result, flags, NULL) && *result >= least;
+}
+
+static bool
+parse_keep(const char *value, int *minutes)
+{
+	*minutes = 0;
+	return strcmp(value, "forever") == 0 ||
+		parse_with_unit(value, GUC_UNIT_MIN, HOURS_PER_DAY * MINS_PER_HOUR, minutes);
+}
+
+static bool
+apply_keep_journal(CreditSettings *settings, const char *value)
+{
+	return parse_keep(value, &settings->keep_minutes[0]);
+}
+
+static bool
+apply_keep_versions(CreditSettings *settings, const char *value)
+{
+	return parse_keep(value, &settings->keep_minutes[1]);
+}
+
+static bool
+apply_keep_decisions(CreditSettings *settings, const char *value)
+{
+	return parse_keep(value, &settings->keep_minutes[2]);
+}
+
+static bool
+apply_keep_problems(CreditSettings *settings, const char *value)
+{
+	return parse_keep(value, &settings->keep_minutes[3]);
+}
+
+static bool
+apply_keep_limits(CreditSettings *settings, const char *value)
+{
+	return parse_keep(value, &settings->keep_minutes[4]);
+}
+
+/* Both are read by status() only; here they are just checked. */
+static bool
+apply_large_journal(CreditSettings *settings, const char *value)
+{
+	int			kb;
+
+	(void) settings;
+	return parse_with_unit(value, GUC_UNIT_KB, 1, &kb);
+}
+
+static bool
+apply_old_transaction(CreditSettings *settings, const char *value)
+{
+	int			seconds;
+
+	(void) settings;
+	return parse_with_unit(value, GUC_UNIT_S, 1, &seconds);
 }
 
 /* Checks the row that a BEFORE ROW trigger is about to store. */

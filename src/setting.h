@@ -10,6 +10,9 @@
 
 #include "rule.h"
 
+/* Tables that purge() can cut, in the order of its arguments. */
+#define KEEP_COUNT 5
+
 typedef struct CreditSettings
 {
 	CreditReaction mode;		/* ceiling of every reaction */
@@ -21,6 +24,7 @@ typedef struct CreditSettings
 	const char *currency;		/* where a mapping names none */
 	const char *bypass_role;	/* "": none */
 	pg_tz	   *time_zone;		/* decides which day it is */
+	int			keep_minutes[KEEP_COUNT];	/* 0: for ever */
 	CreditReaction reaction[RULE_COUNT];
 } CreditSettings;
 

@@ -1,5 +1,8 @@
 /*
  * Subject status: what a DBA should know at 3 a.m., in plain words.
+ *
+ * It calls nothing but what analysts could read in 0.1.0: what is granted to
+ * them does not grow by itself when the extension is updated.
  */
 CREATE FUNCTION credit.status
 	(OUT severity text, OUT subject text, OUT finding text, OUT advice text)
@@ -83,6 +86,48 @@ SELECT q.severity, q.subject, q.finding, q.advice
 	  FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
 	 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'r'
 	   AND (x.indpred IS NOT NULL OR x.indexprs IS NOT NULL OR x.indisexclusion OR NOT x.indimmediate)
+	UNION ALL
+	SELECT 2, 'warning', 'table ' || t.relname,
+		   format('autovacuum is far behind: %s dead rows beside %s', t.n_dead_tup, t.n_live_tup),
+		   format('Look for what holds it back: old transactions, autovacuum_max_workers. VACUUM credit.%I.', t.relname)
+	  FROM pg_stat_all_tables t
+	 WHERE t.schemaname = 'credit' AND t.n_dead_tup > 20000 + t.n_live_tup / 2
+	UNION ALL
+	SELECT 2, 'warning', 'table ' || c.relname, 'autovacuum is switched off for it',
+		   format('ALTER TABLE credit.%I RESET (autovacuum_enabled).', c.relname)
+	  FROM pg_class c, pg_options_to_table(c.reloptions) o
+	 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'r'
+	   AND o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean
+	UNION ALL
+	SELECT 2, 'warning', 'table ' || c.relname,
+		   format('it was frozen %s transactions ago', age(c.relfrozenxid)),
+		   format('A vacuum against wraparound is due or has been prevented. VACUUM (FREEZE) credit.%I.', c.relname)
+	  FROM pg_class c
+	 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'r'
+	   AND age(c.relfrozenxid) > 1.2 * current_setting('autovacuum_freeze_max_age')::bigint
+	UNION ALL
+	SELECT 2, 'warning', 'process ' || a.pid,
+		   format('its transaction is open since %s: what dies meanwhile cannot be vacuumed', date_trunc('second', a.xact_start)),
+		   'SELECT * FROM pg_stat_activity; end it, or pg_terminate_backend(). Setting old_transaction says what is old.'
+	  FROM pg_stat_activity a
+	 WHERE a.xact_start < clock_timestamp() -
+		   (SELECT s.value::interval FROM credit.settings s WHERE s.name = 'old_transaction')
+	   AND (a.backend_xid IS NOT NULL OR a.backend_xmin IS NOT NULL)
+	   AND (a.datname = current_database() OR a.datname IS NULL)
+	   AND a.backend_type IN ('client backend', 'walsender')
+	UNION ALL
+	SELECT 2, 'warning', 'replication slot ' || r.slot_name,
+		   format('nobody uses it, and it keeps what died in %s transactions from being vacuumed', age(r.xmin)),
+		   'Start what reads from it, or pg_drop_replication_slot().'
+	  FROM pg_replication_slots r WHERE NOT r.active AND r.xmin IS NOT NULL
+	UNION ALL
+	SELECT 3, 'info', 'journal',
+		   format('it takes %s and nothing is purged', pg_size_pretty(pg_total_relation_size('credit.journal'))),
+		   'Keep it, it is the audit trail, and raise setting large_journal; or set keep_journal, for example to 1100d, and let credit.daily() run.'
+	  FROM credit.settings s
+	 WHERE s.name = 'large_journal'
+	   AND pg_total_relation_size('credit.journal') > pg_size_bytes(s.value)
+	   AND EXISTS (SELECT FROM credit.settings k WHERE k.name = 'keep_journal' AND k.value = 'forever')
 	UNION ALL
 	SELECT 3, 'info', 'limits', format('%s accounts are above their limit', count(*)),
 		   'SELECT * FROM credit.over_limit.'

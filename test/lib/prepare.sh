@@ -32,7 +32,8 @@ CREDIT_TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 # What Debian 12 needs for `make check`; the second list only where the user
 # has not chosen a PostgreSQL of their own through PG_CONFIG.
 BUILD_PACKAGES=(gcc libc6-dev make perl libtap-parser-sourcehandler-pgtap-perl)
-SERVER_PACKAGES=(postgresql-15 postgresql-server-dev-15 postgresql-15-pgtap)
+SERVER_PACKAGES=(postgresql-15 postgresql-server-dev-15 postgresql-15-pgtap
+	postgresql-15-cron)
 # More, for scripts that set it before enter_workspace.
 EXTRA_PACKAGES=()
 

@@ -80,8 +80,18 @@ SELECT is_empty($$
 	SELECT p.oid::regprocedure FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
 	  JOIN pg_language l ON l.oid = p.prolang
 	 WHERE l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL
+	   /* a procedure that commits cannot; see below */
+	   AND p.prokind <> 'p'
 	   AND NOT EXISTS (SELECT FROM unnest(p.proconfig) s WHERE s LIKE 'search_path=pg_catalog%')$$,
 	'every function in SQL or PL/pgSQL sets its search_path or is parsed already');
+SELECT is_empty($$
+	SELECT p.oid::regprocedure, s.line
+	  FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass
+	  JOIN pg_language l ON l.oid = p.prolang
+	  CROSS JOIN regexp_split_to_table(p.prosrc, '\s*\n\s*') s (line)
+	 WHERE p.prokind = 'p' AND l.lanname = 'plpgsql' AND p.proconfig IS NULL
+	   AND s.line !~ '^((CALL|PERFORM) credit\.[a-z_]+\(\);|BEGIN|END|/\*.*\*/|)$'$$,
+	'a procedure that sets none consists of calls by qualified names, without arguments that could be resolved otherwise');
 SELECT is_empty($$
 	SELECT p.oid::regprocedure, s FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass, unnest(p.proconfig) s
 	 WHERE s LIKE 'search_path=%' AND s !~ '(, |=)pg_temp$'$$, 'with pg_temp last');

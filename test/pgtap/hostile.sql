@@ -38,10 +38,13 @@ INSERT INTO shop.value VALUES
 	('regclass', 'NULL'), ('regclass', '0'), ('regclass', '4000000000'), ('regclass', '''shop.orders'''), ('regclass', '''pg_class'''), ('regclass', '''shop.orders_pkey'''),
 	('oid', 'NULL'), ('oid', '0'), ('oid', '4294967295'),
 	('jsonb', 'NULL'), ('jsonb', '''{}'''), ('jsonb', '''[1]'''), ('jsonb', '''"x"'''), ('jsonb', '''{"key": {"a": 1}, "amount": null, "x": "y"}'''),
+	('timestamptz', 'NULL'), ('timestamptz', '''infinity'''), ('timestamptz', '''-infinity'''), ('timestamptz', '''294276-12-31'''), ('timestamptz', '''4713-01-01 BC'''),
+	('interval', 'NULL'), ('interval', '''0'''), ('interval', '''-1 day'''), ('interval', '''178000000 years'''), ('interval', '''1 month -1 microsecond'''),
 	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295');
 
 CREATE TABLE shop.call AS
 SELECT p.oid::regprocedure AS function, p.proname, p.pronargs, v.seq,
+	   CASE p.prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT * FROM' END AS verb,
 	   (SELECT string_agg(format('%s::%s', c.value, c.type), ', ' ORDER BY a.n)
 		  FROM unnest(p.proargtypes) WITH ORDINALITY a (type, n)
 		  CROSS JOIN LATERAL (SELECT x.value, x.type FROM (SELECT w.*, row_number() OVER () AS k, count(*) OVER () AS of
@@ -52,7 +55,7 @@ SELECT p.oid::regprocedure AS function, p.proname, p.pronargs, v.seq,
  WHERE p.pronamespace = 'credit'::regnamespace AND p.prorettype <> 'trigger'::regtype
    AND (p.pronargs > 0 OR v.seq = 0);
 SELECT cmp_ok((SELECT count(*) FROM shop.call), '>', 500::bigint, 'there is something to call');
-SELECT is_empty('SELECT DISTINCT function FROM shop.call WHERE array_length(string_to_array(COALESCE(arguments, ''''), ''::''), 1) <> pronargs + 1 AND pronargs > 0',
+SELECT is_empty('SELECT DISTINCT function FROM shop.call WHERE array_length(string_to_array(COALESCE(arguments, ''-''), ''::''), 1) <> pronargs + 1 AND pronargs > 0',
 	'a value for every argument');
 
 -- each call in a savepoint of its own that is undone, so that none spoils the next
@@ -68,7 +71,7 @@ END
 $$;
 SELECT is(string_agg(DISTINCT r.result, '; ') FILTER (WHERE r.result NOT IN ('fine', 'error')), NULL,
 		  format('%s does not lose its head', r.function))
-  FROM (SELECT c.function, shop.try_call(format('SELECT * FROM credit.%I(%s)', c.proname, c.arguments)) AS result FROM shop.call c) r
+  FROM (SELECT c.function, shop.try_call(format('%s credit.%I(%s)', c.verb, c.proname, c.arguments)) AS result FROM shop.call c) r
  GROUP BY r.function ORDER BY r.function::text;
 SELECT is((SELECT string_agg(customer || ' ' || total, ', ') FROM credit.exposure), 'A 1', 'and the ledger is as before');
 

@@ -26,6 +26,12 @@ like "$(psql -X -f "$script" 2>&1)" 'CREATE EXTENSION credit' \
 	'the install script tells psql what to do'
 is "$(cluster_value package "$left")" '' '... and does nothing'
 
+for script in sql/upgrade/*.sql; do
+	like "$(psql -X -f "$script" 2>&1)" 'ALTER EXTENSION credit UPDATE' \
+		"${script##*/} tells psql what to do"
+	is "$(cluster_value package "$left")" '' '... and does nothing'
+done
+
 ok 'CREATE EXTENSION' cluster_psql package -c 'CREATE EXTENSION credit'
 is "$(cluster_value package "SELECT extversion FROM pg_extension WHERE extname = 'credit'")" \
 	"$version" 'its version is that of the control file'
