@@ -55,6 +55,7 @@ struct ApplyTotals
 {
 	MemoryContext cxt;
 	HTAB	   *accounts;		/* of AccountTotal */
+	int			nkept;			/* documents kept for the words of a refusal */
 };
 
 typedef struct AccountTotal
@@ -83,6 +84,9 @@ typedef struct TotalStatement
 	long		at;				/* the account at hand */
 	long		looked_at;		/* by next */
 } TotalStatement;
+
+/* So many documents of a statement in portions are kept, in all its accounts. */
+#define MAX_KEPT_DOCUMENTS 20000
 
 /* item_write: the row of the journal does not exist yet */
 #define SEQ_LATER (-1)
@@ -402,6 +406,7 @@ apply_totals_create(void)
 	ctl.entrysize = sizeof(AccountTotal);
 	ctl.hcxt = CurrentMemoryContext;
 	totals->cxt = CurrentMemoryContext;
+	totals->nkept = 0;
 	totals->accounts = hash_create("credit statement totals", 256, &ctl,
 								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	return totals;
@@ -422,19 +427,22 @@ keep_sum(CreditVector *kept, const CreditVector *sum)
 	}
 }
 
-/* Keeps the first documents of a portion that has only just begun. */
+/* Keeps the first documents of an account, as long as there is room. */
 static void
 keep_documents(ApplyTotals *totals, AccountTotal *total, Effect *effects, int n)
 {
 	MemoryContext old = MemoryContextSwitchTo(totals->cxt);
 
-	for (int i = 0; i < n && list_length(total->first_documents) <
-		 CONTROL_NAMED_DOCUMENTS; i++)
+	for (int i = 0; i < n; i++)
 	{
 		ControlDocument *document;
 
+		if (list_length(total->first_documents) == CONTROL_NAMED_DOCUMENTS ||
+			totals->nkept == MAX_KEPT_DOCUMENTS)
+			break;
 		if (!is_enforced(&effects[i]))
 			continue;
+		totals->nkept++;
 		document = palloc(sizeof(ControlDocument));
 		describe_document(&effects[i], document);
 		document->key = pstrdup(document->key);
@@ -459,6 +467,13 @@ total_documents(ControlStatement *base, int *n, bool *is_all)
 	*is_all = false;
 	foreach(lc, kept)
 		documents[(*n)++] = *(ControlDocument *) lfirst(lc);
+	if (*n == 0)
+	{
+		/* there was no room for it; its name is known all the same */
+		memset(documents, 0, sizeof(ControlDocument));
+		documents[(*n)++].number =
+			statement->totals[statement->at]->request.document;
+	}
 	return documents;
 }
 

@@ -71,6 +71,8 @@ caught_up primary standby
 is "$(erp_differences standby erp)" '' 'a commit is counted with the order'
 
 session_start reader standby -d erp
+session_run reader 'SELECT (SELECT sum(statements) FROM credit.stat), (SELECT count(*) FROM credit.waits), (SELECT count(*) FROM credit.progress)'
+is "$ANSWER" '0|0|0' 'statistics are those of the server that is asked'
 session_run reader "SELECT verdict FROM credit.check_order('1', 5000)"
 is "$STATE|$ANSWER" '00000|reject' 'the dry run answers on a standby'
 session_run reader "SELECT credit.set('mode', 'off')"

@@ -87,7 +87,7 @@ is "$(cluster_value waits 'CREATE EXTENSION credit; SELECT count(*) FROM credit.
 	'another database does not see it'
 sleep 1.2
 like "$(value "SELECT finding FROM credit.status() WHERE subject = 'waits'")" \
-	"1 statements wait for others, the longest for [0-9.]+ s, for process $a_pid" 'status() names waits of more than a second'
+	"waits for others: 1, the longest for [0-9.]+ s, for process $a_pid" 'status() names waits of more than a second'
 session_run a COMMIT
 session_hear b
 is "$STATE" 23514 'the wait ends with the transaction, and the order is judged anew'
