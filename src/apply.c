@@ -427,12 +427,24 @@ keep_sum(CreditVector *kept, const CreditVector *sum)
 	}
 }
 
-/* Keeps the first documents of an account, as long as there is room. */
+static int
+compare_effect_order(const void *a, const void *b)
+{
+	return ((const Effect *) a)->document->change->order -
+		((const Effect *) b)->document->change->order;
+}
+
+/*
+ * Keeps the first documents of an account, as long as there is room.  Sorts
+ * the effects anew.
+ */
 static void
 keep_documents(ApplyTotals *totals, AccountTotal *total, Effect *effects, int n)
 {
 	MemoryContext old = MemoryContextSwitchTo(totals->cxt);
 
+	if (n > 1)
+		qsort(effects, n, sizeof(Effect), compare_effect_order);
 	for (int i = 0; i < n; i++)
 	{
 		ControlDocument *document;

@@ -275,6 +275,40 @@ other 'limit' "SELECT credit.set_limit('77', 20, 'a')" "SELECT credit.set_limit(
 other 'document' 'INSERT INTO erp.notes VALUES (1, 5, 1)' 'INSERT INTO erp.notes VALUES (1, 5, 2)' 'a document' \
 	"while a change of document 1 waited for $holder, which is changing the same document"
 
+# --- several databases --------------------------------------------------------
+
+# Another database takes all the places there are, and is dropped.
+is "$(value "SELECT count(*) FROM credit.stat WHERE source = '(others)'")" 0 'every source has its place'
+cluster_psql waits -c 'CREATE DATABASE many'
+cluster_psql waits -d many >/dev/null <<-'SQL'
+	SET client_min_messages = error;
+	CREATE EXTENSION credit;
+	DO $$ BEGIN
+		FOR i IN 1 .. 70 LOOP
+			EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, customer text, amount numeric)', i);
+			PERFORM credit.attach(format('t%s', i)::regclass, 'payment', key => 'id', customer => 'customer', amount => 'amount');
+			EXECUTE format('INSERT INTO t%s VALUES (1, %L, 1)', i, 'A');
+		END LOOP;
+	END $$;
+SQL
+is "$(cluster_value waits 'SELECT count(*), sum(statements) FROM credit.stat WHERE statements > 0' -d many)" \
+	"$(cluster_value waits "SELECT count(*) FILTER (WHERE source <> '(others)') + 1, 70 FROM credit.stat WHERE statements > 0" -d many)" \
+	'those without a place are counted together'
+is "$(value "SELECT statements > 0 FROM credit.stat WHERE source = '(others)'")" t 'which every database sees'
+cluster_psql waits -d erp >/dev/null <<-'SQL'
+	SET client_min_messages = error;
+	CREATE TABLE erp.late (id int PRIMARY KEY, customer int, total numeric);
+	SELECT credit.attach('erp.late', 'payment', key => 'id', customer => 'customer', amount => 'total');
+	INSERT INTO erp.late VALUES (1, 1, 1);
+SQL
+is "$(value "SELECT statements FROM credit.stat WHERE source = 'erp.late'")" 0 'a source that comes late has none'
+cluster_psql waits -c 'DROP DATABASE many WITH (FORCE)'
+value 'INSERT INTO erp.late VALUES (2, 1, 1)' >/dev/null
+is "$(value "SELECT statements FROM credit.stat WHERE source = 'erp.late'")" 1 'until a database is dropped'
+value 'SELECT credit.stat_reset()' >/dev/null
+is "$(value "SELECT count(*) FROM credit.stat WHERE source = '(others)'")" 0 'stat_reset() ends the common count too'
+cluster_psql waits -d erp -o /dev/null -c "SELECT credit.detach('erp.late')" -c 'DROP TABLE erp.late'
+
 # --- the short lock -------------------------------------------------------------
 
 # Nobody holds it for long enough to be seen, unless he is stopped just then.
