@@ -528,6 +528,13 @@ total_documents(ControlStatement *base, int *n, bool *is_all)
 	*is_all = false;
 	foreach(lc, kept)
 		documents[(*n)++] = *(ControlDocument *) lfirst(lc);
+	if (*n == 0)
+	{
+		/* there was no room for it; its name is known all the same */
+		memset(documents, 0, sizeof(ControlDocument));
+		documents[(*n)++].number =
+			statement->totals[statement->at]->request.document;
+	}
 	return documents;
 }
 
@@ -692,6 +699,28 @@ write_documents(LedgerRel *items, Document *documents, int n, bool unsure)
 	}
 }
 
+static int
+compare_capture(const void *a, const void *b)
+{
+	return (*(Document *const *) a)->change->order -
+		(*(Document *const *) b)->change->order;
+}
+
+/* Adds up what documents change, in the order in which they were captured. */
+static void
+add_documents(ApplyTotals *totals, Document *documents, int n)
+{
+	Document  **sorted = palloc(sizeof(Document *) * (n + 1));
+	Effect		effects[2];
+
+	for (int i = 0; i < n; i++)
+		sorted[i] = &documents[i];
+	qsort(sorted, n, sizeof(Document *), compare_capture);
+	for (int i = 0; i < n; i++)
+		for (int e = effects_of(sorted[i], effects) - 1; e >= 0; e--)
+			add_to_totals(totals, &effects[e]);
+}
+
 /*
  * A portion of a large statement.  Rows that were inserted are new documents
  * nearly always, so the index is not asked first: their entries tell.
@@ -699,7 +728,6 @@ write_documents(LedgerRel *items, Document *documents, int n, bool unsure)
 static void
 apply_portion(LedgerRel *items, Document *documents, int n, ApplyTotals *totals)
 {
-	Effect		effects[2];
 	int			kept = 0;
 
 	for (int i = 0; i < n; i++)
@@ -710,9 +738,7 @@ apply_portion(LedgerRel *items, Document *documents, int n, ApplyTotals *totals)
 			documents[kept++] = documents[i];
 	}
 	write_documents(items, documents, kept, true);
-	for (int i = 0; i < kept; i++)
-		for (int e = effects_of(&documents[i], effects) - 1; e >= 0; e--)
-			add_to_totals(totals, &effects[e]);
+	add_documents(totals, documents, kept);
 	if (kept > 0)
 		count_documents(documents, kept);
 }

@@ -108,7 +108,7 @@ attach_area(void)
 		RollbackAndReleaseCurrentSubTransaction();
 		area = NULL;
 		area_is_missing = true;
-		ereport(LOG,
+		ereport(DEBUG1,
 				(errmsg("credit counts nothing in this session: %s", error->message),
 				 errhint("Add credit to shared_preload_libraries, which reserves the shared memory.")));
 		FreeErrorData(error);

@@ -42,7 +42,7 @@ typedef struct ControlDocument
 {
 	const char *key;
 	const char *number;
-	const char *currency;
+	const char *currency;		/* NULL: what it adds is not known */
 	Numeric		amount;			/* what it adds */
 	DateADT		date;			/* DATEVAL_NOEND: it has none */
 	int			order;			/* of capture */

@@ -249,7 +249,7 @@ append_documents(StringInfo buf, const ControlRequest *request,
 	for (int i = 0; i < named; i++)
 	{
 		appendStringInfo(buf, "%s %s", i > 0 ? "," : "", documents[i].number);
-		if (with_figures)
+		if (with_figures && documents[i].currency)
 			appendStringInfo(buf, " (%s %s)", credit_amount_text(documents[i].amount),
 							 documents[i].currency);
 	}

@@ -255,7 +255,8 @@ BEGIN
 	IF n > 0 THEN
 		problems := problems || format('key: %s values stand in more than one row, for example %L. Choose a key that is unique, or (a, b).', n, example);
 	END IF;
-	EXECUTE format('SELECT count(*), min(q.counted_key) FROM (%s) q WHERE q.%I IN (''NaN'', ''Infinity'', ''-Infinity'') %s',
+	EXECUTE format('SELECT count(*) FILTER (WHERE q.is_odd), min(q.counted_key) FILTER (WHERE q.is_odd)
+					  FROM (SELECT q.counted_key, q.%2$I IN (''NaN'', ''Infinity'', ''-Infinity'') %3$s AS is_odd FROM (%1$s) q) q',
 				   counted, amount, CASE kind WHEN 'customer' THEN 'OR q.credit_limit < 0' ELSE '' END)
 	   INTO n, example USING 'checking the amounts', estimated;
 	IF n > 0 THEN

@@ -65,7 +65,7 @@ SELECT q.severity, q.subject, q.finding, q.advice
 	HAVING count(*) > 0
 	UNION ALL
 	SELECT 2, 'warning', 'waits',
-		   format('%s statements wait for others, the longest for %s s, for %s', count(*),
+		   format('waits for others: %s, the longest for %s s, for %s', count(*),
 				  round(extract(epoch FROM max(w.waited)), 1),
 				  (array_agg(COALESCE('process ' || w.holder_pid, 'prepared transaction ' || w.holder_prepared, 'a transaction')
 							 ORDER BY w.waited DESC))[1]),

@@ -9,7 +9,490 @@
  * of the extension (pg_init_privs), and a dump would then leave them out.
  */
 
-/* Subject maintenance */
+/*
+ * Subject stat: what the extension does, who waits for whom, and how far long
+ * commands are.  All of it stands in shared memory and none in a table: it
+ * costs no row, survives no restart, and is no part of a dump.
+ *
+ * The functions read; the views add the words.  Functions that read are STABLE
+ * like those of pg_stat_activity, which lets grant_analyst() find them.
+ */
+CREATE FUNCTION credit.stat_is_on() RETURNS boolean
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'credit_stat_is_on';
+COMMENT ON FUNCTION credit.stat_is_on() IS
+'Does the server have shared memory for statistics, waits and progress? Where not, orders go on, and these views are empty.';
+CREATE FUNCTION credit.stat_rows
+	(OUT source_id integer, OUT stats_reset timestamptz,
+	 OUT statements bigint, OUT captured bigint, OUT documents bigint, OUT checks bigint,
+	 OUT warnings bigint, OUT shadows bigint, OUT bypasses bigint,
+	 OUT waits bigint, OUT wait_us bigint, OUT longest_wait_us bigint, OUT work_us bigint,
+	 OUT refused_wait bigint, OUT refused_blocked bigint, OUT refused_limit bigint,
+	 OUT refused_missing_rate bigint, OUT refused_not_set bigint)
+RETURNS SETOF record
+LANGUAGE c STABLE STRICT ROWS 10
+AS 'MODULE_PATHNAME', 'credit_stat_rows';
+COMMENT ON FUNCTION credit.stat_rows() IS
+'Counters by source of this database; source_id 0: of all sources, of any database, for which there was no place. Read view stat.';
+CREATE FUNCTION credit.stat_reset() RETURNS void
+LANGUAGE c VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'credit_stat_reset';
+COMMENT ON FUNCTION credit.stat_reset() IS
+'Sets the counters of view stat to 0, for all sources of this database. Not undone by a rollback.';
+CREATE FUNCTION credit.stat_forget(source_id integer) RETURNS void
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'credit_stat_forget';
+COMMENT ON FUNCTION credit.stat_forget(integer) IS
+'Gives the place of a source in the statistics free, for detach(); NULL: of every source of this database.';
+/* what an extension of this name has counted here before */
+SELECT credit.stat_forget(NULL);
+CREATE VIEW credit.stat AS
+SELECT COALESCE(s.name, '(others)') AS source, s.relation, s.kind,
+	   COALESCE(r.statements, 0) AS statements,
+	   COALESCE(r.captured, 0) AS rows_captured,
+	   COALESCE(r.documents, 0) AS documents_changed,
+	   COALESCE(r.checks, 0) AS checks,
+	   COALESCE(r.refused_limit + r.refused_blocked + r.refused_missing_rate + r.refused_not_set + r.refused_wait, 0) AS refusals,
+	   COALESCE(r.refused_limit, 0) AS refused_limit,
+	   COALESCE(r.refused_blocked, 0) AS refused_blocked,
+	   COALESCE(r.refused_missing_rate, 0) AS refused_missing_rate,
+	   COALESCE(r.refused_not_set, 0) AS refused_not_set,
+	   COALESCE(r.refused_wait, 0) AS refused_wait,
+	   COALESCE(r.warnings, 0) AS warnings,
+	   COALESCE(r.shadows, 0) AS shadow_decisions,
+	   COALESCE(r.bypasses, 0) AS bypasses,
+	   COALESCE(r.waits, 0) AS waits,
+	   COALESCE(r.wait_us, 0) / 1000.0::double precision AS wait_ms,
+	   COALESCE(r.longest_wait_us, 0) / 1000.0::double precision AS longest_wait_ms,
+	   COALESCE(r.work_us, 0) / 1000.0::double precision AS work_ms,
+	   r.stats_reset
+  FROM credit.source s
+  FULL JOIN credit.stat_rows() r ON r.source_id = s.source_id
+ WHERE (s.source_id IS NOT NULL AND credit.stat_is_on()) OR r.source_id = 0;
+COMMENT ON VIEW credit.stat IS
+'What the extension has done, by source, since the server started, or since stats_reset. Counted whether the transaction committed or not. Empty without shared memory (status() says so).';
+COMMENT ON COLUMN credit.stat.source IS 'Name of the source; (others): sources, of any database of the server, beyond those that have a place of their own.';
+COMMENT ON COLUMN credit.stat.relation IS 'Table of the ERP.';
+COMMENT ON COLUMN credit.stat.kind IS 'customer, order or payment.';
+COMMENT ON COLUMN credit.stat.statements IS 'Statements that had at least one row for the ledger.';
+COMMENT ON COLUMN credit.stat.rows_captured IS 'Rows of those statements that were read through the mapping.';
+COMMENT ON COLUMN credit.stat.documents_changed IS 'Documents that became different in the ledger; customers are not counted here.';
+COMMENT ON COLUMN credit.stat.checks IS 'Checks of an increase: one per statement and account.';
+COMMENT ON COLUMN credit.stat.refusals IS 'Statements refused: the sum of the following five.';
+COMMENT ON COLUMN credit.stat.refused_limit IS 'Refused by rule limit.';
+COMMENT ON COLUMN credit.stat.refused_blocked IS 'Refused by rule blocked.';
+COMMENT ON COLUMN credit.stat.refused_missing_rate IS 'Refused by rule missing_rate.';
+COMMENT ON COLUMN credit.stat.refused_not_set IS 'Refused by rule not_set.';
+COMMENT ON COLUMN credit.stat.refused_wait IS 'Refused because the transaction of somebody else did not end within max_wait, or at once with setting wait = refuse.';
+COMMENT ON COLUMN credit.stat.warnings IS 'Checks that broke a rule and passed with a warning.';
+COMMENT ON COLUMN credit.stat.shadow_decisions IS 'Checks that broke a rule and passed in silence.';
+COMMENT ON COLUMN credit.stat.bypasses IS 'Checks that broke a rule and passed because of setting bypass_role.';
+COMMENT ON COLUMN credit.stat.waits IS 'Waits for a transaction of somebody else that have ended, in whatever way.';
+COMMENT ON COLUMN credit.stat.wait_ms IS 'Time spent in those waits, in ms.';
+COMMENT ON COLUMN credit.stat.longest_wait_ms IS 'The longest of them, in ms.';
+COMMENT ON COLUMN credit.stat.work_ms IS 'Time from the end of the statement''s own work to the end of check and posting, waits not included, in ms. Where a statement has rows of several sources it counts for one of them.';
+COMMENT ON COLUMN credit.stat.stats_reset IS 'Counted from then on; NULL: nothing was counted yet.';
+CREATE FUNCTION credit.wait_rows
+	(OUT pid integer, OUT source_id integer, OUT waits_for text, OUT customer text,
+	 OUT document text, OUT since timestamptz, OUT until timestamptz,
+	 OUT transaction xid, OUT holder_pid integer, OUT is_short boolean)
+RETURNS SETOF record
+LANGUAGE c STABLE STRICT ROWS 5
+AS 'MODULE_PATHNAME', 'credit_wait_rows';
+COMMENT ON FUNCTION credit.wait_rows() IS
+'Sessions of this database that wait for somebody right now. Read view waits.';
+CREATE VIEW credit.waits AS
+SELECT w.pid, a.usename AS role, a.application_name, s.name AS source, s.relation,
+	   w.customer, w.document, w.waits_for, w.since,
+	   pg_catalog.clock_timestamp() - w.since AS waited, w.until, w.transaction,
+	   h.pid AS holder_pid, COALESCE(h.usename, p.owner) AS holder_role,
+	   h.application_name AS holder_application, h.state AS holder_state,
+	   COALESCE(h.xact_start, p.prepared) AS holder_since,
+	   h.query AS holder_query, p.gid AS holder_prepared,
+	   CASE WHEN p.gid IS NOT NULL THEN
+				pg_catalog.format('COMMIT PREPARED %L or ROLLBACK PREPARED %L.', p.gid, p.gid)
+			WHEN w.is_short THEN
+				'None is needed: short locks are held for microseconds. If they pile up, the machine is short of processors or storage is slow.'
+			WHEN h.pid IS NULL THEN
+				'None is needed: that transaction has just ended.'
+			WHEN h.pid IN (SELECT x.pid FROM credit.wait_rows() x) THEN
+				'It waits itself: see its own row.'
+			WHEN h.state LIKE 'idle in transaction%' THEN
+				pg_catalog.format('It does nothing: have it commit or roll back, or SELECT pg_terminate_backend(%s).', h.pid)
+			WHEN h.wait_event_type = 'Lock' THEN
+				pg_catalog.format('It waits for a lock of the ERP: SELECT pg_blocking_pids(%s).', h.pid)
+			ELSE pg_catalog.format('Let it finish, or SELECT pg_cancel_backend(%s).', h.pid)
+	   END AS way_out
+  FROM credit.wait_rows() w
+  LEFT JOIN credit.source s ON s.source_id = w.source_id
+  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = w.pid
+  LEFT JOIN pg_catalog.pg_stat_activity h
+	ON h.pid = CASE WHEN w.is_short THEN (pg_catalog.pg_blocking_pids(w.pid))[1] ELSE w.holder_pid END
+  LEFT JOIN pg_catalog.pg_prepared_xacts p
+	ON p.transaction = w.transaction AND w.holder_pid IS NULL;
+COMMENT ON VIEW credit.waits IS
+'Who waits for whom in check and posting, right now. What a reader may see of the holder is what pg_stat_activity shows that reader.';
+COMMENT ON COLUMN credit.waits.pid IS 'Process that waits.';
+COMMENT ON COLUMN credit.waits.role IS 'Its role.';
+COMMENT ON COLUMN credit.waits.application_name IS 'Its application.';
+COMMENT ON COLUMN credit.waits.source IS 'Source whose document it writes; NULL: a limit or an account is what it writes.';
+COMMENT ON COLUMN credit.waits.relation IS 'Table of the source.';
+COMMENT ON COLUMN credit.waits.customer IS 'Customer it is about; NULL: not known.';
+COMMENT ON COLUMN credit.waits.document IS 'Document it is about; NULL: several, or none.';
+COMMENT ON COLUMN credit.waits.waits_for IS 'What it waits for: room under the limit, a limit that is being changed, a document, a limit, an account, or the short lock.';
+COMMENT ON COLUMN credit.waits.since IS 'When the wait began.';
+COMMENT ON COLUMN credit.waits.waited IS 'How long that is.';
+COMMENT ON COLUMN credit.waits.until IS 'When it ends at the latest (setting max_wait, or the lock_timeout of the role); NULL: when the holder ends.';
+COMMENT ON COLUMN credit.waits.transaction IS 'Transaction waited for; NULL with the short lock.';
+COMMENT ON COLUMN credit.waits.holder_pid IS 'Process of that transaction; NULL: it is prepared.';
+COMMENT ON COLUMN credit.waits.holder_role IS 'Role of the process, or owner of the prepared transaction.';
+COMMENT ON COLUMN credit.waits.holder_application IS 'Application of the process.';
+COMMENT ON COLUMN credit.waits.holder_state IS 'State of the process, as in pg_stat_activity.';
+COMMENT ON COLUMN credit.waits.holder_since IS 'When its transaction began, or was prepared.';
+COMMENT ON COLUMN credit.waits.holder_query IS 'Its query, the last one if it is idle.';
+COMMENT ON COLUMN credit.waits.holder_prepared IS 'Identifier of the prepared transaction; NULL: it is not prepared.';
+COMMENT ON COLUMN credit.waits.way_out IS 'What ends the wait.';
+CREATE FUNCTION credit.progress_begin(command text, source text) RETURNS void
+LANGUAGE c VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'credit_progress_begin';
+COMMENT ON FUNCTION credit.progress_begin(text, text) IS
+'Begins to show the progress of a long command of this extension in view progress.';
+CREATE FUNCTION credit.progress_phase(phase text, total bigint) RETURNS void
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'credit_progress_phase';
+COMMENT ON FUNCTION credit.progress_phase(text, bigint) IS
+'The next phase of such a command, with the number of rows it will have; NULL: not known.';
+CREATE FUNCTION credit.progress_row(value text, phase text, total bigint) RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'credit_progress_row';
+COMMENT ON FUNCTION credit.progress_row(text, text, bigint) IS
+'Its first argument; counts one row of a phase, which begins with the first. For the SELECT list of a long statement.';
+CREATE FUNCTION credit.progress_row(value bigint, phase text, total bigint) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'credit_progress_row';
+COMMENT ON FUNCTION credit.progress_row(bigint, text, bigint) IS
+'The same for a number.';
+CREATE FUNCTION credit.progress_end() RETURNS void
+LANGUAGE c VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'credit_progress_end';
+COMMENT ON FUNCTION credit.progress_end() IS
+'Ends what progress_begin() began. The end of the transaction does so too.';
+/* How many rows a table has, by its statistics; NULL: it has none. */
+CREATE FUNCTION credit.estimated_rows(relation regclass) RETURNS bigint
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT NULLIF(sum(GREATEST(c.reltuples, 0)), 0)::bigint
+  FROM pg_class c
+ WHERE c.oid IN (SELECT relation UNION ALL SELECT t.relid FROM pg_partition_tree(relation) t)
+$$;
+COMMENT ON FUNCTION credit.estimated_rows(regclass) IS
+'About how many rows a table and its partitions have; NULL: it was never analysed or vacuumed.';
+CREATE FUNCTION credit.progress_rows
+	(OUT pid integer, OUT command text, OUT source text, OUT phase text, OUT done bigint,
+	 OUT total bigint, OUT since timestamptz, OUT phase_since timestamptz)
+RETURNS SETOF record
+LANGUAGE c STABLE STRICT ROWS 2
+AS 'MODULE_PATHNAME', 'credit_progress_rows';
+COMMENT ON FUNCTION credit.progress_rows() IS
+'Long commands of the extension at work in this database. Read view progress.';
+CREATE VIEW credit.progress AS
+SELECT p.pid, p.command, p.source, p.phase, p.done, p.total, p.since, p.phase_since
+  FROM credit.progress_rows() p;
+COMMENT ON VIEW credit.progress IS 'How far the long commands of the extension are that run right now.';
+COMMENT ON COLUMN credit.progress.pid IS 'Process that runs it.';
+COMMENT ON COLUMN credit.progress.command IS 'Name of the command: attach, detach or purge.';
+COMMENT ON COLUMN credit.progress.source IS 'Table or source it is about.';
+COMMENT ON COLUMN credit.progress.phase IS 'What it is doing, in words.';
+COMMENT ON COLUMN credit.progress.done IS 'Rows of this phase so far.';
+COMMENT ON COLUMN credit.progress.total IS 'Rows of this phase in all, estimated; NULL: not known.';
+COMMENT ON COLUMN credit.progress.since IS 'When the command began.';
+COMMENT ON COLUMN credit.progress.phase_since IS 'When the phase began.';
+/* Refuses data that the ledger cannot hold, with figures. */
+CREATE OR REPLACE FUNCTION credit.check_rows(relation regclass, kind text, fields jsonb) RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
+AS $$
+DECLARE
+	query text := credit.mapping_query(relation, kind, fields);
+	counted text := format('SELECT x.*, credit.progress_row(x.key, $1, $2) AS counted_key FROM (%s) x', query);
+	estimated bigint := credit.estimated_rows(relation);
+	problems text[] := '{}';
+	n bigint;
+	example text;
+	amount text := CASE kind WHEN 'customer' THEN 'credit_limit' ELSE 'amount' END;
+BEGIN
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
+	EXECUTE format('SELECT count(*) FROM (%s) q WHERE q.counted_key IS NULL', counted)
+	   INTO n USING 'checking that every row has a key', estimated;
+	IF n > 0 THEN
+		problems := problems || format('key: is NULL in %s rows.', n);
+	END IF;
+	EXECUTE format('SELECT count(*), min(q.key) FROM (SELECT q.counted_key AS key FROM (%s) q GROUP BY q.counted_key%s HAVING count(*) > 1) q',
+				   counted, CASE kind WHEN 'customer' THEN ', q.segment' ELSE '' END)
+	   INTO n, example USING 'checking that keys are unique', estimated;
+	IF n > 0 THEN
+		problems := problems || format('key: %s values stand in more than one row, for example %L. Choose a key that is unique, or (a, b).', n, example);
+	END IF;
+	EXECUTE format('SELECT count(*) FILTER (WHERE q.is_odd), min(q.counted_key) FILTER (WHERE q.is_odd)
+					  FROM (SELECT q.counted_key, q.%2$I IN (''NaN'', ''Infinity'', ''-Infinity'') %3$s AS is_odd FROM (%1$s) q) q',
+				   counted, amount, CASE kind WHEN 'customer' THEN 'OR q.credit_limit < 0' ELSE '' END)
+	   INTO n, example USING 'checking the amounts', estimated;
+	IF n > 0 THEN
+		problems := problems || format('%s: is NaN, infinite%s in %s rows, for example in %L.', amount,
+			CASE kind WHEN 'customer' THEN ' or negative' ELSE '' END, n, example);
+	END IF;
+	RETURN problems;
+EXCEPTION WHEN data_exception THEN
+	RETURN problems || format('A row cannot be read: %s.', SQLERRM);
+END
+$$;
+
+/* Takes the documents that are there into the ledger: never refuses any. */
+CREATE OR REPLACE FUNCTION credit.backfill_documents(relation regclass, source_id integer, kind text, fields jsonb) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
+AS $$
+DECLARE
+	n bigint;
+	base_currency text := (SELECT s.value FROM credit.settings s WHERE s.name = 'currency');
+	query text := credit.mapping_query(relation, kind, fields);
+	counted text := format('SELECT x.*, credit.progress_row(x.customer, $1, $2) AS counted_customer FROM (%s) x', query);
+	estimated bigint := credit.estimated_rows(relation);
+BEGIN
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
+	EXECUTE format($q$
+		INSERT INTO credit.account (customer, segment)
+		SELECT DISTINCT q.counted_customer, COALESCE(q.segment, '') FROM (%s) q
+		 WHERE q.customer IS NOT NULL AND q.amount IS NOT NULL
+		   AND NOT EXISTS (SELECT FROM credit.account a
+							WHERE a.customer = q.customer AND a.segment = COALESCE(q.segment, ''))
+		ON CONFLICT (customer, segment) DO NOTHING$q$, counted)
+		USING 'creating accounts', estimated;
+	EXECUTE format($q$
+		INSERT INTO credit.account_limit (account_id, currency)
+		SELECT a.account_id, min(COALESCE(q.currency, %L)) FROM (%s) q
+		  JOIN credit.account a ON a.customer = q.counted_customer AND a.segment = COALESCE(q.segment, '')
+		 WHERE q.amount IS NOT NULL
+		   AND NOT EXISTS (SELECT FROM credit.account_limit l WHERE l.account_id = a.account_id)
+		 GROUP BY a.account_id
+		ON CONFLICT (account_id) DO NOTHING$q$, base_currency, counted)
+		USING 'creating limits', estimated;
+	EXECUTE format($q$
+		WITH document AS MATERIALIZED
+			(SELECT q.*, credit.progress_row(a.account_id, 'reading documents', $1) AS account_id,
+					COALESCE(q.currency, %1$L) COLLATE "C" AS item_currency,
+					ARRAY_REMOVE(%2$s, NULL) AS stages
+			   FROM (%3$s) q
+			   JOIN credit.account a ON a.customer = q.customer AND a.segment = COALESCE(q.segment, '')
+			  WHERE q.amount IS NOT NULL),
+		posted AS MATERIALIZED
+			(SELECT s.account_id, s.item_currency, credit.adjust
+					(credit.progress_row(s.account_id, 'posting to the journal', NULL), s.item_currency, s.stages, %4$s) AS seq
+			   FROM (SELECT d.account_id, d.item_currency, %5$s AS stages
+					   FROM document d GROUP BY d.account_id, d.item_currency
+					  ORDER BY d.account_id, d.item_currency) s)
+		INSERT INTO credit.item (source_id, key, account_id, currency, amount, stages,
+								 document_date, due_date, posting_date, origin, number,
+								 is_disputed, recorded_at, seq)
+		SELECT %4$s, credit.progress_row(d.key, 'writing documents', $1), d.account_id, d.item_currency, d.amount, d.stages,
+			   d.document_date, d.due_date, d.posting_date, d.%6$I, d.number,
+			   d.is_disputed, clock_timestamp(), p.seq
+		  FROM document d
+		  JOIN posted p ON p.account_id = d.account_id AND p.item_currency = d.item_currency$q$,
+		base_currency,
+		CASE kind WHEN 'payment'
+			 THEN 'CASE WHEN q.amount = 0 THEN ''{}''::numeric[] ELSE ARRAY[0, 0, 0, -q.amount] END'
+			 ELSE 'CASE WHEN q.amount = 0 THEN ''{}''::numeric[] ELSE ARRAY[q.amount] END' END,
+		query,
+		source_id,
+		CASE kind WHEN 'payment' THEN 'ARRAY[0, 0, 0, -sum(d.amount)]' ELSE 'ARRAY[sum(d.amount)]' END,
+		CASE kind WHEN 'payment' THEN 'applies_to' ELSE 'origin' END)
+		USING estimated;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION credit.backfill_customers(relation regclass, source_id integer, fields jsonb) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
+AS $$
+DECLARE
+	n bigint;
+BEGIN
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
+	EXECUTE format('SELECT count(credit.apply_customer(%L, %s, credit.progress_row(q.key, ''writing accounts'', $1), q.segment, q.name, q.currency, q.credit_limit, q.parent, q.status, q.terms_days, q.rating)) FROM (%s) q',
+				   relation, source_id, credit.mapping_query(relation, 'customer', fields))
+	   INTO n USING credit.estimated_rows(relation);
+	RETURN n;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION credit.attach_mapping
+	(relation regclass, kind text, fields jsonb, on_breach text, null_limit text,
+	 zero_limit text, on_error text, lock_timeout text, backfill boolean,
+	 dry_run boolean, path text)
+RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	problems text[] := '{}';
+	checked record;
+	source_name text;
+	new_id integer;
+	n bigint := 0;
+BEGIN
+	IF relation IS NULL THEN
+		RAISE EXCEPTION 'the table to attach is NULL' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF kind IS NULL OR kind NOT IN ('customer', 'order', 'payment') THEN
+		RAISE EXCEPTION 'there is no kind "%"', kind
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Use customer, order or payment.';
+	END IF;
+	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND NOT dry_run THEN
+		RAISE EXCEPTION 'attach cannot run in a transaction in %', upper(current_setting('transaction_isolation'))
+			USING ERRCODE = 'invalid_transaction_state',
+				  DETAIL = 'It must see every row that was committed before it got its lock.',
+				  HINT = 'Use READ COMMITTED.';
+	END IF;
+	on_breach := COALESCE(on_breach, CASE kind WHEN 'order' THEN 'reject' ELSE 'off' END);
+	IF on_breach NOT IN ('off', 'shadow', 'warn', 'reject') THEN
+		problems := problems || format('on_breach: %L is not a reaction. Use off, shadow, warn or reject.', on_breach);
+	ELSIF kind <> 'order' AND on_breach <> 'off' THEN
+		problems := problems || format('on_breach: rows of kind %s are counted, never refused.', kind);
+	END IF;
+	IF null_limit IS NULL OR null_limit NOT IN ('not_set', 'unlimited', 'blocked') THEN
+		problems := problems || format('null_limit: %L is not a state. Use not_set, unlimited or blocked.', null_limit);
+	END IF;
+	IF zero_limit IS NULL OR zero_limit NOT IN ('amount', 'not_set', 'unlimited', 'blocked') THEN
+		problems := problems || format('zero_limit: %L is not a state. Use amount, not_set, unlimited or blocked.', zero_limit);
+	END IF;
+	IF on_error IS NULL OR on_error NOT IN ('pass', 'refuse') THEN
+		problems := problems || format('on_error: %L is not known. Use pass or refuse.', on_error);
+	END IF;
+	problems := problems || ARRAY(SELECT credit.relation_problems(relation, kind));
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) THEN
+		SELECT * INTO checked FROM credit.check_fields(relation, kind, fields, path);
+		problems := problems || checked.problems;
+	END IF;
+
+	IF cardinality(problems) = 0 AND NOT dry_run THEN
+		PERFORM credit.progress_begin('attach', relation::text);
+		PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
+		PERFORM credit.lock_source_table(relation, lock_timeout);
+	END IF;
+	IF cardinality(problems) = 0 THEN
+		PERFORM credit.progress_phase('checking the rows', credit.estimated_rows(relation));
+		problems := credit.check_rows(relation, kind, checked.normalised);
+	END IF;
+	IF cardinality(problems) > 0 THEN
+		RAISE EXCEPTION '% cannot be attached as %: % %', relation, kind, cardinality(problems),
+				CASE WHEN cardinality(problems) = 1 THEN 'problem' ELSE 'problems' END
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = array_to_string(problems, E'\n'),
+				  HINT = 'Nothing was changed. credit.field_catalog() lists the fields; dry_run => true tries a mapping without changing anything.';
+	END IF;
+
+	source_name := relation::text;
+	IF EXISTS (SELECT FROM credit.source s WHERE s.name = source_name) THEN
+		source_name := source_name || ':' || kind;
+	END IF;
+	IF NOT credit.has_unique_key(relation, checked.normalised ->> 'key') THEN
+		RAISE NOTICE 'no unique, immediate index of % covers the key %: rows that come to share a key, if only for a moment, will count as one',
+			relation, checked.normalised ->> 'key';
+	END IF;
+	IF dry_run THEN
+		PERFORM credit.attach_estimate(relation, kind, checked.normalised);
+		RETURN source_name;
+	END IF;
+
+	INSERT INTO credit.source (name, relation, kind, fields, on_breach, null_limit, zero_limit, on_error)
+	VALUES (source_name, relation, kind, checked.normalised, on_breach, null_limit, zero_limit, on_error)
+	RETURNING source_id INTO new_id;
+	PERFORM credit.progress_phase('creating the triggers', NULL);
+	IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = 'zz_credit_row') THEN
+		EXECUTE format('CREATE TRIGGER zz_credit_begin BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.begin_statement()', relation);
+		EXECUTE format('CREATE TRIGGER zz_credit_row AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION credit.capture_row()', relation);
+		EXECUTE format('CREATE TRIGGER zz_credit_end AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.end_statement()', relation);
+		EXECUTE format('CREATE TRIGGER zz_credit_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.capture_truncate()', relation);
+	END IF;
+	IF backfill AND kind = 'customer' THEN
+		n := credit.backfill_customers(relation, new_id, checked.normalised);
+	ELSIF backfill THEN
+		n := credit.backfill_documents(relation, new_id, kind, checked.normalised);
+	END IF;
+	PERFORM credit.progress_phase('looking at the result', NULL);
+	PERFORM credit.attach_report(source_name, kind, n);
+	PERFORM credit.progress_end();
+	RETURN source_name;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION credit.detach(source text, lock_timeout text DEFAULT '5s') RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s credit.source%ROWTYPE;
+	n bigint;
+	is_there boolean;
+BEGIN
+	SELECT * INTO s FROM credit.source x WHERE x.name = detach.source;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no source "%"', source
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.sources lists them.';
+	END IF;
+	is_there := EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation);
+	PERFORM credit.progress_begin('detach', s.name);
+	IF is_there THEN
+		PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
+		PERFORM credit.lock_source_table(s.relation, lock_timeout);
+	END IF;
+	SELECT CASE s.kind WHEN 'customer' THEN (SELECT count(*) FROM credit.account a WHERE a.source_id = s.source_id)
+					   ELSE (SELECT count(*) FROM credit.item i WHERE i.source_id = s.source_id) END INTO n;
+	PERFORM credit.progress_phase('taking documents out of exposure', n);
+	PERFORM credit.forget(s.relation, s.source_id, s.kind);
+	PERFORM credit.maintain(true);
+	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
+	DELETE FROM credit.source x WHERE x.source_id = s.source_id;
+	PERFORM credit.maintain(false);
+	PERFORM credit.stat_forget(s.source_id);
+	IF is_there AND NOT EXISTS (SELECT FROM credit.source x WHERE x.relation = s.relation) THEN
+		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_begin ON %s', s.relation);
+		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_row ON %s', s.relation);
+		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_end ON %s', s.relation);
+		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_truncate ON %s', s.relation);
+	END IF;
+	PERFORM credit.progress_end();
+	RETURN n;
+END
+$$;
+
+/*
+ * Subject maintenance: the purge of what is older than somebody wants to keep,
+ * what the tables cost, and the job of the night.
+ *
+ * A procedure that commits cannot have a SET clause; purge() is C and daily()
+ * consists of calls by qualified names alone, so nothing hangs on the caller's
+ * search_path.
+ */
 CREATE PROCEDURE credit.purge
 	(keep interval DEFAULT NULL, keep_versions interval DEFAULT NULL,
 	 keep_decisions interval DEFAULT NULL, keep_problems interval DEFAULT NULL,
@@ -19,7 +502,6 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'credit_purge';
 COMMENT ON PROCEDURE credit.purge(interval, interval, interval, interval, interval, integer, interval, boolean) IS
 'Deletes what is older than keep: rows of the journal that no balance needs any more; and, each with its own age, former versions of documents, decisions, problems of sources, changes of limits. NULL: what setting keep_... says, which is forever by default. Commits every batch_rows rows or every second, waits pause between batches, and stands in nobody''s way. purge_estimate() shows what it would do.';
-
 CREATE FUNCTION credit.purge_estimate
 	(keep interval DEFAULT NULL, keep_versions interval DEFAULT NULL,
 	 keep_decisions interval DEFAULT NULL, keep_problems interval DEFAULT NULL,
@@ -30,7 +512,6 @@ LANGUAGE c ROWS 5
 AS 'MODULE_PATHNAME', 'credit_purge_estimate';
 COMMENT ON FUNCTION credit.purge_estimate(interval, interval, interval, interval, interval) IS
 'Dry run of purge(): how many rows it would delete now and how many bytes they take in the table, indexes not counted. Deletes nothing. older_than NULL: kept for ever.';
-
 /*
  * Storage parameters, by what is done to each table; doc/maintenance.md has
  * the measurements.
@@ -62,7 +543,6 @@ ALTER TABLE credit.item SET
 ALTER TABLE credit.account_limit SET
 	(autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02,
 	 vacuum_truncate = off);
-
 CREATE VIEW credit.storage AS
 SELECT c.relname::text AS table_name,
 	   s.n_live_tup AS rows,
@@ -95,7 +575,6 @@ COMMENT ON COLUMN credit.storage.last_vacuum IS 'Last VACUUM by hand or by a job
 COMMENT ON COLUMN credit.storage.last_autovacuum IS 'Last vacuum by autovacuum.';
 COMMENT ON COLUMN credit.storage.last_analyze IS 'Last ANALYZE by hand or by a job.';
 COMMENT ON COLUMN credit.storage.last_autoanalyze IS 'Last analyze by autovacuum.';
-
 CREATE FUNCTION credit.report_status() RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -114,7 +593,6 @@ END
 $$;
 COMMENT ON FUNCTION credit.report_status() IS
 'Raises a WARNING for each error and warning of status(), so that they are in the log of the server; returns how many.';
-
 /* Each step is a statement of its own: purge() commits. */
 CREATE PROCEDURE credit.daily()
 LANGUAGE plpgsql
@@ -126,7 +604,6 @@ END
 $$;
 COMMENT ON PROCEDURE credit.daily() IS
 'All that should be done once a day: purges what settings keep_... give free, and puts what status() finds into the log of the server. Call it from any scheduler; schedule() makes a job for pg_cron.';
-
 /* What the jobs are called and do. */
 CREATE FUNCTION credit.job_catalog
 	(daily text, vacuum text, OUT job text, OUT schedule text, OUT command text)
@@ -143,7 +620,6 @@ SELECT q.job, q.schedule, q.command
 $$;
 COMMENT ON FUNCTION credit.job_catalog(text, text) IS
 'The jobs that schedule() makes, at the times given.';
-
 /* Why pg_cron cannot be asked from here, and the way out; no row: it can. */
 CREATE FUNCTION credit.cron_problem
 	(daily text, vacuum text, OUT problem text, OUT hint text)
@@ -176,7 +652,6 @@ END
 $$;
 COMMENT ON FUNCTION credit.cron_problem(text, text) IS
 'Why schedule() cannot use pg_cron, and what to do; no row: it can.';
-
 CREATE FUNCTION credit.unschedule() RETURNS SETOF text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -199,7 +674,6 @@ END
 $$;
 COMMENT ON FUNCTION credit.unschedule() IS
 'Removes the jobs that schedule() made in this database; returns their names. DROP EXTENSION leaves jobs where they are, so call it before.';
-
 CREATE FUNCTION credit.schedule
 	(daily text DEFAULT '15 3 * * *', vacuum text DEFAULT '45 3 * * *',
 	 OUT job text, OUT schedule text, OUT time_zone text, OUT command text,
@@ -231,8 +705,12 @@ END
 $$;
 COMMENT ON FUNCTION credit.schedule(text, text) IS
 'Makes the jobs of pg_cron that keep the ledger in order, and returns them: daily() and a VACUUM, at the times given in the words of cron, in the zone of pg_cron (time_zone). NULL: without that job. Jobs that an earlier call made are replaced. They run as the role that calls this.';
-
-/* Subject status */
+/*
+ * Subject status: what a DBA should know at 3 a.m., in plain words.
+ *
+ * It calls nothing but what analysts could read in 0.1.0: what is granted to
+ * them does not grow by itself when the extension is updated.
+ */
 CREATE OR REPLACE FUNCTION credit.status
 	(OUT severity text, OUT subject text, OUT finding text, OUT advice text)
 RETURNS SETOF record
@@ -292,6 +770,22 @@ SELECT q.severity, q.subject, q.finding, q.advice
 	  FROM pg_prepared_xacts p
 	 WHERE p.database = current_database() AND p.prepared < now() - interval '1 hour'
 	HAVING count(*) > 0
+	UNION ALL
+	SELECT 2, 'warning', 'waits',
+		   format('waits for others: %s, the longest for %s s, for %s', count(*),
+				  round(extract(epoch FROM max(w.waited)), 1),
+				  (array_agg(COALESCE('process ' || w.holder_pid, 'prepared transaction ' || w.holder_prepared, 'a transaction')
+							 ORDER BY w.waited DESC))[1]),
+		   'SELECT * FROM credit.waits; column way_out says what ends each.'
+	  FROM credit.waits w HAVING max(w.waited) > interval '1 second'
+	UNION ALL
+	SELECT 2, 'warning', 'statistics', 'there is no shared memory for them: views stat, waits and progress are empty',
+		   'Orders are not concerned. Add credit to shared_preload_libraries, which reserves the memory, and restart the server.'
+	 WHERE NOT credit.stat_is_on()
+	UNION ALL
+	SELECT 3, 'info', 'statistics', 'there are more sources on this server than it has places for: the rest is counted together',
+		   'Row (others) of view credit.stat.'
+	  FROM credit.stat_rows() r WHERE r.source_id = 0
 	UNION ALL
 	SELECT 2, 'warning', 'index ' || x.indexrelid::regclass::text,
 		   'is of a kind the ledger cannot maintain; orders fail',
@@ -358,25 +852,32 @@ SELECT q.severity, q.subject, q.finding, q.advice
  ORDER BY q.rank, q.subject
 $$;
 
-/*
- * Subject grant: nothing new is for PUBLIC. New is what has no rights of its
- * own yet; everything older has.
- */
-DO $do$
-DECLARE
-	object text;
-BEGIN
-	FOR object IN
-		SELECT format('TABLE %I.%I', 'credit', c.relname) FROM pg_class c
-		 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind IN ('r', 'v') AND c.relacl IS NULL
-		UNION ALL
-		SELECT format('SEQUENCE %I.%I', 'credit', c.relname) FROM pg_class c
-		 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'S' AND c.relacl IS NULL
-		UNION ALL
-		SELECT format('ROUTINE %s', p.oid::regprocedure) FROM pg_proc p
-		 WHERE p.pronamespace = 'credit'::regnamespace AND p.proacl IS NULL
-	LOOP
-		EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', object);
-	END LOOP;
-END
-$do$;
+/* nothing is for PUBLIC; grant_analyst() anew for who is to read the new views */
+REVOKE ALL ON
+	credit.stat,
+	credit.waits,
+	credit.progress,
+	credit.storage
+FROM PUBLIC;
+REVOKE ALL ON ROUTINE
+	credit.stat_is_on(),
+	credit.stat_rows(),
+	credit.stat_reset(),
+	credit.stat_forget(integer),
+	credit.wait_rows(),
+	credit.progress_begin(text, text),
+	credit.progress_phase(text, bigint),
+	credit.progress_row(text, text, bigint),
+	credit.progress_row(bigint, text, bigint),
+	credit.progress_end(),
+	credit.estimated_rows(regclass),
+	credit.progress_rows(),
+	credit.purge(interval, interval, interval, interval, interval, integer, interval, boolean),
+	credit.purge_estimate(interval, interval, interval, interval, interval),
+	credit.report_status(),
+	credit.daily(),
+	credit.job_catalog(text, text),
+	credit.cron_problem(text, text),
+	credit.unschedule(),
+	credit.schedule(text, text)
+FROM PUBLIC;

@@ -71,6 +71,8 @@ caught_up primary standby
 is "$(erp_differences standby erp)" '' 'a commit is counted with the order'
 
 session_start reader standby -d erp
+session_run reader 'SELECT (SELECT sum(statements) FROM credit.stat), (SELECT count(*) FROM credit.waits), (SELECT count(*) FROM credit.progress)'
+is "$ANSWER" '0|0|0' 'statistics are those of the server that is asked'
 session_run reader "SELECT verdict FROM credit.check_order('1', 5000)"
 is "$STATE|$ANSWER" '00000|reject' 'the dry run answers on a standby'
 session_run reader "SELECT credit.set('mode', 'off')"
@@ -108,7 +110,7 @@ is "$STATE" 23514 'nor does it give any'
 is "$(sqlstate standby erp "SELECT credit.set('max_wait', '100ms')")" 00000 'settings can be changed'
 session_run reader "$(erp_order 523 4 150)"
 is "$STATE" 23514 'the prepared order keeps its part: whoever needs it is refused after max_wait'
-like "$ANSWER" 'prepared transaction [0-9]+ .see pg_prepared_xacts' 'and told why'
+like "$ANSWER" 'prepared transaction "px" of role postgres' 'and told why'
 is "$(sqlstate standby erp "COMMIT PREPARED 'px'")" 00000 'it can be committed'
 is "$(sqlstate standby erp "$(erp_order 524 4 150)")" 23514 'and counts'
 is "$(sqlstate standby erp "$(erp_order 525 4 10)")" 00000 'what is left can be used'
