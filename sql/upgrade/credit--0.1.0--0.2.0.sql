@@ -708,13 +708,14 @@ COMMENT ON FUNCTION credit.schedule(text, text) IS
 /*
  * Subject status: what a DBA should know at 3 a.m., in plain words.
  *
- * It calls nothing but what analysts could read in 0.1.0: what is granted to
- * them does not grow by itself when the extension is updated.
+ * Runs as its owner, so that the right to call it is enough: an update of the
+ * extension can add a finding that reads something new, and whoever was let in
+ * before goes on seeing all of them.
  */
 CREATE OR REPLACE FUNCTION credit.status
 	(OUT severity text, OUT subject text, OUT finding text, OUT advice text)
 RETURNS SETOF record
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT q.severity, q.subject, q.finding, q.advice
@@ -852,32 +853,25 @@ SELECT q.severity, q.subject, q.finding, q.advice
  ORDER BY q.rank, q.subject
 $$;
 
-/* nothing is for PUBLIC; grant_analyst() anew for who is to read the new views */
-REVOKE ALL ON
-	credit.stat,
-	credit.waits,
-	credit.progress,
-	credit.storage
-FROM PUBLIC;
-REVOKE ALL ON ROUTINE
-	credit.stat_is_on(),
-	credit.stat_rows(),
-	credit.stat_reset(),
-	credit.stat_forget(integer),
-	credit.wait_rows(),
-	credit.progress_begin(text, text),
-	credit.progress_phase(text, bigint),
-	credit.progress_row(text, text, bigint),
-	credit.progress_row(bigint, text, bigint),
-	credit.progress_end(),
-	credit.estimated_rows(regclass),
-	credit.progress_rows(),
-	credit.purge(interval, interval, interval, interval, interval, integer, interval, boolean),
-	credit.purge_estimate(interval, interval, interval, interval, interval),
-	credit.report_status(),
-	credit.daily(),
-	credit.job_catalog(text, text),
-	credit.cron_problem(text, text),
-	credit.unschedule(),
-	credit.schedule(text, text)
-FROM PUBLIC;
+/*
+ * Subject grant: nothing new is for PUBLIC. New is what has no rights of its
+ * own yet; everything older has.
+ */
+DO $do$
+DECLARE
+	object text;
+BEGIN
+	FOR object IN
+		SELECT format('TABLE %I.%I', 'credit', c.relname) FROM pg_class c
+		 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind IN ('r', 'v') AND c.relacl IS NULL
+		UNION ALL
+		SELECT format('SEQUENCE %I.%I', 'credit', c.relname) FROM pg_class c
+		 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'S' AND c.relacl IS NULL
+		UNION ALL
+		SELECT format('ROUTINE %s', p.oid::regprocedure) FROM pg_proc p
+		 WHERE p.pronamespace = 'credit'::regnamespace AND p.proacl IS NULL
+	LOOP
+		EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', object);
+	END LOOP;
+END
+$do$;

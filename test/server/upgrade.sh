@@ -78,7 +78,7 @@ ALTER FUNCTION credit.balance(bigint, smallint) VOLATILE|function credit.balance
 ALTER FUNCTION credit.balance(bigint, smallint) COST 51|function credit.balance.*: cost = 51
 ALTER FUNCTION credit.status() ROWS 7|function credit.status.*: rows = 7
 ALTER FUNCTION credit.status() RESET search_path|function credit.status.*: settings = search_path
-ALTER FUNCTION credit.status() SECURITY DEFINER|function credit.status.*: security definer
+ALTER FUNCTION credit.today() SECURITY DEFINER|function credit.today.*: security definer
 CREATE OR REPLACE FUNCTION credit.version() RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE AS '$libdir/credit', 'credit_as_of'|function credit.version.*: source = credit_as_of
 CREATE OR REPLACE FUNCTION credit.time_zone() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 'SELECT NULL::text'|function credit.time_zone.*: source = SELECT NULL
 COMMENT ON COLUMN credit.journal.seq IS 'Other.'|table credit.journal: comment on column seq = Other
