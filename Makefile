@@ -7,6 +7,13 @@ MODULE_big = credit
 SUBJECTS = credit vector ledger rule setting field expression source wait \
 	limit account item journal control refusal decision apply frame capture \
 	exposure asof
+
+# A library for the test of the tests, in which a protection can be taken away
+# (src/sabotage.h). Never for use.
+ifeq ($(SABOTAGE),1)
+SUBJECTS += sabotage
+PG_SABOTAGE = -DCREDIT_SABOTAGE
+endif
 OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
@@ -47,7 +54,7 @@ EXTRA_CLEAN = build $(OBJS:.o=.d)
 # PostgreSQL's own headers are declared to be system headers: what they do is
 # no matter of our warnings. Unused parameters are normal in callbacks and in
 # functions that SQL calls, and so are tables that leave the rest at zero.
-PG_CPPFLAGS = -DCREDIT_VERSION='"$(CREDIT_VERSION)"' -isystem $(includedir_server)
+PG_CPPFLAGS = -DCREDIT_VERSION='"$(CREDIT_VERSION)"' $(PG_SABOTAGE) -isystem $(includedir_server)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
 	-MMD -MP
 ifeq ($(WERROR),1)

@@ -27,6 +27,7 @@
 
 #include "control.h"
 #include "credit.h"
+#include "sabotage.h"
 #include "setting.h"
 #include "wait.h"
 
@@ -83,6 +84,8 @@ judge_versions(CreditRule rule, const ControlFigures *figures,
 {
 	RuleOutcome outcome = judge_rule(rule, figures, &limit->versions[0]);
 
+	if (SABOTAGED(LIMIT_IN_FLIGHT))
+		return outcome;
 	for (int i = 1; i < limit->nversions; i++)
 		if (judge_rule(rule, figures, &limit->versions[i]) != outcome)
 			return OUTCOME_DEPENDS;

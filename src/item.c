@@ -16,10 +16,12 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "credit.h"
 #include "item.h"
+#include "sabotage.h"
 #include "wait.h"
 
 /* Looks once; sets xid where somebody else is just writing the item. */
@@ -30,14 +32,20 @@ find_once(LedgerRel *items, int32 source_id, const char *key, CreditItem *item,
 	ScanKeyData keys[2];
 	LedgerScan	scan;
 	HeapTuple	tuple;
+	Snapshot	snapshot = NULL;
 
+	if (SABOTAGED(ITEM_SNAPSHOT))
+	{
+		snapshot = GetActiveSnapshot();
+		memset(&scan, 0, sizeof(scan));
+	}
 	memset(item, 0, sizeof(CreditItem));
 	*xid = InvalidTransactionId;
 	ledger_key(items, &keys[0], ITEM_SOURCE_ID, BTEqualStrategyNumber,
 			   F_INT4EQ, Int32GetDatum(source_id));
 	ledger_key(items, &keys[1], ITEM_KEY, BTEqualStrategyNumber,
 			   F_TEXTEQ, CStringGetTextDatum(key));
-	ledger_scan(&scan, items, NULL, NULL, keys, 2);
+	ledger_scan(&scan, items, NULL, snapshot, keys, 2);
 	if (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
 		*xid = TransactionIdIsValid(scan.dirty.xmin) ?

@@ -70,6 +70,7 @@
 
 #include "credit.h"
 #include "journal.h"
+#include "sabotage.h"
 
 /* A class of advisory locks that no SQL function uses (they use 1 and 2). */
 #define LOCK_CLASS_ACCOUNT 0xC4ED
@@ -170,6 +171,8 @@ journal_lock(int64 account_id)
 {
 	LOCKTAG		tag;
 
+	if (SABOTAGED(LOCK))
+		return;
 	account_tag(&tag, account_id);
 	acquire(&tag);
 }
@@ -179,6 +182,8 @@ journal_unlock(int64 account_id)
 {
 	LOCKTAG		tag;
 
+	if (SABOTAGED(LOCK))
+		return;
 	account_tag(&tag, account_id);
 	(void) LockRelease(&tag, ExclusiveLock, false);
 }
@@ -189,6 +194,8 @@ journal_lock_name(const char *customer, const char *segment)
 {
 	LOCKTAG		tag;
 
+	if (SABOTAGED(NAME_LOCK))
+		return;
 	name_tag(&tag, customer, segment);
 	acquire(&tag);
 }
@@ -198,6 +205,8 @@ journal_unlock_name(const char *customer, const char *segment)
 {
 	LOCKTAG		tag;
 
+	if (SABOTAGED(NAME_LOCK))
+		return;
 	name_tag(&tag, customer, segment);
 	(void) LockRelease(&tag, ExclusiveLock, false);
 }
@@ -368,6 +377,11 @@ named_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
 	{
 		load_row(&scan, tuple, snapshot == NULL, row);
 		found = row->first_seq == first_seq;
+		if (SABOTAGED(STEP_BACK) && row->seq != seq)
+		{
+			found = false;
+			break;
+		}
 	}
 	ledger_scan_end(&scan);
 	return found;
@@ -377,6 +391,10 @@ named_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
 static Numeric
 row_reach(const JournalRow *row)
 {
+	if (SABOTAGED(PEAK))
+		return credit_max(NULL, vector_total(&row->xsum));
+	if (SABOTAGED(NETTING))
+		return vector_total(&row->xsum);
 	return credit_max(row->peak, vector_total(&row->xsum));
 }
 
@@ -403,12 +421,24 @@ judge_row(ChainState *chain, const JournalRow *row)
 				row->peak : row_reach(row);
 			break;
 		case ROW_OTHER:
-			chain->others = credit_add(chain->others, row_reach(row));
+			if (!SABOTAGED(OTHERS))
+				chain->others = credit_add(chain->others, row_reach(row));
 			chain->other_xid = row->xid;
 			chain->open[chain->nopen++] = Int64GetDatum(row->seq);
 			chain->open[chain->nopen++] = Int64GetDatum(row->first_seq);
 			break;
 	}
+}
+
+/* Takes a row that was named, as seq or a later row of its transaction. */
+static void
+judge_named_row(ChainState *chain, const JournalRow *row, int64 seq)
+{
+	if (SABOTAGED(OPEN) ||
+		(SABOTAGED(STEP_BACK) && row->seq != seq) ||
+		(SABOTAGED(SETTLED) && row->status == ROW_COMMITTED))
+		return;
+	judge_row(chain, row);
 }
 
 /*
@@ -446,7 +476,7 @@ walk_named_rows(LedgerRel *journal, int64 account_id, int16 scope,
 			if (judged[i] || row.first_seq != DatumGetInt64(last->open[i + 1]) ||
 				row.seq > DatumGetInt64(last->open[i]))
 				continue;
-			judge_row(chain, &row);
+			judge_named_row(chain, &row, DatumGetInt64(last->open[i]));
 			judged[i] = true;
 		}
 	}
@@ -479,8 +509,10 @@ read_chain(LedgerRel *journal, int64 account_id, int16 scope,
 			named_row(journal, NULL, account_id, scope, last->currency,
 					  DatumGetInt64(last->open[i]),
 					  DatumGetInt64(last->open[i + 1]), &row))
-			judge_row(chain, &row);
+			judge_named_row(chain, &row, DatumGetInt64(last->open[i]));
 	}
+	if (SABOTAGED(MEMO))
+		chain->committed_seq = chain->last_seq;
 	if (chain->committed_seq > 0)
 		memo_put(RelationGetRelid(journal->rel), account_id, scope,
 				 chain->currency, chain->committed_seq);
@@ -560,7 +592,7 @@ begin_chain(LedgerRel *journal, int64 account_id, int16 scope, ChainState *chain
 	{
 		ChainState *other = lfirst(lc);
 
-		if (!other->is_only_chain)
+		if (!other->is_only_chain || SABOTAGED(ONLY_CHAIN))
 			continue;
 		other->is_only_chain = false;
 		(void) journal_append(journal, account_id, scope, other, &zero, 0, NULL);

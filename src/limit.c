@@ -14,12 +14,14 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "account.h"
 #include "credit.h"
 #include "journal.h"
 #include "limit.h"
+#include "sabotage.h"
 #include "setting.h"
 #include "vector.h"
 #include "wait.h"
@@ -83,11 +85,17 @@ read_versions(LedgerRel *limits, int64 account_id, AccountLimit *limit,
 	ScanKeyData key;
 	LedgerScan	scan;
 	HeapTuple	tuple;
+	Snapshot	snapshot = NULL;
 
+	if (SABOTAGED(LIMIT_SNAPSHOT) && copy == NULL)
+	{
+		snapshot = GetActiveSnapshot();
+		memset(&scan, 0, sizeof(scan));
+	}
 	memset(limit, 0, sizeof(AccountLimit));
 	ledger_key(limits, &key, LIMIT_ACCOUNT_ID, BTEqualStrategyNumber,
 			   F_INT8EQ, Int64GetDatum(account_id));
-	ledger_scan(&scan, limits, NULL, NULL, &key, 1);
+	ledger_scan(&scan, limits, NULL, snapshot, &key, 1);
 	while (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
 		Datum		values[LEDGER_MAX_COLUMNS];
