@@ -62,6 +62,23 @@ count_tap() {
 	[ "$failed" = 0 ]
 }
 
+# Runs the chosen ones of scripts that write TAP.
+tap_scripts() {
+	local tests name log status
+	mapfile -t tests < <(chosen_tests "$@")
+	for name in "${tests[@]}"; do
+		log=$SUITE_RESULTS/$name.log
+		status=0
+		timeout 900 prove --verbose --exec bash "${1%/*}/$name.sh" \
+			>"$log" 2>&1 || status=$?
+		count_tap "$log" "$status" || {
+			echo "--- $name"
+			grep -v '^ok\b' "$log" >"$log.short" || :
+			show "$log.short" 120
+		}
+	done
+}
+
 # count_regress LOG EXPECTED: LOG is what pg_regress wrote, "test a ... ok" up
 # to release 15 and TAP after that. EXPECTED tests were asked for: those that
 # are not heard of because the run broke off have failed.
