@@ -174,7 +174,8 @@ capture_event(Frame *frame, SourceEntry *entry, TriggerData *trigdata)
 	TupleTableSlot *after = deletion ? NULL :
 		update ? trigdata->tg_newslot : trigdata->tg_trigslot;
 	bool		live = after != NULL &&
-		table_tuple_satisfies_snapshot(trigdata->tg_relation, after, SnapshotSelf);
+		(SABOTAGED(SUPERSEDED) ||
+		 table_tuple_satisfies_snapshot(trigdata->tg_relation, after, SnapshotSelf));
 
 	for (int i = 0; i < entry->nmappings; i++)
 	{

@@ -108,7 +108,8 @@ sum_figures(const ControlRequest *request, const AccountLimit *limit,
 	{
 		ChainState *chain = lfirst(lc);
 		Numeric		total = credit_add(vector_total(&chain->committed),
-									   chain->has_own ? vector_total(&chain->own) : NULL);
+									   chain->has_own && !SABOTAGED(OWN) ?
+									   vector_total(&chain->own) : NULL);
 
 		if (strcmp(chain->currency, limit->currency) == 0)
 		{
@@ -347,7 +348,7 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 
 		/* somebody may have used the kill switch meanwhile */
 		AcceptInvalidationMessages();
-		check = needs_check(request);
+		check = needs_check(request) && !SABOTAGED(LOOK_AGAIN);
 		verdict.strongest = REACTION_OFF;
 	}
 

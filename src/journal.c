@@ -194,8 +194,6 @@ journal_lock_name(const char *customer, const char *segment)
 {
 	LOCKTAG		tag;
 
-	if (SABOTAGED(NAME_LOCK))
-		return;
 	name_tag(&tag, customer, segment);
 	acquire(&tag);
 }
@@ -205,8 +203,6 @@ journal_unlock_name(const char *customer, const char *segment)
 {
 	LOCKTAG		tag;
 
-	if (SABOTAGED(NAME_LOCK))
-		return;
 	name_tag(&tag, customer, segment);
 	(void) LockRelease(&tag, ExclusiveLock, false);
 }
@@ -392,9 +388,7 @@ static Numeric
 row_reach(const JournalRow *row)
 {
 	if (SABOTAGED(PEAK))
-		return credit_max(NULL, vector_total(&row->xsum));
-	if (SABOTAGED(NETTING))
-		return vector_total(&row->xsum);
+		return credit_max(credit_zero(), vector_total(&row->xsum));
 	return credit_max(row->peak, vector_total(&row->xsum));
 }
 
@@ -421,7 +415,9 @@ judge_row(ChainState *chain, const JournalRow *row)
 				row->peak : row_reach(row);
 			break;
 		case ROW_OTHER:
-			if (!SABOTAGED(OTHERS))
+			if (SABOTAGED(NETTING))
+				chain->others = credit_add(chain->others, vector_total(&row->xsum));
+			else if (!SABOTAGED(OTHERS))
 				chain->others = credit_add(chain->others, row_reach(row));
 			chain->other_xid = row->xid;
 			chain->open[chain->nopen++] = Int64GetDatum(row->seq);

@@ -19,6 +19,10 @@ static const struct config_enum_entry sabotages[] = {
 
 	/* journal.c: rows of others in progress do not count */
 	{"others", SABOTAGE_OTHERS, false},
+	/* control.c: what the transaction itself has added does not count */
+	{"own", SABOTAGE_OWN, false},
+	/* control.c: who has waited does not look again */
+	{"look_again", SABOTAGE_LOOK_AGAIN, false},
 	/* journal.c: what a rollback to a savepoint can bring back is forgotten */
 	{"peak", SABOTAGE_PEAK, false},
 	/* journal.c: decreases of others count before they are committed */
@@ -41,8 +45,6 @@ static const struct config_enum_entry sabotages[] = {
 	{"limit_in_flight", SABOTAGE_LIMIT_IN_FLIGHT, false},
 	/* item.c: documents are read through the snapshot */
 	{"item_snapshot", SABOTAGE_ITEM_SNAPSHOT, false},
-	/* journal.c: the lock on the name of an account is not taken */
-	{"name_lock", SABOTAGE_NAME_LOCK, false},
 	/* frame.c: what a rolled-back subtransaction captured is kept */
 	{"frame", SABOTAGE_FRAME, false},
 	/* frame.c: the news it left in the statement around it is kept */
@@ -51,6 +53,8 @@ static const struct config_enum_entry sabotages[] = {
 	{"overtaken", SABOTAGE_OVERTAKEN, false},
 	/* capture.c: an update of nothing we read is skipped, whoever wrote the row */
 	{"own_version", SABOTAGE_OWN_VERSION, false},
+	/* capture.c: row versions superseded within their statement are captured */
+	{"superseded", SABOTAGE_SUPERSEDED, false},
 	{NULL, 0, false}
 };
 

@@ -19,7 +19,7 @@ mkdir -p "$STORM_LOGS"
 diag "STORM_SEED=$STORM_SEED"
 
 cluster_start storm "${STORM_SETTINGS[@]}"
-from=$(storm_begin storm)
+storm_begin storm
 storm_open storm
 storm_standby storm standby
 
@@ -31,7 +31,7 @@ storm_crash storm
 is "$(cluster_value storm 'SELECT torture.verdict()')" ok 'right after the crash the ledger is what the ERP says'
 wait
 storm_calm storm
-storm_judge storm "$from"
+storm_judge storm
 
 sed -n 's/^FIGURE/#/p' "$STORM_LOGS/verdict"
 diag "observations: $(storm_looks)"

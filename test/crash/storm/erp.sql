@@ -6,7 +6,7 @@
  *   f  wanted by everybody; the limit never changes and payments stay, so that
  *      exposure may never be above the limit, after no commit at all
  *   g  the same, wanted less
- *   d  as f, with documents in a second currency beside those in EUR
+ *   d  as f, with documents in other currencies beside those in EUR
  *   v  wanted by everybody; limits are raised and lowered, payments bounce, and
  *      contracts come and go with their table: each accepted increase must have
  *      fitted, what stands there may be above the limit
@@ -53,7 +53,10 @@ BEGIN
     -- the freight goes onto another row of the same statement
     WHEN 'freight' THEN
       UPDATE erp.orders SET amount = amount + 0.01 WHERE number = NEW.parent;
-    -- the row itself gets a mark
+    -- so does the row itself
+    WHEN 'surcharge' THEN
+      UPDATE erp.orders SET amount = amount + 0.05, note = NULL WHERE number = NEW.number;
+    -- the row itself gets a mark that credit does not read
     WHEN 'stamp' THEN
       UPDATE erp.orders SET note = 'stamped' WHERE number = NEW.number;
     -- something is tried and taken back

@@ -2,10 +2,10 @@
 #
 # judge.sh: what a storm has shown. After people.sh and wal.sh.
 #
-#     storm_judge CLUSTER FROM   everything since that LSN, when all is calm;
-#                                leaves $STORM_LOGS/verdict
-#     storm_figure NAME          a number of the verdict
-#     storm_violations [RULE]    its violations
+#     storm_judge CLUSTER      everything since storm_begin, when all is calm;
+#                              leaves $STORM_LOGS/verdict
+#     storm_figure NAME        a number of the verdict
+#     storm_violations [RULE]  its violations
 #
 # The rules: verdict.pl has commit, increase, sum (from the WAL), refusal, wait,
 # error and server (from logs), and harness, where the evidence is not whole.
@@ -20,12 +20,13 @@ storm_findings() {
 }
 
 storm_judge() {
-	local cluster=$1 from=$2
+	local cluster=$1
 	cluster_value "$cluster" 'SELECT torture.evidence()' >"$STORM_LOGS/evidence"
-	wal_events "$cluster" "$from" >"$STORM_LOGS/wal"
+	wal_events "$cluster" "$STORM_WAL_FROM" >"$STORM_LOGS/wal"
+	tail -c "+$STORM_LOG_FROM" "$(cluster_log "$cluster")" >"$STORM_LOGS/server"
 	{
 		perl "$STORM_HERE/verdict.pl" --evidence "$STORM_LOGS/evidence" \
-			--wal "$STORM_LOGS/wal" --log "$(cluster_log "$cluster")" \
+			--wal "$STORM_LOGS/wal" --log "$STORM_LOGS/server" \
 			--crashes "$STORM_LOGS/crashes" --database "$PGDATABASE" \
 			--max-wait 1000 "$STORM_LOGS"/client.*
 		storm_sights | sed 's/^/VIOLATION observer: /'

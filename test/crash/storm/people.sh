@@ -3,7 +3,7 @@
 # people.sh: who makes the storm, each a psql that is fed without end. After
 # cluster.sh.
 #
-#     from=$(storm_begin CLUSTER)   where the WAL is to be read from
+#     storm_begin CLUSTER      what is judged in the end begins here
 #     storm_open CLUSTER       ERP and truth, into database $PGDATABASE
 #     storm_standby CLUSTER NAME
 #     storm_caught_up CLUSTER NAME
@@ -22,7 +22,9 @@ STORM_SEED=${STORM_SEED:-$RANDOM}
 
 # Settings of the server. The log is read by verdict.pl; only processes are
 # killed, so that no page can be torn. All WAL is kept, to be read at the end.
-STORM_SETTINGS=(fsync=off full_page_writes=off wal_keep_size=50GB
+# A commit takes its time between its record and its becoming visible, as on a
+# slow disk: that is when others must not go wrong about it.
+STORM_SETTINGS=(commit_delay=3000 commit_siblings=0 full_page_writes=off wal_keep_size=50GB
 	deadlock_timeout=200ms autovacuum_naptime=1s max_prepared_transactions=100
 	max_connections=100 hot_standby_feedback=on max_standby_streaming_delay=60s
 	wal_retrieve_retry_interval=200ms log_error_verbosity=verbose
@@ -32,9 +34,10 @@ storm_open() {
 	cluster_psql "$1" -o /dev/null -f "$STORM_HERE/erp.sql" -f "$STORM_HERE/truth.sql"
 }
 
-# The LSN to read from, before anything is stored.
+# Where WAL and log are to be read from, before anything is stored.
 storm_begin() {
-	cluster_value "$1" 'SELECT pg_current_wal_insert_lsn()'
+	STORM_WAL_FROM=$(cluster_value "$1" 'SELECT pg_current_wal_insert_lsn()')
+	STORM_LOG_FROM=$(($(stat -c %s "$(cluster_log "$1")") + 1))
 }
 
 # A copy that follows, and shows what it has got.
@@ -117,9 +120,9 @@ storm_limits() {
 		UPDATE erp.customers SET credit_limit = $([ $((RANDOM % 20)) = 0 ] &&
 			echo NULL || echo $((RANDOM % 20 * 100)))
 		WHERE customer = 'v$((RANDOM % 4 + 1))';
-		SELECT pg_sleep(0.15 * random());
+		SELECT pg_sleep(0.2 * random() * random());
 		$([ $((RANDOM % 4)) = 0 ] && echo ROLLBACK || echo COMMIT);
-		SELECT pg_sleep(0.05 * random());
+		SELECT pg_sleep(0.03 * random());
 	SQL
 }
 
@@ -159,7 +162,8 @@ storm_blow() {
 	done
 	storm_feed "$cluster" observer.1 "$until" storm_observation &
 	storm_feed "$cluster" janitor "$until" storm_janitor &
-	storm_feed "$cluster" limits "$until" storm_limits &
+	storm_feed "$cluster" limits.1 "$until" storm_limits &
+	storm_feed "$cluster" limits.2 "$until" storm_limits &
 	storm_feed "$cluster" attacher "$until" storm_attacher &
 	storm_feed "$cluster" keeper "$until" storm_keeper &
 }
@@ -177,18 +181,22 @@ storm_crash() {
 }
 
 storm_calm() {
-	local tries=0
-	while [ "$(cluster_value "$1" "SELECT count(*) FROM pg_stat_activity
-		WHERE datname = current_database() AND pid <> pg_backend_pid()
-		  AND backend_type = 'client backend'")" != 0 ]; do
+	local tries=0 left=1
+	while [ "$left" != 0 ]; do
+		cluster_psql "$1" -o /dev/null <<-'SQL'
+			SELECT format('COMMIT PREPARED %L', gid) FROM pg_prepared_xacts
+			WHERE database = current_database() \gexec
+		SQL
+		left=$(cluster_value "$1" "SELECT
+			(SELECT count(*) FROM pg_prepared_xacts
+			  WHERE database = current_database()) +
+			(SELECT count(*) FROM pg_stat_activity
+			  WHERE datname = current_database() AND pid <> pg_backend_pid()
+				AND backend_type = 'client backend')")
 		tries=$((tries + 1))
-		[ "$tries" -lt 300 ] || return 1
+		[ "$tries" -lt 200 ] || return 1
 		sleep 0.1
 	done
-	cluster_psql "$1" -o /dev/null <<-'SQL'
-		SELECT format('COMMIT PREPARED %L', gid) FROM pg_prepared_xacts
-		WHERE database = current_database() \gexec
-	SQL
 }
 
 # --- what was seen ------------------------------------------------------------

@@ -23,7 +23,7 @@ function customer(kind) {
 	kind = rand() * 100
 	return kind < 45 ? fixed() : kind < 85 ? varied() : kind < 97 ? "'d" pick(2) "'" : newcomer()
 }
-function currency(of) { return of ~ /^'d/ && chance(40) ? "'USD'" : "'EUR'" }
+function currency(of) { return of ~ /^'d/ && chance(40) ? (chance(50) ? "'USD'" : "'CHF'") : "'EUR'" }
 function amount() { return chance(90) ? pick(80) + pick(100) / 100 : 100 + pick(900) }
 
 # --- statements ---------------------------------------------------------------
@@ -66,9 +66,10 @@ function merge(who) {
 }
 # The ERP's own trigger has its hand in it: see after_order() in erp.sql.
 function with_trigger(note) {
-	note = chance(35) ? "freight" : chance(40) ? "stamp" : chance(50) ? "regret" : "fail"
+	note = rand() * 100
+	note = note < 30 ? "freight" : note < 45 ? "surcharge" : note < 60 ? "stamp" : note < 80 ? "regret" : "fail"
 	say("INSERT INTO erp.orders (number, customer, amount, parent, note) SELECT b + n, " customer() \
-		", " pick(20) ", b + 1, CASE WHEN n > 1 OR '" note "' = 'stamp' THEN '" note "' END" \
+		", " pick(20) ", b + 1, CASE WHEN n > 1 OR '" note "' ~ '^s' THEN '" note "' END" \
 		" FROM (SELECT nextval('erp.number') AS b OFFSET 0) s, generate_series(1, " pick(3) ") n")
 }
 function pay(who) {
@@ -103,7 +104,7 @@ function step(kind) {
 	else if (kind < 73) change("amount = round(amount / 2, 2)")
 	else if (kind < 79) change("customer = " customer())
 	else if (kind < 83) change("state = CASE state WHEN 'open' THEN 'cancelled' WHEN 'cancelled' THEN 'open' ELSE 'draft' END")
-	else if (kind < 85) change("currency = CASE currency WHEN 'EUR' THEN 'USD' ELSE 'EUR' END", "'d" pick(2) "'")
+	else if (kind < 85) change("currency = CASE currency WHEN 'EUR' THEN '" (chance(50) ? "USD" : "CHF") "' ELSE 'EUR' END", "'d" pick(2) "'")
 	else if (kind < 93) drop()
 	else if (kind < 96) change("number = nextval('erp.number')")
 	else if (kind < 98) merge()
