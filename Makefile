@@ -25,7 +25,7 @@ PG_CONFIG ?= pg_config
 # Programs under test/ find or install PostgreSQL themselves, so they must work
 # where pg_config is still missing, and PGXS has a target "check" of its own
 # that only says no: hence PGXS stays out when one of these is asked for.
-TEST_TARGETS = check demo bench
+TEST_TARGETS = check demo bench torture
 
 ifneq ($(filter $(TEST_TARGETS),$(MAKECMDGOALS)),)
 
@@ -33,6 +33,8 @@ check:
 	@test/run check
 demo bench:
 	@test/$@/run
+torture:
+	@test/crash/run
 
 OTHER_TARGETS = $(filter-out $(TEST_TARGETS),$(MAKECMDGOALS))
 $(OTHER_TARGETS):

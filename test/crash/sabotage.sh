@@ -85,7 +85,8 @@ specs_without() {
 }
 
 specs_that_fail() {
-	sed -nE 's/^(test|not ok [0-9]+ +-) +([a-z-]+) .*(FAILED.*|ms)$/\2/p' "$results/$1/specs/log" |
+	sed -nE -e 's/^test +([a-z-]+) .*FAILED.*/\1/p' -e 's/^not ok [0-9]+ +- ([a-z-]+) .*/\1/p' \
+		"$results/$1/specs/log" |
 		paste -s -d ' '
 }
 

@@ -188,13 +188,30 @@ uninstall_if_ours() {
 	unset CREDIT_WORK
 }
 
+# Keeps the results of the workspace as build/$1. They belong to the owner of the
+# tree, also when root runs the tests.
+keep_results() {
+	local build=$CREDIT_TREE/build
+	{
+		mkdir -p "$build" && rm -rf "${build:?}/$1" &&
+			cp -R "$CREDIT_WORK/results" "$build/$1" &&
+			chown -R --reference="$CREDIT_TREE" "$build"
+	} || echo "results could not be kept in $build" >&2
+}
+
+# KEEP_RESULTS: set by a script before enter_workspace that wants them kept.
+leave_workspace() {
+	[ -z "${KEEP_RESULTS:-}" ] || ! in_workspace || keep_results "$KEEP_RESULTS"
+	uninstall_if_ours
+}
+
 # See the head of this file. Arguments: path of the calling script in the tree,
 # and its own arguments.
 enter_workspace() {
 	local status=0
 
 	in_workspace && return
-	trap uninstall_if_ours EXIT
+	trap leave_workspace EXIT
 	ensure_packages
 	make_workspace
 	run_in_workspace "$@" || status=$?

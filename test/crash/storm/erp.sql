@@ -146,7 +146,8 @@ $$;
 
 CREATE EXTENSION credit;
 SET client_min_messages = warning;
-SELECT credit.set('currency', 'EUR'), credit.set('max_wait', '1s');
+-- Short, so that some do not live to see the end of what they wait for.
+SELECT credit.set('currency', 'EUR'), credit.set('max_wait', '200ms');
 -- Documents in other currencies stand beside the limit, which is in EUR.
 SELECT credit.set_rule('missing_rate', 'off');
 SELECT credit.attach('erp.customers', 'customer', key => 'customer',

@@ -20,7 +20,9 @@ storm_findings() {
 }
 
 storm_judge() {
-	local cluster=$1
+	local cluster=$1 max_wait
+	max_wait=$(cluster_value "$cluster" "SELECT 1000 * extract(epoch FROM value::interval)
+		FROM credit.settings WHERE name = 'max_wait'")
 	cluster_value "$cluster" 'SELECT torture.evidence()' >"$STORM_LOGS/evidence"
 	wal_events "$cluster" "$STORM_WAL_FROM" >"$STORM_LOGS/wal"
 	tail -c "+$STORM_LOG_FROM" "$(cluster_log "$cluster")" >"$STORM_LOGS/server"
@@ -28,7 +30,7 @@ storm_judge() {
 		perl "$STORM_HERE/verdict.pl" --evidence "$STORM_LOGS/evidence" \
 			--wal "$STORM_LOGS/wal" --log "$STORM_LOGS/server" \
 			--crashes "$STORM_LOGS/crashes" --database "$PGDATABASE" \
-			--max-wait 1000 "$STORM_LOGS"/client.*
+			--max-wait "$max_wait" "$STORM_LOGS"/client.*
 		storm_sights | sed 's/^/VIOLATION observer: /'
 		storm_findings "$cluster" snapshot 'SELECT torture.differences() LIMIT 20'
 		storm_findings "$cluster" journal 'SELECT torture.journal_differences() LIMIT 20'

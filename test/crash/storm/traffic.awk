@@ -141,7 +141,7 @@ function with_a_change_of_mind(who) {
 	say("INSERT INTO erp.orders VALUES (nextval('erp.number'), " who ", " 20 + pick(80) ")")
 	say("SAVEPOINT a")
 	say("INSERT INTO erp.payments VALUES (nextval('erp.number'), " who ", 100)")
-	say("SELECT pg_sleep(" (30 + pick(100)) / 1000 ")")
+	say("SELECT pg_sleep(" (30 + pick(chance(10) ? 400 : 100)) / 1000 ")")
 	say("ROLLBACK TO a"); end()
 }
 # Room that is given back unless the transaction fails.
@@ -154,7 +154,7 @@ function with_a_payment_in_flight(who) {
 }
 function with_rows() {
 	begin(); steps(pick(2) - 1)
-	say("CALL erp.savepoint_per_row(" customer() ", " 10 + pick(60) ")")
+	say("CALL erp.savepoint_per_row(" customer() ", " (chance(10) ? 70 : 5 + pick(20)) ")")
 	if (chance(50)) say("CALL erp.failing_statement(" customer() ")")
 	steps(pick(2) - 1); end()
 }

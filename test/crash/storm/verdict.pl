@@ -22,7 +22,7 @@ use strict;
 use warnings;
 
 my (%file, @clients);
-my %option = ('max-wait' => 1000, database => 'postgres');
+my %option = ('max-wait' => 0, database => 'postgres');
 while (@ARGV)
 {
 	my $word = shift @ARGV;
@@ -33,23 +33,28 @@ while (@ARGV)
 
 my (%figure, $violations);
 
+# Returns nothing, like a function that has found nothing.
 sub violation
 {
 	my ($rule, $text) = @_;
 	$figure{violations}++;
 	# some hundred examples are enough
 	print "VIOLATION $rule: $text\n" if ++$violations <= 200;
+	return;
 }
 
-sub lines_of
+# Calls a function with each line of a file; no file, no lines.
+sub each_line
 {
-	my ($name) = @_;
-	return () unless defined $name && -e $name;
+	my ($name, $function) = @_;
+	return unless defined $name && -e $name;
 	open my $in, '<', $name or die "$name: $!\n";
-	my @lines = <$in>;
+	while (my $line = <$in>)
+	{
+		chomp $line;
+		$function->($line);
+	}
 	close $in;
-	chomp @lines;
-	return @lines;
 }
 
 # Seconds since 1970 of "2026-11-25 20:59:17.123", in UTC.
@@ -70,29 +75,20 @@ sub cents { return sprintf '%.0f', $_[0] * 100; }
 
 my (%customer, %account_of, %fixed, %row, %limit_row, %is_attach, %truth);
 
-sub read_evidence
+# There are millions of rows: what is known of one is kept as text.
+sub take_evidence
 {
-	foreach (lines_of($file{evidence}))
+	my ($what, @f) = split / /, $_[0];
+	if ($what eq 'account')
 	{
-		my ($what, @f) = split / /;
-		if ($what eq 'account')
-		{
-			$customer{$f[0]} = $f[1];
-			$account_of{$f[1]} = $f[0];
-			$fixed{$f[0]} = 1 if $f[1] =~ /^[fgd]/;
-		}
-		elsif ($what eq 'row')
-		{
-			$row{"$f[2] $f[0] $f[1]"} = {
-				account => $f[3], currency => $f[4], cents => $f[5], kind => $f[6] };
-		}
-		elsif ($what eq 'limit')
-		{
-			$limit_row{"$f[2] $f[0] $f[1]"} = { account => $f[3], cents => $f[4] };
-		}
-		elsif ($what eq 'source') { $is_attach{$f[1]} = 1; }
-		elsif ($what eq 'truth') { $truth{"$f[0] $f[1]"} = $f[2]; }
+		$customer{$f[0]} = $f[1];
+		$account_of{$f[1]} = $f[0];
+		$fixed{$f[0]} = 1 if $f[1] =~ /^[fgd]/;
 	}
+	elsif ($what eq 'row') { $row{"$f[2] $f[0] $f[1]"} = "@f[3 .. 6]"; }
+	elsif ($what eq 'limit') { $limit_row{"$f[2] $f[0] $f[1]"} = "@f[3, 4]"; }
+	elsif ($what eq 'source') { $is_attach{$f[1]} = 1; }
+	elsif ($what eq 'truth') { $truth{"$f[0] $f[1]"} = $f[2]; }
 }
 
 # --- the WAL ------------------------------------------------------------------
@@ -100,19 +96,15 @@ sub read_evidence
 # Totals and limits by account as they came with each commit: the history that
 # refusals are held against.
 my (%total, %limit, %totals, %limits);
-my (%top, %pending, %own, %own_limit, %moment);
+my (%top, %pending, %own, %own_limit);
 
 # Which transaction a subtransaction belongs to is written when that ends.
-sub find_tops
+sub find_top
 {
-	my ($wal) = @_;
-	foreach (@$wal)
-	{
-		my ($lsn, $what, $xid, @rest) = split / +/;
-		next unless $what eq 'commit' || $what eq 'abort';
-		splice @rest, 0, 2 if $what eq 'commit';
-		$top{$_} = $xid foreach ($xid, @rest);
-	}
+	my ($lsn, $what, $xid, @rest) = split / +/, $_[0];
+	return unless $what eq 'commit' || $what eq 'abort';
+	splice @rest, 0, 2 if $what eq 'commit';
+	$top{$_} = $xid foreach ($xid, @rest);
 }
 
 # An increase that was checked, at the moment it was written. What the same
@@ -120,19 +112,17 @@ sub find_tops
 # rolled back later, this row went with.
 sub judge_increase
 {
-	my ($lsn, $row, $top) = @_;
-	my $account = $row->{account};
-	return if $row->{kind} ne 'order' || $row->{cents} <= 0 || $row->{currency} ne 'EUR'
-		|| $is_attach{$top};
+	my ($lsn, $top, $account, $currency, $cents, $kind) = @_;
+	return if $kind ne 'order' || $cents <= 0 || $currency ne 'EUR' || $is_attach{$top};
 	my $limit = exists $own_limit{$top}{$account} ? $own_limit{$top}{$account} : $limit{$account};
 	return unless defined $limit && $limit ne '-';
 	$figure{increases}++;
 	my $committed = $total{"$account EUR"} || 0;
 	my $own = $own{$top}{"$account EUR"} || 0;
-	return if $committed + $own + $row->{cents} <= $limit;
+	return if $committed + $own + $cents <= $limit;
 	violation('increase', sprintf 'at %s transaction %d took %s to %s (%s committed, %s own before, %s more) above the limit of %s',
-		$lsn, $top, $customer{$account}, money($committed + $own + $row->{cents}),
-		money($committed), money($own), money($row->{cents}), money($limit));
+		$lsn, $top, $customer{$account}, money($committed + $own + $cents),
+		money($committed), money($own), money($cents), money($limit));
 }
 
 sub play_commit
@@ -140,16 +130,16 @@ sub play_commit
 	my ($lsn, $top, $moment) = @_;
 	my %change;
 	$figure{commits}++;
-	foreach my $event (@{ delete $pending{$top} || [] })
+	foreach (@{ delete $pending{$top} || [] })
 	{
-		if (exists $event->{currency})
+		my ($what, $account, @f) = split / /;
+		if ($what eq 'row') { $change{"$account $f[0]"} += $f[1]; }
+		else
 		{
-			$change{"$event->{account} $event->{currency}"} += $event->{cents};
-			next;
+			$limit{$account} = $f[0];
+			push @{ $limits{$account} }, [ $moment, $f[0] ];
+			$figure{'limit changes'}++;
 		}
-		$limit{ $event->{account} } = $event->{cents};
-		push @{ $limits{ $event->{account} } }, [ $moment, $event->{cents} ];
-		$figure{'limit changes'}++;
 	}
 	delete $own{$top};
 	delete $own_limit{$top};
@@ -168,37 +158,34 @@ sub play_commit
 	}
 }
 
-sub play_wal
+# A row of the journal or of the limits is written. What is not in the tables
+# was never committed, or lost in a crash.
+sub play_insert
 {
-	my @wal = lines_of($file{wal});
-	find_tops(\@wal);
-	foreach (@wal)
+	my ($lsn, $what, $xid, $place) = @_;
+	my $known = $what eq 'row' ? delete $row{"$xid $place"} : delete $limit_row{"$xid $place"};
+	return unless defined $known;
+	my $top = $top{$xid};
+	return violation('harness', "transaction $xid has no commit record") unless defined $top;
+	my ($account, @f) = split / /, $known;
+	if ($what eq 'row')
 	{
-		my ($lsn, $what, $xid, @rest) = split / +/;
-		my $event;
-		if ($what eq 'row' || $what eq 'limit')
-		{
-			# what is not in the tables was never committed, or lost in a crash
-			$event = $what eq 'row' ? delete $row{"$xid @rest"} : delete $limit_row{"$xid @rest"};
-			next unless $event;
-			my $top = $top{$xid};
-			if (!defined $top)
-			{
-				violation('harness', "transaction $xid has no commit record");
-				next;
-			}
-			if ($what eq 'row')
-			{
-				judge_increase($lsn, $event, $top);
-				$own{$top}{"$event->{account} $event->{currency}"} += $event->{cents};
-			}
-			else { $own_limit{$top}{ $event->{account} } = $event->{cents}; }
-			push @{ $pending{$top} }, $event;
-		}
-		elsif ($what eq 'commit') { play_commit($lsn, $xid, epoch("$rest[0] $rest[1]")); }
-		elsif ($what eq 'abort') { delete $pending{$xid}; }
+		judge_increase($lsn, $top, $account, @f);
+		$own{$top}{"$account $f[0]"} += $f[1];
 	}
+	else { $own_limit{$top}{$account} = $f[0]; }
+	push @{ $pending{$top} }, "$what $known";
+}
 
+sub play
+{
+	my ($lsn, $what, $xid, @rest) = split / +/, $_[0];
+	if ($what eq 'row' || $what eq 'limit') { play_insert($lsn, $what, $xid, "@rest"); }
+	elsif ($what eq 'commit') { play_commit($lsn, $xid, epoch("$rest[0] $rest[1]")); }
+}
+
+sub judge_evidence
+{
 	# is the evidence whole?
 	my ($orphan) = (keys %row, keys %limit_row);
 	violation('harness', "a row without a record in the WAL: $orphan") if defined $orphan;
@@ -278,10 +265,13 @@ sub had_exposure
 	return '';
 }
 
-# moment, message and statement of a refusal for the limit
+# Moments at which the server was killed.
+my @crashes;
+
+# Moment, message and statement of a refusal for the limit.
 sub judge_refusal
 {
-	my ($moment, $message, $statement, $crashes) = @_;
+	my ($moment, $message, $statement) = @_;
 	my ($customer, $limit, $exposure, $adds) = $message =~
 		/ of customer (\w+),? .*would exceed the credit limit: limit ([-\d.]+), exposure ([-\d.]+), adds ([-\d.]+) EUR/
 		or return violation('refusal', "cannot be understood: $message");
@@ -290,7 +280,7 @@ sub judge_refusal
 	return unless $statement =~ m{/\* single \*/};
 
 	# commits that the crash has taken were seen before it
-	return if grep { $_ > $moment - 0.2 && $_ < $moment + 3 } @$crashes;
+	return if grep { $_ > $moment - 0.2 && $_ < $moment + 3 } @crashes;
 	my $account = $account_of{$customer} || return violation('refusal', "no such account: $message");
 	violation('refusal', "the account had no such limit: $message")
 		unless had_limit($account, $limit, $moment);
@@ -310,58 +300,66 @@ my $EXPECTED = qr/^(?:23514|40001|40P01|25P02|3B001|22012|42704|08006|57P0[123])
 # whether the table is attached.
 my $EXPECTED_OF_ATTACHER = qr/^(?:55P03|22023)$/;
 
-sub read_log
+# The error that was read last, and when; message: where it is a refusal.
+my ($moment, $message);
+
+sub judge_error
 {
-	my @crashes = lines_of($file{crashes});
-	my ($moment, $message);
-	foreach (lines_of($file{log}))
+	my ($name, $state, $text) = @_;
+	$figure{"errors $state"}++;
+	violation('error', "$name: $state: $text") unless $state =~ $EXPECTED
+		|| ($name eq 'attacher' && $state =~ $EXPECTED_OF_ATTACHER);
+	$message = $state eq '23514' ? $text : undef;
+	return unless defined $message;
+	$figure{refusals}++;
+	$figure{'refusals after waiting'}++ if $text =~ /has to wait for|is being changed by/;
+	violation('refusal', "not of ours: $text")
+		unless $text =~ /would exceed the credit limit: |has to wait for|is being changed by/;
+}
+
+# An error, and some lines later the statement that has met it.
+sub judge_log
+{
+	my ($line) = @_;
+	violation('server', $line) if $line =~ /PANIC:|TRAP:|signal (?:6|7|11)\b|\|XX/;
+	my ($when, $database, $name, $state, $level, $text) = $line =~
+		/^([^|]+)\|([^|]*)\|([^|]*)\|(\w+)\| +(ERROR|FATAL|STATEMENT): +(.*)/ or return;
+	return if $database ne $option{database};
+	if ($level ne 'STATEMENT')
 	{
-		violation('server', $_) if /PANIC:|TRAP:|signal (?:6|7|11)\b|\|XX/;
-		my ($when, $database, $name, $state, $level, $text) =
-			/^([^|]+)\|([^|]*)\|([^|]*)\|(\w+)\| +(ERROR|FATAL|STATEMENT|DETAIL): +(.*)/ or next;
-		next if $database ne $option{database};
-		if ($level eq 'ERROR' || $level eq 'FATAL')
-		{
-			$text =~ s/^\w{5}: //;
-			$figure{"errors $state"}++;
-			violation('error', "$name: $state: $text") unless $state =~ $EXPECTED
-				|| ($name eq 'attacher' && $state =~ $EXPECTED_OF_ATTACHER);
-			$moment = epoch($when);
-			$message = $state eq '23514' ? $text : undef;
-			next unless defined $message;
-			$figure{refusals}++;
-			$figure{'refusals after waiting'}++ if $text =~ /has to wait for|is being changed by/;
-			violation('refusal', "not of ours: $text")
-				unless $text =~ /would exceed the credit limit: |has to wait for|is being changed by/;
-		}
-		elsif ($level eq 'STATEMENT' && defined $message)
-		{
-			judge_refusal($moment, $message, $text, \@crashes)
-				if $message =~ /would exceed the credit limit/ && $message =~ / EUR$/;
-			undef $message;
-		}
+		$moment = epoch($when);
+		judge_error($name, $state, $text);
+	}
+	elsif (defined $message)
+	{
+		judge_refusal($moment, $message, $text)
+			if $message =~ /would exceed the credit limit: .* EUR$/;
+		undef $message;
 	}
 }
 
 # Somebody else's transaction is a reason only after max_wait: the time that
 # psql gives for the statement says whether that was so.
+my $waited;
+
 sub judge_waiting
 {
-	my ($name) = @_;
-	my $waited;
-	foreach (lines_of($name))
+	my ($line) = @_;
+	if ($line =~ /ERROR:  23514/) { $waited = $line; }
+	elsif (defined $waited && $line =~ /^Time: ([\d.]+) ms/)
 	{
-		$waited = $_ if /ERROR:  23514: .*(?:has to wait for|is being changed by)/;
-		next unless defined $waited && /^Time: ([\d.]+) ms/;
 		$figure{'waits timed'}++;
 		violation('wait', "after $1 ms only: $waited") if $1 < $option{'max-wait'} - 1;
 		undef $waited;
 	}
 }
 
-read_evidence();
-play_wal();
-read_log();
-judge_waiting($_) foreach @clients;
+each_line($file{evidence}, \&take_evidence);
+each_line($file{wal}, \&find_top);
+each_line($file{wal}, \&play);
+judge_evidence();
+each_line($file{crashes}, sub { push @crashes, $_[0] });
+each_line($file{log}, \&judge_log);
+each_line($_, \&judge_waiting) foreach @clients;
 $figure{violations} ||= 0;
 print "FIGURE $_ $figure{$_}\n" foreach sort keys %figure;
