@@ -184,8 +184,11 @@ storm_watch() {
 storm_crash() {
 	date +%s.%N >>"$STORM_LOGS/crashes"
 	cluster_kill "$1"
-	# of the dead postmaster's file it says that it may be a living one's
-	cluster_start "$1" 2> >(grep -v 'another server might be running' >&2)
+	# pg_ctl takes the file of the dead postmaster for that of a living one
+	cluster_start "$1" 2>"$STORM_LOGS/start" || {
+		cat "$STORM_LOGS/start" >&2
+		return 1
+	}
 }
 
 storm_calm() {
