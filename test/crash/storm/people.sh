@@ -147,16 +147,23 @@ storm_attacher() {
 	SQL
 }
 
-# Vacuum, and a purge of the journal where this version can.
+# Vacuum, and a purge of the journal where this version can. What it may take
+# goes into our archive before: so it keeps what is younger than the oldest
+# transaction that was open before we looked. How old a prepared one is cannot be
+# known.
 storm_keeper() {
 	while cat <<-'SQL'; do :; done
 		VACUUM credit.journal, credit.item, credit.account_limit, erp.orders;
-		SELECT to_regproc('credit.purge') IS NOT NULL AS can_purge \gset
+		SELECT COALESCE(min(xact_start), clock_timestamp()) AS oldest FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid() \gset
+		SELECT to_regproc('credit.purge') IS NOT NULL AND count(*) = 0 AS can_purge
+		FROM pg_prepared_xacts WHERE database = current_database() \gset
 		\if :can_purge
-		CALL torture.archive('5 s');
-		CALL credit.purge('20 s');
+		CALL torture.archive(:'oldest');
+		SELECT clock_timestamp() - :'oldest' + interval '0.2 s' AS keep \gset
+		CALL credit.purge(:'keep');
 		\endif
-		SELECT pg_sleep(0.5);
+		SELECT pg_sleep(0.2);
 	SQL
 }
 

@@ -31,13 +31,14 @@ SELECT block, item, xid, account_id, currency, seq, source_id, delta FROM tortur
 UNION
 SELECT block, item, xid, account_id, currency, seq, source_id, delta FROM torture.journal;
 
--- Keeps what is old enough to be resolved, before a purge takes it.
-CREATE PROCEDURE torture.archive(age interval)
+-- Keeps rows written before a moment, all of them resolved, before a purge takes
+-- them.
+CREATE PROCEDURE torture.archive(before timestamptz)
 LANGUAGE sql
 AS $$
 INSERT INTO torture.journal
 SELECT block, item, xid, account_id, currency, seq, source_id, delta
-FROM torture.journal_now WHERE posted_at < clock_timestamp() - age
+FROM torture.journal_now WHERE posted_at < before
 ON CONFLICT DO NOTHING
 $$;
 
