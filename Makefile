@@ -7,6 +7,13 @@ MODULE_big = credit
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
 	decision apply frame capture exposure asof maintenance
+
+# A library for the test of the tests, in which a protection can be taken away
+# (src/sabotage.h). Never for use.
+ifeq ($(SABOTAGE),1)
+SUBJECTS += sabotage
+PG_SABOTAGE = -DCREDIT_SABOTAGE
+endif
 OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
@@ -19,7 +26,7 @@ PG_CONFIG ?= pg_config
 # Programs under test/ find or install PostgreSQL themselves, so they must work
 # where pg_config is still missing, and PGXS has a target "check" of its own
 # that only says no: hence PGXS stays out when one of these is asked for.
-TEST_TARGETS = check demo bench
+TEST_TARGETS = check demo bench torture
 
 ifneq ($(filter $(TEST_TARGETS),$(MAKECMDGOALS)),)
 
@@ -27,6 +34,8 @@ check:
 	@test/run check
 demo bench:
 	@test/$@/run
+torture:
+	@test/crash/run
 
 OTHER_TARGETS = $(filter-out $(TEST_TARGETS),$(MAKECMDGOALS))
 $(OTHER_TARGETS):
@@ -48,7 +57,7 @@ EXTRA_CLEAN = build $(OBJS:.o=.d)
 # PostgreSQL's own headers are declared to be system headers: what they do is
 # no matter of our warnings. Unused parameters are normal in callbacks and in
 # functions that SQL calls, and so are tables that leave the rest at zero.
-PG_CPPFLAGS = -DCREDIT_VERSION='"$(CREDIT_VERSION)"' -isystem $(includedir_server)
+PG_CPPFLAGS = -DCREDIT_VERSION='"$(CREDIT_VERSION)"' $(PG_SABOTAGE) -isystem $(includedir_server)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
 	-MMD -MP
 ifeq ($(WERROR),1)

@@ -38,6 +38,7 @@
 #include "frame.h"
 #include "ledger.h"
 #include "progress.h"
+#include "sabotage.h"
 #include "setting.h"
 #include "source.h"
 
@@ -175,7 +176,8 @@ capture_event(Frame *frame, SourceEntry *entry, TriggerData *trigdata)
 	TupleTableSlot *after = deletion ? NULL :
 		update ? trigdata->tg_newslot : trigdata->tg_trigslot;
 	bool		live = after != NULL &&
-		table_tuple_satisfies_snapshot(trigdata->tg_relation, after, SnapshotSelf);
+		(SABOTAGED(SUPERSEDED) ||
+		 table_tuple_satisfies_snapshot(trigdata->tg_relation, after, SnapshotSelf));
 
 	for (int i = 0; i < entry->nmappings; i++)
 	{
@@ -215,7 +217,7 @@ credit_capture_row(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) && !entry->broken &&
 		!source_reads_changed(entry, trigdata->tg_trigslot, trigdata->tg_newslot) &&
-		!is_own_version(trigdata->tg_trigslot))
+		(SABOTAGED(OWN_VERSION) || !is_own_version(trigdata->tg_trigslot)))
 		return PointerGetDatum(NULL);
 
 	frame = frame_find(entry->relids);

@@ -14,6 +14,7 @@
 #include "utils/rel.h"
 
 #include "credit.h"
+#include "sabotage.h"
 
 CREDIT_MODULE_MAGIC;
 
@@ -60,6 +61,7 @@ maintain_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 void
 _PG_init(void)
 {
+	credit_sabotage_init();
 	credit_ledger_init();
 	credit_setting_init();
 	credit_source_init();

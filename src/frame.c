@@ -30,6 +30,7 @@
 
 #include "credit.h"
 #include "frame.h"
+#include "sabotage.h"
 #include "stat.h"
 
 /*
@@ -206,7 +207,7 @@ settle_frame(Frame *frame, SubTransactionId subid, SubTransactionId parent)
 	}
 	for (int i = frame->nnews - 1; i >= 0 && frame->news[i].subid == subid; i--)
 	{
-		if (parent == InvalidSubTransactionId)
+		if (parent == InvalidSubTransactionId && !SABOTAGED(NEWS))
 			frame->nnews = i;
 		else
 			frame->news[i].subid = parent;
@@ -255,7 +256,7 @@ drop_overtaken(Frame *frame)
 	int			kept = 0;
 	News	   *sorted;
 
-	if (frame->nnews == 0)
+	if (frame->nnews == 0 || SABOTAGED(OVERTAKEN))
 		return;
 	sorted = palloc(sizeof(News) * frame->nnews);
 	memcpy(sorted, frame->news, sizeof(News) * frame->nnews);
@@ -384,6 +385,8 @@ frame_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 		source_forget_problems();
 	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
+	if (SABOTAGED(FRAME))
+		event = SUBXACT_EVENT_COMMIT_SUB;
 	foreach(lc, frames)
 	{
 		Frame	   *frame = lfirst(lc);

@@ -16,11 +16,13 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "credit.h"
 #include "item.h"
 #include "probe.h"
+#include "sabotage.h"
 #include "wait.h"
 
 /* Most documents are new: then one look into the index says so. */
@@ -42,14 +44,20 @@ find_once(LedgerRel *items, int32 source_id, const char *key, CreditItem *item,
 	ScanKeyData keys[2];
 	LedgerScan	scan;
 	HeapTuple	tuple;
+	Snapshot	snapshot = NULL;
 
+	if (SABOTAGED(ITEM_SNAPSHOT))
+	{
+		snapshot = GetActiveSnapshot();
+		memset(&scan, 0, sizeof(scan));
+	}
 	memset(item, 0, sizeof(CreditItem));
 	*xid = InvalidTransactionId;
 	ledger_key(items, &keys[0], ITEM_SOURCE_ID, BTEqualStrategyNumber,
 			   F_INT4EQ, Int32GetDatum(source_id));
 	ledger_key(items, &keys[1], ITEM_KEY, BTEqualStrategyNumber,
 			   F_TEXTEQ, CStringGetTextDatum(key));
-	ledger_scan(&scan, items, NULL, NULL, keys, 2);
+	ledger_scan(&scan, items, NULL, snapshot, keys, 2);
 	if (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
 		*xid = TransactionIdIsValid(scan.dirty.xmin) ?
@@ -66,7 +74,7 @@ item_find(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 {
 	TransactionId xid;
 
-	if (is_new_key(items, source_id, key))
+	if (SABOTAGED(NEW_KEY) || is_new_key(items, source_id, key))
 	{
 		memset(item, 0, offsetof(CreditItem, values));
 		return;

@@ -69,6 +69,7 @@
 #include "credit.h"
 #include "journal.h"
 #include "probe.h"
+#include "sabotage.h"
 #include "shortlock.h"
 
 typedef enum RowStatus
@@ -252,6 +253,11 @@ named_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
 	{
 		load_row(journal, tuple, verdict_of(&scan, snapshot), row);
 		found = row->first_seq == first_seq;
+		if (SABOTAGED(STEP_BACK) && row->seq != seq)
+		{
+			found = false;
+			break;
+		}
 	}
 	ledger_scan_end(&scan);
 	return found;
@@ -261,6 +267,8 @@ named_row(LedgerRel *journal, Snapshot snapshot, int64 account_id, int16 scope,
 static Numeric
 row_reach(const JournalRow *row)
 {
+	if (SABOTAGED(PEAK))
+		return credit_max(credit_zero(), vector_total(&row->xsum));
 	return credit_max(row->peak, vector_total(&row->xsum));
 }
 
@@ -287,12 +295,26 @@ judge_row(ChainState *chain, const JournalRow *row)
 				row->peak : row_reach(row);
 			break;
 		case ROW_OTHER:
-			chain->others = credit_add(chain->others, row_reach(row));
+			if (SABOTAGED(NETTING))
+				chain->others = credit_add(chain->others, vector_total(&row->xsum));
+			else if (!SABOTAGED(OTHERS))
+				chain->others = credit_add(chain->others, row_reach(row));
 			chain->other_xid = row->xid;
 			chain->open[chain->nopen++] = row->seq;
 			chain->open[chain->nopen++] = row->first_seq;
 			break;
 	}
+}
+
+/* Takes a row that was named, as seq or a later row of its transaction. */
+static void
+judge_named_row(ChainState *chain, const JournalRow *row, int64 seq)
+{
+	if (SABOTAGED(OPEN) ||
+		(SABOTAGED(STEP_BACK) && row->seq != seq) ||
+		(SABOTAGED(SETTLED) && row->status == ROW_COMMITTED))
+		return;
+	judge_row(chain, row);
 }
 
 /*
@@ -308,7 +330,7 @@ judge_if_named(ChainState *chain, const JournalRow *last, const JournalRow *row,
 		if (judged[i] || row->first_seq != last->open[i + 1] ||
 			row->seq > last->open[i])
 			continue;
-		judge_row(chain, row);
+		judge_named_row(chain, row, last->open[i]);
 		judged[i] = true;
 		return true;
 	}
@@ -372,7 +394,7 @@ judge_named_rows(LedgerRel *journal, int64 account_id, int16 scope,
 		if (!judged[i] &&
 			named_row(journal, NULL, account_id, scope, last->currency,
 					  last->open[i], last->open[i + 1], &row))
-			judge_row(chain, &row);
+			judge_named_row(chain, &row, last->open[i]);
 	}
 }
 
@@ -510,7 +532,7 @@ begin_chain(LedgerRel *journal, int64 account_id, int16 scope, ChainState *chain
 	{
 		ChainState *other = lfirst(lc);
 
-		if (!other->is_only_chain)
+		if (!other->is_only_chain || SABOTAGED(ONLY_CHAIN))
 			continue;
 		other->is_only_chain = false;
 		(void) journal_append(journal, account_id, scope, other, &zero, 0, NULL);

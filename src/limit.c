@@ -17,12 +17,14 @@
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "account.h"
 #include "credit.h"
 #include "journal.h"
 #include "limit.h"
+#include "sabotage.h"
 #include "setting.h"
 #include "shortlock.h"
 #include "vector.h"
@@ -163,8 +165,9 @@ read_place(LedgerRel *limits, int64 account_id, AccountLimit *limit,
 		return false;
 	ledger_deform(limits, &fetch.tuple, values, nulls);
 	found = DatumGetInt64(values[LIMIT_ACCOUNT_ID]) == account_id &&
-		!TransactionIdIsValid(fetch.dirty.xmin) &&
-		!TransactionIdIsValid(fetch.dirty.xmax);
+		(SABOTAGED(LIMIT_PLACE) ||
+		 (!TransactionIdIsValid(fetch.dirty.xmin) &&
+		  !TransactionIdIsValid(fetch.dirty.xmax)));
 	if (found)
 	{
 		take_version(limit, values, nulls);
@@ -187,13 +190,19 @@ read_versions(LedgerRel *limits, int64 account_id, AccountLimit *limit,
 	ScanKeyData key;
 	LedgerScan	scan;
 	HeapTuple	tuple;
+	Snapshot	snapshot = NULL;
 
+	if (SABOTAGED(LIMIT_SNAPSHOT) && copy == NULL)
+	{
+		snapshot = GetActiveSnapshot();
+		memset(&scan, 0, sizeof(scan));
+	}
 	memset(limit, 0, sizeof(AccountLimit));
-	if (read_place(limits, account_id, limit, copy))
+	if (snapshot == NULL && read_place(limits, account_id, limit, copy))
 		return;
 	ledger_key(limits, &key, LIMIT_ACCOUNT_ID, BTEqualStrategyNumber,
 			   F_INT8EQ, Int64GetDatum(account_id));
-	ledger_scan(&scan, limits, NULL, NULL, &key, 1);
+	ledger_scan(&scan, limits, NULL, snapshot, &key, 1);
 	while (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
 		Datum		values[LEDGER_MAX_COLUMNS];

@@ -26,6 +26,7 @@
 
 #include "area.h"
 #include "credit.h"
+#include "sabotage.h"
 #include "shortlock.h"
 #include "wait.h"
 
@@ -116,6 +117,8 @@ shortlock_take(int64 account_id)
 {
 	LOCKTAG		tag;
 
+	if (SABOTAGED(LOCK))
+		return;
 	account_tag(&tag, account_id);
 	take(&tag);
 }
@@ -125,6 +128,8 @@ shortlock_give(int64 account_id)
 {
 	LOCKTAG		tag;
 
+	if (SABOTAGED(LOCK))
+		return;
 	account_tag(&tag, account_id);
 	give(&tag);
 }

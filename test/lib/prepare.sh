@@ -189,13 +189,30 @@ uninstall_if_ours() {
 	unset CREDIT_WORK
 }
 
+# Keeps the results of the workspace as build/$1. They belong to the owner of the
+# tree, also when root runs the tests.
+keep_results() {
+	local build=$CREDIT_TREE/build
+	{
+		mkdir -p "$build" && rm -rf "${build:?}/$1" &&
+			cp -R "$CREDIT_WORK/results" "$build/$1" &&
+			chown -R --reference="$CREDIT_TREE" "$build"
+	} || echo "results could not be kept in $build" >&2
+}
+
+# KEEP_RESULTS: set by a script before enter_workspace that wants them kept.
+leave_workspace() {
+	[ -z "${KEEP_RESULTS:-}" ] || ! in_workspace || keep_results "$KEEP_RESULTS"
+	uninstall_if_ours
+}
+
 # See the head of this file. Arguments: path of the calling script in the tree,
 # and its own arguments.
 enter_workspace() {
 	local status=0
 
 	in_workspace && return
-	trap uninstall_if_ours EXIT
+	trap leave_workspace EXIT
 	ensure_packages
 	make_workspace
 	run_in_workspace "$@" || status=$?
@@ -246,23 +263,34 @@ mirror_postgres() {
 		die "this PostgreSQL cannot be moved: $bin"
 }
 
-# Builds credit from the workspace's copy, warnings being errors, and installs
-# it into the private PostgreSQL, whose programs come first in PATH afterwards.
-build_and_install() {
-	local log=$CREDIT_WORK/results/build.log
-	local mirror=$CREDIT_WORK/postgres
+# Builds credit from the tree $1, warnings being errors, and installs it into the
+# private PostgreSQL that is made below $2. More arguments go to make. The log
+# is results/build-NAME.log, NAME being that of $2.
+build_into() {
+	local tree=$1 mirror=$2 log=$CREDIT_WORK/results/build-${2##*/}.log
+	shift 2
 
-	PG_CONFIG=$(find_pg_config)
-	export PG_CONFIG
 	mirror_postgres "$PG_CONFIG" "$mirror"
-	if ! make -C "$CREDIT_WORK/tree" -j "$(nproc)" WERROR=1 all >"$log" 2>&1 ||
-		! make -C "$CREDIT_WORK/tree" WERROR=1 DESTDIR="$mirror" install \
+	if ! make -C "$tree" -j "$(nproc)" WERROR=1 "$@" all >"$log" 2>&1 ||
+		! make -C "$tree" WERROR=1 "$@" DESTDIR="$mirror" install \
 			>>"$log" 2>&1; then
 		grep -v '^make' "$log" | grep -E -A 12 'error|Error|warning' | head -n 60 >&2 || :
 		tail -n 15 "$log" >&2
 		echo "the build failed" >&2
 		return 1
 	fi
-	PATH=$mirror$("$PG_CONFIG" --bindir):$PATH
+}
+
+# Programs come from the private PostgreSQL below $1 first, from now on.
+use_postgres() {
+	PATH=$1$("$PG_CONFIG" --bindir):$PATH
 	export PATH
+}
+
+# Builds from the workspace's copy, installs and uses it.
+build_and_install() {
+	PG_CONFIG=$(find_pg_config)
+	export PG_CONFIG
+	build_into "$CREDIT_WORK/tree" "$CREDIT_WORK/postgres" || return
+	use_postgres "$CREDIT_WORK/postgres"
 }

@@ -62,6 +62,24 @@ count_tap() {
 	[ "$failed" = 0 ]
 }
 
+# tap_try FILE: runs a script that writes TAP; leaves its log, and how it ended.
+tap_try() {
+	local name=${1##*/} status=0
+	name=${name%.sh}
+	timeout 900 prove --verbose --exec bash "$1" >"$SUITE_RESULTS/$name.log" 2>&1 || status=$?
+	echo "$status" >"$SUITE_RESULTS/$name.status"
+}
+
+# tap_tell NAME: counts what tap_try has left, and shows what went wrong.
+tap_tell() {
+	local log=$SUITE_RESULTS/$1.log
+	count_tap "$log" "$(cat "$SUITE_RESULTS/$1.status")" || {
+		echo "--- $1"
+		grep -v '^ok\b' "$log" >"$log.short" || :
+		show "$log.short" 120
+	}
+}
+
 # count_regress LOG EXPECTED: LOG is what pg_regress wrote, "test a ... ok" up
 # to release 15 and TAP after that. EXPECTED tests were asked for: those that
 # are not heard of because the run broke off have failed.

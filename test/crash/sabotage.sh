@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# The test of the test: the storm blows on a library in which one protection is
+# missing, and the harness has to see it, for each protection. src/sabotage.c
+# says what each of them is; `make SABOTAGE=1` builds that library.
+#
+# Some of them: SABOTAGE="peak memo" make check SUITES=crash TESTS=sabotage
+set -euo pipefail
+here=$(dirname "$0")
+# shellcheck source=test/lib/tap.sh
+. "$here/../lib/tap.sh"
+# shellcheck source=test/lib/prepare.sh
+. "$here/../lib/prepare.sh"
+# shellcheck source=test/lib/cluster.sh
+. "$here/../lib/cluster.sh"
+# shellcheck source=test/crash/storm/people.sh
+. "$here/storm/people.sh"
+# shellcheck source=test/crash/storm/judge.sh
+. "$here/storm/judge.sh"
+# shellcheck source=test/lib/specs.sh
+. "$here/../lib/specs.sh"
+
+results=$CREDIT_WORK/results/crash/sabotage
+clients=8
+slice=3		# seconds between two verdicts
+slices=6	# and how often, at most
+mkdir -p "$results"
+
+# --- a library that can be used has nothing of this -----------------------------
+
+library=$CREDIT_WORK/postgres$("$PG_CONFIG" --pkglibdir)/credit.so
+cluster_start sound
+cluster_psql sound -c 'CREATE EXTENSION credit'
+like "$(cluster_value sound "LOAD 'credit'; SHOW credit.sabotage" 2>&1)" 'unrecognized configuration parameter' \
+	'the library as it is installed has no such setting'
+like "$(cluster_value sound "LOAD 'credit'; SET credit.sabotage = 'none'" 2>&1)" 'invalid configuration parameter' \
+	'and takes none'
+is "$(grep -ciF sabotage "$library" || :)" 0 'nor anything else of that name'
+cluster_stop sound
+
+# --- one that has ---------------------------------------------------------------
+
+make_sabotaged() {
+	cp -R "$CREDIT_WORK/tree" "$CREDIT_WORK/tree-sabotaged"
+	make -s -C "$CREDIT_WORK/tree-sabotaged" clean >/dev/null
+	build_into "$CREDIT_WORK/tree-sabotaged" "$CREDIT_WORK/sabotaged" SABOTAGE=1
+}
+
+# The storm in a database of its own, until the first finding.
+storm_without() {
+	local variant=$1 n	# $2: slices
+	export PGDATABASE=without_$variant
+	STORM_LOGS=$results/$variant
+	mkdir -p "$STORM_LOGS"
+	: >"$STORM_LOGS/found"
+	PGDATABASE=postgres cluster_psql sabotaged -c "CREATE DATABASE $PGDATABASE TEMPLATE shop" \
+		-c "ALTER DATABASE $PGDATABASE SET credit.sabotage = '$variant'"
+	storm_begin sabotaged
+	storm_open sabotaged
+	for n in $(seq "$2"); do
+		storm_blow sabotaged "$clients" $((SECONDS + slice))
+		wait
+		storm_calm sabotaged || return 1
+		storm_judge sabotaged
+		storm_violations >>"$STORM_LOGS/found"
+		! grep -qv '^VIOLATION harness' "$STORM_LOGS/found" || return 0
+	done
+	return 1
+}
+
+# Which rules have caught it.
+caught_by() {
+	sed -n 's/^VIOLATION \([a-z]*\):.*/\1/p' "$STORM_LOGS/found" | sort | uniq -c |
+		sort -rn | awk '{ printf "%s%s %d", sep, $2, $1; sep = ", " }'
+}
+
+# What concurrency has not shown in time, an isolation spec may show for certain.
+specs_without() {
+	local database=specs_without_$1 output=$results/$1/specs specs
+	mkdir -p "$output"
+	mapfile -t specs < <(cd test/isolation/specs && ls -- *.spec)
+	PGDATABASE=postgres specs_prepare sabotaged "$database"
+	PGDATABASE=postgres cluster_psql sabotaged \
+		-c "ALTER DATABASE $database SET credit.sabotage = '$1'"
+	! specs_run "$database" "$output" "${specs[@]%.spec}"
+}
+
+specs_that_fail() {
+	sed -nE -e 's/^test +([a-z-]+) .*FAILED.*/\1/p' -e 's/^not ok [0-9]+ +- ([a-z-]+) .*/\1/p' \
+		"$results/$1/specs/log" |
+		paste -s -d ' '
+}
+
+ok 'a library that has it can be built' make_sabotaged
+use_postgres "$CREDIT_WORK/sabotaged"
+cluster_start sabotaged "${STORM_SETTINGS[@]}"
+cluster_psql sabotaged -c 'CREATE DATABASE shop'
+mapfile -t variants < <(sed -n 's/^\t{"\([a-z_]*\)", SABOTAGE_.*/\1/p' src/sabotage.c | grep -v '^none$')
+[ -z "${SABOTAGE:-}" ] || read -ra variants <<<"$SABOTAGE"
+
+# With all protections in place the harness must be silent.
+if storm_without none 2; then
+	tap_result no 'with nothing taken away there is nothing to be found'
+else
+	is "$(cat "$STORM_LOGS/found")" '' 'with nothing taken away there is nothing to be found'
+fi
+for variant in "${variants[@]}"; do
+	began=$SECONDS
+	if storm_without "$variant" "$slices"; then
+		tap_result yes "without $variant: found after $((SECONDS - began)) s by $(caught_by)"
+		head -n 2 "$STORM_LOGS/found" | cut -c 1-200 | sed 's/^/#   /'
+	elif specs_without "$variant"; then
+		tap_result yes "without $variant: found after $((SECONDS - began)) s by isolation specs: $(specs_that_fail "$variant")"
+	else
+		tap_result no "without $variant: not found in $((SECONDS - began)) s"
+	fi
+done
+done_testing
