@@ -62,21 +62,22 @@ count_tap() {
 	[ "$failed" = 0 ]
 }
 
-# Runs the chosen ones of scripts that write TAP.
-tap_scripts() {
-	local tests name log status
-	mapfile -t tests < <(chosen_tests "$@")
-	for name in "${tests[@]}"; do
-		log=$SUITE_RESULTS/$name.log
-		status=0
-		timeout 900 prove --verbose --exec bash "${1%/*}/$name.sh" \
-			>"$log" 2>&1 || status=$?
-		count_tap "$log" "$status" || {
-			echo "--- $name"
-			grep -v '^ok\b' "$log" >"$log.short" || :
-			show "$log.short" 120
-		}
-	done
+# tap_try FILE: runs a script that writes TAP; leaves its log, and how it ended.
+tap_try() {
+	local name=${1##*/} status=0
+	name=${name%.sh}
+	timeout 900 prove --verbose --exec bash "$1" >"$SUITE_RESULTS/$name.log" 2>&1 || status=$?
+	echo "$status" >"$SUITE_RESULTS/$name.status"
+}
+
+# tap_tell NAME: counts what tap_try has left, and shows what went wrong.
+tap_tell() {
+	local log=$SUITE_RESULTS/$1.log
+	count_tap "$log" "$(cat "$SUITE_RESULTS/$1.status")" || {
+		echo "--- $1"
+		grep -v '^ok\b' "$log" >"$log.short" || :
+		show "$log.short" 120
+	}
 }
 
 # count_regress LOG EXPECTED: LOG is what pg_regress wrote, "test a ... ok" up
