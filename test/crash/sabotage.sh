@@ -3,7 +3,7 @@
 # missing, and the harness has to see it, for each protection. src/sabotage.c
 # says what each of them is; `make SABOTAGE=1` builds that library.
 #
-# Some of them: SABOTAGE="peak memo" make check SUITES=crash TESTS=sabotage
+# Some of them: VARIANTS="peak memo" make check SUITES=crash TESTS=sabotage
 set -euo pipefail
 here=$(dirname "$0")
 # shellcheck source=test/lib/tap.sh
@@ -95,7 +95,7 @@ use_postgres "$CREDIT_WORK/sabotaged"
 cluster_start sabotaged "${STORM_SETTINGS[@]}"
 cluster_psql sabotaged -c 'CREATE DATABASE shop'
 mapfile -t variants < <(sed -n 's/^\t{"\([a-z_]*\)", SABOTAGE_.*/\1/p' src/sabotage.c | grep -v '^none$')
-[ -z "${SABOTAGE:-}" ] || read -ra variants <<<"$SABOTAGE"
+[ -z "${VARIANTS:-}" ] || read -ra variants <<<"$VARIANTS"
 
 # With all protections in place the harness must be silent.
 if storm_without none 2; then
