@@ -168,6 +168,14 @@ SET ROLE regress_credit_keeper;
 CALL credit.purge('0 s', verbose => true);
 DELETE FROM credit.journal;
 RESET ROLE;
+-- the job of the night without a superuser
+SET client_min_messages = error;
+SELECT credit.grant_analyst('regress_credit_keeper');
+GRANT EXECUTE ON ROUTINE credit.daily, credit.purge, credit.report_status TO regress_credit_keeper;
+SET ROLE regress_credit_keeper;
+CALL credit.daily();
+RESET ROLE;
+RESET client_min_messages;
 DROP OWNED BY regress_credit_keeper;
 DROP ROLE regress_credit_keeper;
 
