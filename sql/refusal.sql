@@ -94,6 +94,18 @@ SELECT * FROM shop.answer($$
 	INSERT INTO shop.orders
 	SELECT g, 'M' || lpad((1 + g % 1500)::text, 4, '0'), 20, date '2026-01-01'
 	  FROM generate_series(1, 20000) g$$);
+-- of so many customers that not the documents of all of them are kept
+SELECT credit.set_rule('not_set', 'off');
+SELECT * FROM shop.answer($$
+	INSERT INTO shop.orders
+	SELECT g, CASE WHEN g <= 20400 THEN 'k' || g % 2040 ELSE 'A' END, 100, date '2026-01-01', 'SO-' || g
+	  FROM generate_series(1, 20420) g$$);
+SELECT credit.set_rule('not_set', NULL);
+-- the first, whatever their currency
+SELECT * FROM shop.answer($$
+	INSERT INTO shop.orders
+	SELECT g, 'A', 1, NULL, NULL, CASE g % 3 WHEN 0 THEN 'CHF' ELSE 'EUR' END
+	  FROM generate_series(1, 5000) g$$);
 RESET work_mem;
 SELECT count(*) FROM shop.orders;
 SELECT count(*) FROM credit.exposure WHERE total <> 0;

@@ -25,6 +25,7 @@
 
 static ProgressSlot *slot = NULL;	/* ours, or NULL */
 static SubTransactionId begun_subid = InvalidSubTransactionId;
+static bool outlives_commit = false;
 static int64 done;
 static text *row_phase = NULL;	/* of progress_row, for one phase */
 
@@ -115,6 +116,7 @@ progress_end(void)
 		pfree(row_phase);
 	row_phase = NULL;
 	begun_subid = InvalidSubTransactionId;
+	outlives_commit = false;
 	if (slot == NULL)
 		return;
 	SpinLockAcquire(&slot->lock);
@@ -124,9 +126,18 @@ progress_end(void)
 	slot = NULL;
 }
 
+void
+progress_outlives_commit(void)
+{
+	outlives_commit = slot != NULL;
+	begun_subid = InvalidSubTransactionId;
+}
+
 static void
 progress_xact_callback(XactEvent event, void *arg)
 {
+	if (event == XACT_EVENT_COMMIT && outlives_commit)
+		return;
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
 		progress_end();

@@ -11,6 +11,9 @@
  * rest does nothing.  total -1: not known.
  */
 extern void progress_begin(const char *command, const char *source);
+
+/* The command begun commits as it goes: a commit does not end its slot. */
+extern void progress_outlives_commit(void);
 extern void progress_phase(const char *phase, int64 total);
 extern void progress_advance(int64 n);
 extern void progress_end(void);

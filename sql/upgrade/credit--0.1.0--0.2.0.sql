@@ -344,6 +344,45 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION credit.attach_report(source_name text, source_kind text, rows bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s credit.source%ROWTYPE;
+	states text;
+	n bigint;
+BEGIN
+	SELECT * INTO s FROM credit.source x WHERE x.name = source_name;
+	RAISE NOTICE 'attached % as %: % rows taken into the ledger', source_name, source_kind, rows;
+	IF source_kind = 'customer' THEN
+		SELECT string_agg(format('%s %s', q.n, q.limit_state), ', ' ORDER BY q.limit_state) INTO states
+		  FROM (SELECT l.limit_state, count(*) AS n
+				  FROM credit.account a JOIN credit.account_limit l ON l.account_id = a.account_id
+				 WHERE a.source_id = s.source_id GROUP BY l.limit_state) q;
+		RAISE NOTICE 'limits: %', COALESCE(states, 'none');
+		SELECT count(*) INTO n FROM credit.account_limit l JOIN credit.account a ON a.account_id = l.account_id
+		 WHERE a.source_id = s.source_id AND l.limit_state = 'amount' AND l.credit_limit = 0;
+		IF n > 0 THEN
+			RAISE NOTICE '% customers have a limit of 0, which means no credit; if it means something else, attach with zero_limit', n;
+		END IF;
+	ELSE
+		/* not by EXISTS: these tables were never analysed, and it would scan items for each account */
+		SELECT count(*) INTO n
+		  FROM (SELECT DISTINCT i.account_id FROM credit.item i WHERE i.source_id = s.source_id) i
+		  JOIN credit.account a ON a.account_id = i.account_id
+		 WHERE a.source_id IS NULL;
+		IF n > 0 THEN
+			RAISE NOTICE '% customers of these documents are not in any customer source', n;
+		END IF;
+		IF source_kind = 'order' THEN
+			RAISE NOTICE 'orders that break a rule: % (setting mode is %)', s.on_breach,
+				(SELECT x.value FROM credit.settings x WHERE x.name = 'mode');
+		END IF;
+	END IF;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION credit.attach_mapping
 	(relation regclass, kind text, fields jsonb, on_breach text, null_limit text,
 	 zero_limit text, on_error text, lock_timeout text, backfill boolean,
