@@ -48,6 +48,7 @@
 
 #include "credit.h"
 #include "ledger.h"
+#include "progress.h"
 #include "setting.h"
 
 /* A batch ends after this time, however few rows it has found. */
@@ -495,12 +496,16 @@ purge_table(Purge *purge, double pause, bool verbose)
 {
 	bool		more;
 
+	progress_phase(psprintf("deleting from credit.%s", purge->table->name), -1);
 	do
 	{
+		int64		before = purge->rows;
+
 		PushActiveSnapshot(GetTransactionSnapshot());
 		more = purge_batch(purge);
 		PopActiveSnapshot();
 		next_transaction();
+		progress_advance(purge->rows - before);
 		report_progress(purge, verbose, !more);
 		if (more && pause > 0)
 			(void) DirectFunctionCall1(pg_sleep, Float8GetDatum(pause));
@@ -553,6 +558,8 @@ credit_purge(PG_FUNCTION_ARGS)
 
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	next_transaction();
+	progress_begin("purge", NULL);
+	progress_outlives_commit();
 	for (int i = 0; i < N_PURGE_TABLES; i++)
 	{
 		Purge		purge;
@@ -562,6 +569,7 @@ credit_purge(PG_FUNCTION_ARGS)
 		begin_purge(&purge, i, before[i], false, batch_rows);
 		purge_table(&purge, pause, verbose);
 	}
+	progress_end();
 	SPI_finish();
 	PG_RETURN_VOID();
 }

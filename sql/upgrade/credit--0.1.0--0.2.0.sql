@@ -344,6 +344,7 @@ BEGIN
 END
 $$;
 
+/* Says what the DBA should look at after an attach. */
 CREATE OR REPLACE FUNCTION credit.attach_report(source_name text, source_kind text, rows bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

@@ -450,4 +450,15 @@ session_hear other
 is "$STATE" 57014 'it is cancelled'
 until_value 'SELECT count(*) FROM credit.progress' 0 'and gone'
 session_run worker ROLLBACK
+
+# A purge commits as it goes, and is seen all the same, until it is cancelled.
+session_send other "CALL credit.purge(keep => '0', keep_versions => '0', batch_rows => 1, pause => '20 ms')"
+until_value "SELECT command, source IS NULL, phase, done > 3 FROM credit.progress" \
+	'purge|t|deleting from credit.journal|t' 'a purge shows what it has deleted'
+value "SELECT pg_cancel_backend(pid) FROM credit.progress" >/dev/null
+session_hear other
+is "$STATE" 57014 'it is cancelled'
+until_value 'SELECT count(*) FROM credit.progress' 0 'and gone'
+session_run other "CALL credit.purge(keep => '0')"
+is "$STATE|$(value 'SELECT count(*) FROM credit.progress')" '00000|0' 'one that is done is gone too'
 done_testing
