@@ -28,7 +28,7 @@ storm_blow storm 12 "$until"
 storm_watch standby observer.standby "$until"
 sleep $((seconds / 2))
 storm_crash storm
-is "$(cluster_value storm 'SELECT torture.verdict()')" ok 'right after the crash the ledger is what the ERP says'
+is "$(cluster_value storm 'SELECT torture.full_verdict()')" ok 'right after the crash the ledger is what the ERP says'
 wait
 storm_calm storm
 storm_judge storm
@@ -62,5 +62,6 @@ server|no process of the server has failed
 harness|the evidence is whole
 RULES
 ok 'the standby catches up' storm_caught_up storm standby
-is "$(cluster_value standby 'SELECT torture.verdict()')" ok 'and says what the ERP says'
+is "$(cluster_value standby 'SELECT torture.full_verdict()')" ok 'and says what the ERP says'
+is "$(storm_failures standby)" '' 'none of its processes has failed'
 done_testing

@@ -4,6 +4,7 @@
 #
 #     storm_judge CLUSTER      everything since storm_begin, when all is calm;
 #                              leaves $STORM_LOGS/verdict
+#     storm_failures CLUSTER   processes of a server that have failed
 #     storm_figure NAME        a number of the verdict
 #     storm_violations [RULE]  its violations
 #
@@ -36,6 +37,11 @@ storm_judge() {
 		storm_findings "$cluster" journal 'SELECT torture.journal_differences() LIMIT 20'
 		storm_findings "$cluster" room 'SELECT torture.wrong_rooms()'
 	} >"$STORM_LOGS/verdict" 2>&1
+}
+
+# What a server's log says of processes that have failed.
+storm_failures() {
+	grep -E 'PANIC:|TRAP:|signal (6|7|11)([^0-9]|$)|\|XX' "$(cluster_log "$1")" | head -n 5 || :
 }
 
 storm_figure() {

@@ -108,10 +108,18 @@ FULL JOIN torture.truth t USING (customer, currency)
 WHERE COALESCE(j.total, 0) <> COALESCE(t.total, 0)
 $$;
 
+CREATE FUNCTION torture.in_words(differences text[]) RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT COALESCE(NULLIF(array_to_string(differences[1:5], '; '), ''), 'ok') $$;
+
 CREATE FUNCTION torture.verdict() RETURNS text
 LANGUAGE sql STABLE
+AS $$ SELECT torture.in_words(ARRAY(SELECT torture.differences())) $$;
+
+CREATE FUNCTION torture.full_verdict() RETURNS text
+LANGUAGE sql STABLE
 AS $$
-SELECT COALESCE((SELECT string_agg(d, '; ') FROM (SELECT d FROM torture.differences() d LIMIT 5) s), 'ok')
+SELECT torture.in_words(ARRAY(SELECT torture.differences() UNION ALL SELECT torture.journal_differences()))
 $$;
 
 -- Is the room of an account what its figures say? Nothing may be left reserved by

@@ -23,13 +23,15 @@ wal_dump() {
 		--start="$from" "$@" 2>/dev/null || :
 }
 
-# Inserts of one table: its path is base/DATABASE/FILE.
+# Inserts of one table: its path is base/DATABASE/FILE. (From release 16 on it
+# is "off: 12".)
 wal_inserts() {
 	local path
 	path=$(cluster_value "$1" "SELECT pg_relation_filepath('$3')")
 	wal_dump "$1" "$2" --rmgr=Heap --relation="1663/$(cut -d/ -f2- <<<"$path")" |
-		awk -v what="$4" '/ desc: INSERT/ && match($0, / off [0-9]+/) {
-			item = substr($0, RSTART + 5, RLENGTH - 5)
+		awk -v what="$4" '/ desc: INSERT/ && match($0, / off:? [0-9]+/) {
+			item = substr($0, RSTART, RLENGTH)
+			sub(/.* /, "", item)
 			block = $NF
 			for (i = 1; i <= NF; i++) if ($i == "blk") block = $(i + 1)
 			match($0, /tx: *[0-9]+/); xid = substr($0, RSTART + 3, RLENGTH - 3) + 0
