@@ -197,12 +197,12 @@ AS 'MODULE_PATHNAME', 'credit_progress_rows';
 COMMENT ON FUNCTION credit.progress_rows() IS
 'Long commands of the extension at work in this database. Read view progress.';
 CREATE VIEW credit.progress AS
-SELECT p.pid, p.command, p.source, p.phase, p.done, p.total, p.since, p.phase_since
+SELECT p.pid, p.command, NULLIF(p.source, '') AS source, p.phase, p.done, p.total, p.since, p.phase_since
   FROM credit.progress_rows() p;
 COMMENT ON VIEW credit.progress IS 'How far the long commands of the extension are that run right now.';
 COMMENT ON COLUMN credit.progress.pid IS 'Process that runs it.';
 COMMENT ON COLUMN credit.progress.command IS 'Name of the command: attach, detach or purge.';
-COMMENT ON COLUMN credit.progress.source IS 'Table or source it is about.';
+COMMENT ON COLUMN credit.progress.source IS 'Table or source it is about; NULL: none, as for a purge.';
 COMMENT ON COLUMN credit.progress.phase IS 'What it is doing, in words.';
 COMMENT ON COLUMN credit.progress.done IS 'Rows of this phase so far.';
 COMMENT ON COLUMN credit.progress.total IS 'Rows of this phase in all, estimated; NULL: not known.';
