@@ -94,12 +94,22 @@ SELECT * FROM shop.answer($$
 	INSERT INTO shop.orders
 	SELECT g, 'M' || lpad((1 + g % 1500)::text, 4, '0'), 20, date '2026-01-01'
 	  FROM generate_series(1, 20000) g$$);
--- of so many customers that not the documents of all of them are kept
+-- of so many customers that not the documents of all of them are kept: those of
+-- the customers known first are, because they are refused first
 SELECT credit.set_rule('not_set', 'off');
 SELECT * FROM shop.answer($$
 	INSERT INTO shop.orders
 	SELECT g, CASE WHEN g <= 20400 THEN 'k' || g % 2040 ELSE 'A' END, 100, date '2026-01-01', 'SO-' || g
 	  FROM generate_series(1, 20420) g$$);
+BEGIN;
+INSERT INTO shop.orders SELECT g, 'k' || g, 100 FROM generate_series(1, 2040) g;
+DELETE FROM shop.orders WHERE id <= 2040 AND customer LIKE 'k%';
+SELECT credit.set_limit('last', 1000, 'test') > 0 AS is_set;
+SELECT * FROM shop.answer($$
+	INSERT INTO shop.orders
+	SELECT g, CASE WHEN g <= 20400 THEN 'k' || 1 + g % 2040 ELSE 'last' END, 100, date '2026-01-01', 'SO-' || g
+	  FROM generate_series(1, 20420) g$$);
+ROLLBACK;
 SELECT credit.set_rule('not_set', NULL);
 -- the first, whatever their currency
 SELECT * FROM shop.answer($$

@@ -354,7 +354,7 @@ judge_probed_rows(LedgerRel *journal, const ProbeResult *probe, int from,
 		bool		nulls[LEDGER_MAX_COLUMNS];
 		JournalRow	row;
 
-		if (!ledger_fetch(journal, (ItemPointer) &probe->tids[i], &fetch))
+		if (!ledger_fetch(journal, (ItemPointer) &probe->tids[i], true, &fetch))
 			continue;
 		ledger_deform(journal, &fetch.tuple, values, nulls);
 		if (text_equals(values[JOURNAL_CURRENCY], last->currency))
@@ -416,7 +416,7 @@ newest_row(LedgerRel *journal, const ProbeResult *probe, JournalRow *last)
 	{
 		LedgerFetch fetch;
 
-		if (!ledger_fetch(journal, (ItemPointer) &probe->tids[i], &fetch))
+		if (!ledger_fetch(journal, (ItemPointer) &probe->tids[i], true, &fetch))
 			continue;
 		load_row(journal, &fetch.tuple, &fetch.dirty, last);
 		ledger_release(&fetch);
@@ -448,7 +448,8 @@ look_at_end(LedgerRel *journal, int64 account_id, int16 scope,
 		keys[2] = CStringGetTextDatum(currency);
 	probe_last(journal, keys, currency == NULL ? 2 : 3, max, &probe);
 	found = newest_row(journal, &probe, &last);
-	*is_empty = found < 0 && probe.complete && probe.n < max;
+	/* dead entries say nothing: what they lead to may live elsewhere */
+	*is_empty = probe.n == 0 && probe.complete;
 	/* of several chains each has an end: that takes a scan */
 	answers = found >= 0 && (currency != NULL || last.is_only_chain);
 	if (answers)

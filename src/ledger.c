@@ -372,17 +372,32 @@ ledger_scan_end(LedgerScan *scan)
 }
 
 /*
- * Fetches the row version at tid, dirty; false: it is dead, or there is none.
- * Whether it is the row the caller means, its values have to say: places are
- * used anew.
+ * Fetches a row by its place, dirty; false: it is dead, or there is none.
+ * is_entry: the place is that of an index entry, from which a row that was
+ * updated in its page is found; else only the version at this very place
+ * counts.  Whether it is the row the caller means, its values have to say:
+ * places are used anew.
  */
 bool
-ledger_fetch(LedgerRel *ledger, ItemPointer tid, LedgerFetch *fetch)
+ledger_fetch(LedgerRel *ledger, ItemPointer tid, bool is_entry, LedgerFetch *fetch)
 {
+	bool		found;
+
 	InitDirtySnapshot(fetch->dirty);
 	fetch->tuple.t_self = *tid;
-	return heap_fetch(ledger->rel, &fetch->dirty, &fetch->tuple,
-					  &fetch->buffer, false);
+	if (!is_entry)
+		return heap_fetch(ledger->rel, &fetch->dirty, &fetch->tuple,
+						  &fetch->buffer, false);
+
+	fetch->buffer = ReadBuffer(ledger->rel, ItemPointerGetBlockNumber(tid));
+	LockBuffer(fetch->buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&fetch->tuple.t_self, ledger->rel,
+								   fetch->buffer, &fetch->dirty,
+								   &fetch->tuple, NULL, true);
+	LockBuffer(fetch->buffer, BUFFER_LOCK_UNLOCK);
+	if (!found)
+		ReleaseBuffer(fetch->buffer);
+	return found;
 }
 
 void

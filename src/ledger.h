@@ -135,7 +135,8 @@ extern void ledger_scan(LedgerScan *scan, LedgerRel *ledger, const char *index,
 extern HeapTuple ledger_next(LedgerScan *scan, ScanDirection direction);
 extern void ledger_scan_end(LedgerScan *scan);
 
-extern bool ledger_fetch(LedgerRel *ledger, ItemPointer tid, LedgerFetch *fetch);
+extern bool ledger_fetch(LedgerRel *ledger, ItemPointer tid, bool is_entry,
+						 LedgerFetch *fetch);
 extern void ledger_release(LedgerFetch *fetch);
 extern Relation ledger_primary_index(LedgerRel *ledger);
 

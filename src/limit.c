@@ -102,7 +102,7 @@ fetch_from_place(LedgerRel *limits, int64 account_id, LedgerFetch *fetch)
 	/* vacuum cuts empty pages off the end of a table */
 	return place != NULL &&
 		ItemPointerGetBlockNumber(&place->tid) < RelationGetNumberOfBlocks(limits->rel) &&
-		ledger_fetch(limits, &place->tid, fetch);
+		ledger_fetch(limits, &place->tid, false, fetch);
 }
 
 const char *

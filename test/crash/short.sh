@@ -21,11 +21,11 @@ diag "STORM_SEED=$STORM_SEED"
 cluster_start storm "${STORM_SETTINGS[@]}"
 storm_begin storm
 storm_open storm
-storm_standby storm standby
+storm_standby storm storm-standby
 
 until=$((SECONDS + seconds))
 storm_blow storm 12 "$until"
-storm_watch standby observer.standby "$until"
+storm_watch storm-standby observer.standby "$until"
 sleep $((seconds / 2))
 storm_crash storm
 is "$(cluster_value storm 'SELECT torture.full_verdict()')" ok 'right after the crash the ledger is what the ERP says'
@@ -61,7 +61,7 @@ error|clients met no errors but those to be expected
 server|no process of the server has failed
 harness|the evidence is whole
 RULES
-ok 'the standby catches up' storm_caught_up storm standby
-is "$(cluster_value standby 'SELECT torture.full_verdict()')" ok 'and says what the ERP says'
-is "$(storm_failures standby)" '' 'none of its processes has failed'
+ok 'the standby catches up' storm_caught_up storm storm-standby
+is "$(cluster_value storm-standby 'SELECT torture.full_verdict()')" ok 'and says what the ERP says'
+is "$(storm_failures storm-standby)" '' 'none of its processes has failed'
 done_testing
