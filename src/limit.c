@@ -151,6 +151,15 @@ take_version(AccountLimit *limit, const Datum *values, const bool *nulls)
 	limit->currency = TextDatumGetCString(values[LIMIT_CURRENCY]);
 }
 
+static void
+put_first(AccountLimit *limit, int i)
+{
+	LimitVersion version = limit->versions[i];
+
+	limit->versions[i] = limit->versions[0];
+	limit->versions[0] = version;
+}
+
 /* Reads the limit row where it was seen last, if it is settled there. */
 static bool
 read_place(LedgerRel *limits, int64 account_id, AccountLimit *limit,
@@ -180,8 +189,10 @@ read_place(LedgerRel *limits, int64 account_id, AccountLimit *limit,
 
 /*
  * Reads the versions of an account's limit row, dirty; the newest settled one
- * goes into copy.  The caller holds the short lock of the account, so that no
- * version comes or goes, only their status moves.
+ * goes into copy.  The one in force comes first in limit, because that is what
+ * is told to people; the index may give it after one that nobody has committed.
+ * The caller holds the short lock of the account, so that no version comes or
+ * goes, only their status moves.
  */
 static void
 read_versions(LedgerRel *limits, int64 account_id, AccountLimit *limit,
@@ -207,9 +218,10 @@ read_versions(LedgerRel *limits, int64 account_id, AccountLimit *limit,
 	{
 		Datum		values[LEDGER_MAX_COLUMNS];
 		bool		nulls[LEDGER_MAX_COLUMNS];
+		bool		in_force = !TransactionIdIsValid(scan.dirty.xmin);
 
 		/* read before anything else: it belongs to this tuple alone */
-		if (TransactionIdIsValid(scan.dirty.xmin))
+		if (!in_force)
 			limit->changing_xid = scan.dirty.xmin;
 		else if (TransactionIdIsValid(scan.dirty.xmax))
 			limit->changing_xid = scan.dirty.xmax;
@@ -217,6 +229,8 @@ read_versions(LedgerRel *limits, int64 account_id, AccountLimit *limit,
 			break;				/* undecided anyway */
 		ledger_deform(limits, tuple, values, nulls);
 		take_version(limit, values, nulls);
+		if (in_force)
+			put_first(limit, limit->nversions - 1);
 		remember_place(limits, account_id, &tuple->t_self);
 		if (copy)
 			*copy = heap_copytuple(tuple);

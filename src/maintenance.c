@@ -49,6 +49,7 @@
 #include "credit.h"
 #include "ledger.h"
 #include "progress.h"
+#include "sabotage.h"
 #include "setting.h"
 
 /* A batch ends after this time, however few rows it has found. */
@@ -156,7 +157,7 @@ threshold_of(const Datum *values)
 	bool	   *named_nulls;
 	int			n;
 
-	if (ARR_NDIM(open) == 0)
+	if (ARR_NDIM(open) == 0 || SABOTAGED(PURGE))
 		return threshold;
 	deconstruct_array(open, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
 					  &named, &named_nulls, &n);

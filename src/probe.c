@@ -28,6 +28,7 @@
 
 #include "credit.h"
 #include "probe.h"
+#include "sabotage.h"
 
 /* Where a key went last, by its first column; a wrong hint costs little. */
 #define HINTS 1024
@@ -86,7 +87,7 @@ try_hint(Relation index, BTScanInsert key, LeafHint *hint)
 	if (hint->file != credit_rel_number(index) || hint->pause-- > 0)
 		return InvalidBuffer;
 	leaf = _bt_getbuf(index, hint->block, BT_READ);
-	if (belongs_to(index, key, BufferGetPage(leaf)))
+	if (SABOTAGED(LEAF) || belongs_to(index, key, BufferGetPage(leaf)))
 	{
 		hint->pause = 0;
 		return leaf;

@@ -35,6 +35,10 @@ static const struct config_enum_entry sabotages[] = {
 	{"open", SABOTAGE_OPEN, false},
 	/* journal.c: named rows that have committed do not go into psum */
 	{"settled", SABOTAGE_SETTLED, false},
+	/* probe.c: the leaf of the key before is taken for the right one */
+	{"leaf", SABOTAGE_LEAF, false},
+	/* maintenance.c: rows go that the last one of a chain still names */
+	{"purge", SABOTAGE_PURGE, false},
 	/* journal.c: a second chain is begun without telling the first */
 	{"only_chain", SABOTAGE_ONLY_CHAIN, false},
 	/* limit.c: the check reads the limit through the snapshot */

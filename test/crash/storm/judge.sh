@@ -31,7 +31,8 @@ storm_judge() {
 		perl "$STORM_HERE/verdict.pl" --evidence "$STORM_LOGS/evidence" \
 			--wal "$STORM_LOGS/wal" --log "$STORM_LOGS/server" \
 			--crashes "$STORM_LOGS/crashes" --database "$PGDATABASE" \
-			--max-wait "$max_wait" "$STORM_LOGS"/client.*
+			--max-wait "$max_wait" "$STORM_LOGS"/client.* ||
+			echo 'VIOLATION harness: verdict.pl has failed'
 		storm_sights | sed 's/^/VIOLATION observer: /'
 		storm_findings "$cluster" snapshot 'SELECT torture.differences() LIMIT 20'
 		storm_findings "$cluster" journal 'SELECT torture.journal_differences() LIMIT 20'
@@ -48,6 +49,7 @@ storm_figure() {
 	sed -nE "s/^FIGURE $1 ([0-9]+)$/\1/p" "$STORM_LOGS/verdict" | grep . || echo 0
 }
 
+# shellcheck disable=SC2120 # without a rule: all
 storm_violations() {
 	grep -E "^VIOLATION ${1:-}" "$STORM_LOGS/verdict" || :
 }

@@ -19,11 +19,13 @@
 
 STORM_HERE=$(dirname "${BASH_SOURCE[0]}")
 STORM_SEED=${STORM_SEED:-$RANDOM}
+STORM_BLOWN=0	# how often
 
 # Settings of the server. The log is read by verdict.pl; only processes are
 # killed, so that no page can be torn. All WAL is kept, to be read at the end.
 # A commit takes its time between its record and its becoming visible, as on a
 # slow disk: that is when others must not go wrong about it.
+# shellcheck disable=SC2034 # for the caller
 STORM_SETTINGS=(commit_delay=3000 commit_siblings=0 full_page_writes=off wal_keep_size=50GB
 	deadlock_timeout=200ms autovacuum_naptime=1s max_prepared_transactions=100
 	max_connections=100 hot_standby_feedback=on max_standby_streaming_delay=60s
@@ -35,6 +37,7 @@ storm_open() {
 }
 
 # Where WAL and log are to be read from, before anything is stored.
+# shellcheck disable=SC2034 # judge.sh reads it
 storm_begin() {
 	STORM_WAL_FROM=$(cluster_value "$1" 'SELECT pg_current_wal_insert_lsn()')
 	STORM_LOG_FROM=$(($(stat -c %s "$(cluster_log "$1")") + 1))
@@ -84,11 +87,12 @@ storm_waits() {
 # Tenths of a second tell the runs of a client apart. Times come line by line, so
 # that they stand behind the errors they belong to.
 storm_client() {
-	local n=$1 cluster=$2 until=$3 run
+	local n=$1 cluster=$2 until=$3 run runs=0
 	while [ "$SECONDS" -lt "$until" ]; do
+		runs=$((runs + 1))
 		run=$(($(date +%s%N) / 100000000 % 10000000))
 		awk -f "$STORM_HERE/traffic.awk" -v client="$n" -v run="$run" \
-			-v seed=$((STORM_SEED * 1000 + SECONDS * 100 + n)) 2>/dev/null |
+			-v seed=$((((STORM_SEED * 1000 + STORM_BLOWN * 50 + runs) * 100 + n) % 2147483647)) 2>/dev/null |
 			PGHOST=$(cluster_dir "$cluster") PGAPPNAME=client \
 				timeout $((until - SECONDS)) stdbuf -oL psql -X -q -A -t \
 				-o /dev/null 2>&1 | storm_waits >>"$STORM_LOGS/client.$n" || sleep 0.2
@@ -171,6 +175,7 @@ storm_keeper() {
 
 storm_blow() {
 	local cluster=$1 clients=$2 until=$3 n
+	STORM_BLOWN=$((STORM_BLOWN + 1))
 	for n in $(seq "$clients"); do
 		storm_client "$n" "$cluster" "$until" &
 	done
@@ -215,6 +220,8 @@ storm_calm() {
 		[ "$tries" -lt 200 ] || return 1
 		sleep 0.1
 	done
+	# asynchronous commits are to be found in the files, too
+	cluster_psql "$1" -o /dev/null -c "SELECT pg_logical_emit_message(true, 'storm', 'calm')"
 }
 
 # --- what was seen ------------------------------------------------------------

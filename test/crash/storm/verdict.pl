@@ -203,11 +203,12 @@ sub judge_evidence
 
 # How long before the refusal the check may have looked, and how far clocks of
 # commits may be off.
-my ($BEFORE, $AFTER) = (1.5, 0.2);
+my ($BEFORE, $AFTER) = (1, 0.2);
 
-# Those who commit at the same time may become visible in another order than
-# their records have, so a few of the next ones may be seen and others not.
-my $CLOSE = 5;
+# A transaction is visible somewhat later than its record is there, and others
+# that commit after it may be earlier: so of the last few, some seconds back at
+# most, some may not have been seen yet.
+my ($LATE_SECONDS, $LATE_OF, $LATE) = (0.15, 10, 3);
 
 # The part of a history that may have been in force at a moment.
 sub window
@@ -237,14 +238,24 @@ sub had_limit
 	return 0;
 }
 
-# Some of the changes from i on add up to the rest.
-sub some_add_up
+# Are some of the changes before i, back to the end, the rest?
+sub are_late
 {
-	my ($history, $i, $left, $rest) = @_;
+	my ($history, $i, $end, $left, $rest) = @_;
 	return 1 if $rest == 0;
-	return 0 if $left == 0 || $i >= @$history;
-	return some_add_up($history, $i + 1, $left - 1, $rest - $history->[$i][2])
-		|| some_add_up($history, $i + 1, $left - 1, $rest);
+	return 0 if $left == 0 || $i < $end;
+	return are_late($history, $i - 1, $end, $left - 1, $rest - $history->[$i][2])
+		|| are_late($history, $i - 1, $end, $left, $rest);
+}
+
+# The first of those who may be late when i is visible.
+sub first_late
+{
+	my ($history, $i) = @_;
+	my $end = $i;
+	$end-- while $end > 0 && $end > $i - $LATE_OF
+		&& $history->[ $end - 1 ][0] > $history->[$i][0] - $LATE_SECONDS;
+	return $end;
 }
 
 sub had_exposure
@@ -259,8 +270,9 @@ sub had_exposure
 	}
 	foreach my $i ($from .. $to)
 	{
-		my $total = $i < 0 ? 0 : $history->[$i][1];
-		return 'nearly' if some_add_up($history, $i + 1, $CLOSE, $cents - $total);
+		next if $i < 1;
+		return 'nearly' if are_late($history, $i - 1, first_late($history, $i), $LATE,
+			$history->[$i][1] - $cents);
 	}
 	return '';
 }
