@@ -14,13 +14,14 @@
 # The one thing here that the extension has no hand in: a transaction is
 # committed from its commit record on, for everybody and after every crash.
 
-# Blank-separated records of pg_waldump. One that ends at the end of the WAL
-# reports an invalid record there.
+# Records of pg_waldump, from the begin of the segment on: there it finds the
+# first record by itself. It reports an invalid record where the WAL ends, and
+# what it says is kept with the logs.
 wal_dump() {
-	local cluster=$1 from=$2
+	local cluster=$1 from=${2%/*}/$(printf '%X' $((0x${2#*/} & ~0xFFFFFF)))
 	shift 2
 	TZ=UTC pg_waldump --path="$(cluster_dir "$cluster")/data/pg_wal" \
-		--start="$from" "$@" 2>/dev/null || :
+		--start="$from" "$@" 2>>"$STORM_LOGS/waldump" || :
 }
 
 # Inserts of one table: its path is base/DATABASE/FILE. (From release 16 on it
@@ -65,10 +66,14 @@ wal_ends() {
 }
 
 # An LSN sorts as text when both halves have eight digits.
+wal_position() {
+	printf '%08X%08X' "0x${1%/*}" "0x${1#*/}"
+}
+
 wal_events() {
 	{
 		wal_inserts "$1" "$2" credit.journal row
 		wal_inserts "$1" "$2" credit.limit_change limit
 		wal_ends "$1" "$2"
-	} | LC_ALL=C sort -k 1,1
+	} | LC_ALL=C sort -k 1,1 | awk -v from="$(wal_position "$2")" '$1 "" >= from'
 }
