@@ -17,6 +17,21 @@ SELECT customer, total FROM credit.exposure WHERE customer LIKE 'bulk %' ORDER B
 UPDATE shop.bulk SET total = total + CASE WHEN id <= 4500 THEN 1000 ELSE -1000 END;
 UPDATE shop.bulk SET total = 0.2;
 SELECT customer, total FROM credit.exposure WHERE customer LIKE 'bulk %' ORDER BY 1;
+-- memory does not grow with the rows, looked at when all portions but the last
+-- have been applied
+CREATE TABLE shop.memory (bytes bigint);
+CREATE FUNCTION shop.look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO shop.memory SELECT sum(used_bytes) FROM pg_backend_memory_contexts WHERE name = 'credit frame';
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER z_look AFTER UPDATE ON shop.bulk FOR EACH STATEMENT EXECUTE FUNCTION shop.look();
+UPDATE shop.bulk SET total = 0.3 WHERE id <= 3000;
+UPDATE shop.bulk SET total = 0.25;
+DROP TRIGGER z_look ON shop.bulk;
+SELECT count(*), min(bytes) > 0 AS is_there, max(bytes) - min(bytes) < 1000 AS is_bounded FROM shop.memory;
+UPDATE shop.bulk SET total = 0.2;
 -- too much in the end: nothing of it stays
 INSERT INTO shop.bulk SELECT g, 'bulk 2', 1 FROM generate_series(9001, 12000) g;
 UPDATE shop.bulk SET id = id + 100000, customer = 'bulk 3' WHERE id > 4000 AND customer = 'bulk 1';

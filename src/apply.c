@@ -556,6 +556,7 @@ add_to_totals(ApplyTotals *totals, Effect *effect)
 	const CreditSource *source = effect->document->change->source;
 	AccountTotal *total;
 	ControlRequest *request;
+	ControlDelta *delta;
 	MemoryContext old;
 	bool		found;
 
@@ -574,8 +575,9 @@ add_to_totals(ApplyTotals *totals, Effect *effect)
 	old = MemoryContextSwitchTo(totals->cxt);
 	if (is_enforced(effect))
 		name_document(request, effect, true);
-	add_to_sum(totals, &delta_of(request, effect->currency)->delta, &effect->delta);
+	delta = delta_of(request, effect->currency);
 	MemoryContextSwitchTo(old);
+	add_to_sum(totals, &delta->delta, &effect->delta);
 	if (is_enforced(effect))
 		keep_document(totals, total, effect);
 }
