@@ -306,7 +306,7 @@ sub judge_refusal
 # What traffic asks for: refusals, conflicts of the ERP's own rows, deadlocks,
 # what follows an error, errors made on purpose, prepared transactions that
 # somebody else has ended, psql that has gone, and crashes.
-my $EXPECTED = qr/^(?:23514|40001|40P01|25P02|3B001|22012|42704|08006|57P0[123])$/;
+my $EXPECTED = qr/^(?:23514|40001|40P01|25P02|3B001|22012|42704|08006|08P01|57P0[123])$/;
 
 # The attacher: locks that it does not get, and after a crash it does not know
 # whether the table is attached.
