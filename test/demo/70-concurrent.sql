@@ -40,6 +40,14 @@ VALUES (194, '2026-07-01', '2026-07-15', 'confirmed', 3000);
 INSERT INTO erp.orders (customer_number, order_date, required_date, status, total)
 VALUES (194, '2026-07-01', '2026-07-15', 'confirmed', 3000);
 
+-- Meanwhile a DBA can see who waits for whom, and how to end it:
+
+--! session main
+--! shows idle in transaction
+SELECT customer, waits_for, application_name AS waiting, holder_application AS holder,
+       holder_state, way_out
+FROM credit.waits \gx
+
 --! session A
 ROLLBACK;
 
@@ -93,3 +101,11 @@ SELECT customer, name, total, credit_limit, headroom
 FROM credit.exposure
 WHERE customer IN ('145', '194', '211')
 ORDER BY customer;
+
+-- An interface sends many orders in one statement: it is accepted or refused as a
+-- whole, and says what would have fitted and who else is in the way.
+
+--! refused 23514
+INSERT INTO erp.orders (customer_number, order_date, required_date, status, total)
+SELECT customer, '2026-07-01'::date + n, '2026-08-01', 'confirmed', 500
+FROM generate_series(1, 12) AS n, unnest(ARRAY[145, 211]) AS customer;

@@ -28,6 +28,12 @@ WHERE customer_number = 172 AND order_date = '2026-07-01';
 
 SELECT * FROM credit.status() \gx
 
+-- What has credit done since it was attached, and what did it take?
+
+SELECT source, statements, checks, refusals, waits, round(work_ms) AS work_ms
+FROM credit.stat
+WHERE kind = 'order';
+
 -- Nobody needs to take our word for the figures. Those of credit beside a plain sum
 -- over the ERP's tables, after all that has happened here:
 
