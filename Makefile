@@ -6,12 +6,12 @@ MODULE_big = credit
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
-	decision apply frame capture exposure asof
+	decision apply frame capture exposure asof money aging
 OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
-	capture_partition capture_bulk control refusal stat exposure health
+	capture_partition capture_bulk control refusal stat exposure health aging
 
 PG_CONFIG ?= pg_config
 
