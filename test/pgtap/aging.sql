@@ -40,23 +40,23 @@ BEGIN
 		total AS (
 			SELECT i.grp, COALESCE(sum(open) FILTER (WHERE is_credit), 0) AS credits, sum(open) AS total,
 				   count(*) FILTER (WHERE open IS NULL) AS n_skipped FROM item i GROUP BY i.grp),
-		some AS (
+		dated AS (
 			SELECT i.grp, i.bucket, sum(open) FILTER (WHERE NOT is_credit) AS debit, sum(open) AS net
 			  FROM item i GROUP BY i.grp, i.bucket),
 		bucket AS (
 			SELECT t.grp, b AS bucket, COALESCE(s.debit, 0) AS debit, COALESCE(s.net, 0) AS net, t.credits
-			  FROM total t CROSS JOIN generate_series(0, 6) b LEFT JOIN some s ON s.grp = t.grp AND s.bucket = b),
+			  FROM total t CROSS JOIN generate_series(0, 6) b LEFT JOIN dated s ON s.grp = t.grp AND s.bucket = b),
 		/* credits pay 6, 5, ... 1 and at last 0 */
 		paid AS (
 			SELECT b.*, least(b.debit, greatest(0, -b.credits - (sum(b.debit) OVER w - b.debit))) AS paid
 			  FROM bucket b WINDOW w AS (PARTITION BY b.grp ORDER BY b.bucket DESC)),
-		row AS (
+		answer AS (
 			SELECT grp, array_agg(debit ORDER BY bucket = 0, bucket) AS debits, array_agg(net ORDER BY bucket = 0, bucket) AS nets,
 				   array_agg(debit - paid ORDER BY bucket = 0, bucket) AS rests, sum(paid) AS paid FROM paid GROUP BY grp)
 		SELECT m, r.grp,
 			   CASE m WHEN 'separate' THEN r.debits || t.credits WHEN 'own' THEN r.nets || 0::numeric
 					ELSE r.rests || t.credits + r.paid END || t.total, t.n_skipped
-		  FROM row r JOIN total t USING (grp), unnest('{separate,own,oldest}'::text[]) m$q$, of_table, key);
+		  FROM answer r JOIN total t USING (grp), unnest('{separate,own,oldest}'::text[]) m$q$, of_table, key);
 END $$;
 
 CREATE FUNCTION books.as_array(a credit.aging_buckets) RETURNS numeric[] LANGUAGE sql AS $$
@@ -193,14 +193,22 @@ ANALYZE books.one;
 SET LOCAL max_parallel_workers_per_gather = 2;
 -- the leader does the workers' part: nobody need be started for each of thousands
 SET LOCAL max_parallel_workers = 0;
-SELECT matches(books.plan($$SELECT books.receive('\x00') FROM books.one$$), 'Partial Aggregate', 'bytes go through the partial step');
+CREATE TABLE books.row AS SELECT g AS x FROM generate_series(1, 1000) g;
+ANALYZE books.row;
+SELECT matches(books.plan($$SELECT books.receive('\x00') FROM books.row$$), 'Partial Aggregate', 'bytes go through the partial step');
+-- without it the final function would take them for a state
+DO $$ BEGIN
+	IF books.plan('SELECT books.receive(''\x00'') FROM books.row') !~ 'Partial Aggregate' THEN
+		RAISE EXCEPTION 'no partial aggregate';
+	END IF;
+END $$;
 
 -- The answer to a state, or how it was refused.
 CREATE FUNCTION books.answer(aggregate text, state bytea) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	result text;
 BEGIN
-	EXECUTE format('SELECT books.%I(%L::bytea)::text FROM books.one', aggregate, state) INTO result;
+	EXECUTE format('SELECT books.%I(%L::bytea)::text FROM books.row', aggregate, state) INTO result;
 	RETURN result;
 EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE;
@@ -246,10 +254,8 @@ SELECT kind, n, books.answer(aggregate, set_byte(state, n, v)) AS answer
 	   LATERAL (VALUES (0), (1), (127), (128), (255), ((random() * 255)::int)) b(v)
  WHERE n < 400;
 SELECT cmp_ok((SELECT count(*) FROM books.mutant), '>', 3000::bigint, 'thousands of changed states');
-SELECT is((SELECT string_agg(DISTINCT answer, ' ' ORDER BY answer) FROM books.mutant WHERE length(answer) = 5), '08P01 22P03 XX000',
-	'are refused in words');
-SELECT is((SELECT count(*) FROM books.mutant WHERE answer = 'XX000' AND kind <> 'array' AND n NOT IN (2, 3)), 0::bigint,
-	'and only bounds in the wrong form are an internal error');
+SELECT is((SELECT string_agg(DISTINCT answer, ' ' ORDER BY answer) FROM books.mutant WHERE length(answer) = 5), '08P01 22P03',
+	'are refused in words, if they are');
 CREATE TABLE books.noise AS
 SELECT books.answer('receive', decode(string_agg(lpad(to_hex((random() * 255)::int), 2, '0'), ''), 'hex')) AS answer
   FROM generate_series(1, 300) g, generate_series(1, 60) GROUP BY g;
