@@ -148,6 +148,14 @@ SELECT (credit.aging(r.open, r.due, '2025-06-15')).*
   FROM (SELECT due, greatest(0, least(amount, sum(amount) OVER (ORDER BY due) - 450)) AS open
 		  FROM (VALUES (300, date '2025-04-30'), (300, '2025-05-31'), (300, '2025-06-30')) i(amount, due)) r;
 
+-- rows of receivable reports: what is outstanding, days after the report it is due
+SELECT scenario, (credit.aging(outstanding, date '2025-06-30' + due_in, '2025-06-30')).*
+  FROM (VALUES ('terms, payment, credit', 40, 60), ('terms, payment, credit', 20, 90), ('terms, payment, credit', -100, 0),
+			   ('terms, partial credit', 20, 30), ('terms, partial credit', 40, 90), ('terms, partial credit', 20, 60),
+			   ('credit note kept apart', 60, 0), ('credit note kept apart', -100, 0), ('advance on order', -1000, 0),
+			   ('party totals', 100, -1), ('party totals', 85, -31)) r(scenario, outstanding, due_in)
+ GROUP BY scenario ORDER BY scenario COLLATE "C";
+
 -- 6. Amounts of any kind are exact, and shown with the decimals of the longest
 
 CREATE TABLE books.amount (id int, amount numeric);
