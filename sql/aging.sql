@@ -54,6 +54,11 @@ SELECT id, 'A', open, date '2025-06-30' - dpd
 SELECT (credit.aging(open, due, '2025-06-30')).* FROM books.item;
 SELECT (credit.aging(open, due, '2025-06-30', ARRAY[0, 30, 60, 90])).* FROM books.item;
 
+-- average age and oldest item, as doc/aging.md has them
+SELECT sum(open * (date '2025-06-30' - due)) FILTER (WHERE open > 0) / NULLIF(sum(open) FILTER (WHERE open > 0 AND due IS NOT NULL), 0) AS average_age,
+	   max(date '2025-06-30' - due) FILTER (WHERE open > 0) AS oldest
+  FROM books.item;
+
 -- credits: a note 10 days past due, cash of 3 days ago
 INSERT INTO books.item VALUES (4, 'A', -250, date '2025-06-30' - 10), (5, 'A', -350, date '2025-06-30' - 3);
 \set bounds 'ARRAY[0, 30, 60, 90]'

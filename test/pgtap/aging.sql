@@ -85,7 +85,7 @@ DECLARE
 BEGIN
 	FOREACH m IN ARRAY '{separate,own,oldest}'::text[] LOOP
 		RETURN QUERY EXECUTE format($q$
-			SELECT %1$L::text, grp, (a).buckets || (a).undated || (a).credits || (a).total, (a).n_skipped FROM (
+			SELECT %1$L::text, grp, CASE WHEN (a).total IS NOT NULL THEN (a).buckets || ARRAY[(a).undated, (a).credits, (a).total] END, (a).n_skipped FROM (
 				SELECT (%3$s)::int AS grp, credit.aging(open, due, '2025-06-30', ARRAY[0, 30, 60, 90, 120], %1$L) AS a
 				  FROM %2$s GROUP BY 1 OFFSET 0) x$q$,
 			m, of_table, key);
