@@ -148,6 +148,21 @@ SELECT is_empty($$SELECT k FROM books.serial s FULL JOIN books.parallel p USING 
 SELECT is((SELECT a::text FROM books.parallel_whole), (SELECT a::text FROM books.serial_whole), 'and in the whole');
 SELECT is_empty($$SELECT * FROM books.difference('aged', 'books.shuffled', 'k % 3')$$, 'parallel against plain SQL');
 
+-- in parts that one process adds up: eight, of different sizes, one of them empty
+SET LOCAL max_parallel_workers_per_gather = 0;
+CREATE TABLE books.part (part int, k int, open numeric, due date) PARTITION BY LIST (part);
+SELECT lives_ok(format('CREATE TABLE books.part_%1$s PARTITION OF books.part FOR VALUES IN (%1$s)', n), 'part ' || n) FROM generate_series(0, 7) n;
+INSERT INTO books.part SELECT floor(sqrt(random() * 49))::int, k, open, due FROM books.item;
+ANALYZE books.part;
+SET LOCAL enable_partitionwise_aggregate = on;
+\set in_parts 'SELECT k, credit.aging(open, due, \'2025-06-30\') AS a, credit.aging(open, due, \'2025-06-30\', \'oldest\') AS o, credit.aging(open, due, \'2025-06-30\', ARRAY[-30, 0, 7, 400], \'own\', \'due\') AS b FROM books.part GROUP BY k'
+SELECT matches(books.plan(:'in_parts'), 'Append\s+->  Partial HashAggregate', 'each part for itself');
+SELECT is((SELECT count(*) FROM books.part_7), 0::bigint, 'one is empty');
+CREATE TABLE books.in_parts AS :in_parts;
+SELECT is_empty($$SELECT k FROM books.serial s FULL JOIN books.in_parts p USING (k)
+	WHERE s.a::text IS DISTINCT FROM p.a::text OR s.o::text IS DISTINCT FROM p.o::text OR s.b::text IS DISTINCT FROM p.b::text$$,
+	'any split gives the same');
+
 -- 3. Moving windows
 
 SET LOCAL max_parallel_workers_per_gather = 0;
