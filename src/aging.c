@@ -32,8 +32,8 @@
 #define ARRAY_COLUMNS 6
 
 /* Sums behind those of the buckets. */
-#define UNDATED(state) ((state)->nbounds + 1)
-#define CREDITS(state) ((state)->nbounds + 2)
+#define UNDATED(nbounds) ((nbounds) + 1)
+#define CREDITS(nbounds) ((nbounds) + 2)
 #define NSUMS(nbounds) ((nbounds) + 3)
 
 static const int32 default_bounds[] = {0, 30, 60, 90, 120};
@@ -319,9 +319,9 @@ sum_of_row(FunctionCallInfo fcinfo, const Money *amount, AgingCredits credits,
 		   const int32 *bounds, int nbounds)
 {
 	if (amount->is_negative && credits != CREDITS_OWN)
-		return nbounds + 2;
+		return CREDITS(nbounds);
 	if (unlikely(PG_ARGISNULL(2) || PG_ARGISNULL(3)))
-		return nbounds + 1;
+		return UNDATED(nbounds);
 	return bucket_of_days(bounds, nbounds, days_between(PG_GETARG_DATEADT(2),
 														PG_GETARG_DATEADT(3)));
 }
@@ -590,11 +590,11 @@ credit_aging_deserialize(PG_FUNCTION_ARGS)
 static void
 apply_credits(const AgingState *state, int128 *sums)
 {
-	int128	   *credits = &sums[CREDITS(state)];
+	int128	   *credits = &sums[CREDITS(state->nbounds)];
 
 	for (int i = 0; i <= state->nbounds + 1; i++)
 	{
-		int128	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state) :
+		int128	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state->nbounds) :
 								state->nbounds - i];
 		int128		taken = Min(*sum, -*credits);
 
@@ -628,11 +628,11 @@ fixed_results(const AgingState *state, Datum *results)
 static void
 apply_numeric_credits(const AgingState *state, Datum *sums)
 {
-	Datum	   *credits = &sums[CREDITS(state)];
+	Datum	   *credits = &sums[CREDITS(state->nbounds)];
 
 	for (int i = 0; i <= state->nbounds + 1; i++)
 	{
-		Datum	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state) :
+		Datum	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state->nbounds) :
 								state->nbounds - i];
 		Datum		taken = DirectFunctionCall2(numeric_smaller, *sum,
 												DirectFunctionCall1(numeric_uminus, *credits));
@@ -767,9 +767,9 @@ credit_aging_array_final(PG_FUNCTION_ARGS)
 		compute_results(state, results);
 		values[1] = PointerGetDatum(construct_array(results, state->nbounds + 1,
 													NUMERICOID, -1, false, TYPALIGN_INT));
-		values[2] = results[UNDATED(state)];
-		values[3] = results[CREDITS(state)];
-		values[4] = results[CREDITS(state) + 1];
+		values[2] = results[UNDATED(state->nbounds)];
+		values[3] = results[CREDITS(state->nbounds)];
+		values[4] = results[CREDITS(state->nbounds) + 1];
 		memset(nulls, false, sizeof(nulls));
 	}
 	values[5] = Int64GetDatum(state ? state->n_skipped : 0);
