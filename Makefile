@@ -6,7 +6,7 @@ MODULE_big = credit
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
-	decision apply frame capture exposure asof maintenance
+	decision apply frame capture exposure asof money aging maintenance
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -19,7 +19,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure health \
-	maintenance
+	aging maintenance
 
 PG_CONFIG ?= pg_config
 
