@@ -1055,31 +1055,25 @@ SELECT q.severity, q.subject, q.finding, q.advice
  ORDER BY q.rank, q.subject
 $$;
 
--- 6. Parts of aggregates are not functions to be called: SQL has no value of
--- their state, and under another declaration they find that they are alone
-
-SELECT credit.discrimination_final(NULL::internal);
-CREATE FUNCTION alone(symbol text, arguments text, call text) RETURNS text LANGUAGE plpgsql AS $$
+/*
+ * Subject grant: nothing new is for PUBLIC. New is what has no rights of its
+ * own yet; everything older has.
+ */
+DO $do$
+DECLARE
+	object text;
 BEGIN
-	EXECUTE format('CREATE FUNCTION pg_temp.alone(%s) RETURNS bigint LANGUAGE c AS %L, %L', arguments,
-		(SELECT probin FROM pg_proc WHERE oid = 'credit.psi(float8[], float8[])'::regprocedure), symbol);
-	EXECUTE format('SELECT pg_temp.alone(%s)', call);
-	RETURN 'taken';
-EXCEPTION WHEN OTHERS THEN
-	RETURN SQLSTATE || ' ' || SQLERRM;
-END $$;
-SELECT symbol, alone('credit_' || symbol, arguments, call) FROM (VALUES
-	('validation_accum', 'bigint, float8, boolean', 'NULL, 1, true'),
-	('validation_accum_parts', 'bigint, float8, boolean, integer', 'NULL, 1, true, 10'),
-	('validation_combine', 'bigint, bigint', 'NULL, NULL'), ('validation_combine', 'bigint, bigint', '0, 0'),
-	('validation_serialize', 'bigint', '0'), ('validation_deserialize', 'bytea, bigint', '''\x01'', 0'),
-	('discrimination_final', 'bigint', 'NULL'), ('discrimination_final', 'bigint', '0'), ('cap_final', 'bigint', '0'),
-	('calibration_final', 'bigint', '0'), ('calibration_groups_final', 'bigint', '0'),
-	('population_stability_final', 'bigint', '0'), ('stability_bins_final', 'bigint', '0'),
-	('agreement_accum', 'bigint, integer, integer', 'NULL, 1, 1'), ('agreement_combine', 'bigint, bigint', '0, 0'),
-	('agreement_serialize', 'bigint', '0'), ('agreement_deserialize', 'bytea, bigint', '''\x01'', 0'),
-	('agreement_final', 'bigint', '0'), ('agreement_table_final', 'bigint', '0')) v (symbol, arguments, call);
-
-DROP FUNCTION alone(text, text, text);
-DROP TABLE score, tie, pd, sample, rating;
-DROP EXTENSION credit;
+	FOR object IN
+		SELECT format('TABLE %I.%I', 'credit', c.relname) FROM pg_class c
+		 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind IN ('r', 'v') AND c.relacl IS NULL
+		UNION ALL
+		SELECT format('SEQUENCE %I.%I', 'credit', c.relname) FROM pg_class c
+		 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'S' AND c.relacl IS NULL
+		UNION ALL
+		SELECT format('ROUTINE %s', p.oid::regprocedure) FROM pg_proc p
+		 WHERE p.pronamespace = 'credit'::regnamespace AND p.proacl IS NULL
+	LOOP
+		EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', object);
+	END LOOP;
+END
+$do$;
