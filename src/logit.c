@@ -22,6 +22,7 @@
 #include "libpq/pqformat.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "credit.h"
 #include "linalg.h"
@@ -266,8 +267,8 @@ aggregate_context(FunctionCallInfo fcinfo)
 	if (!AggCheckCallContext(fcinfo, &context))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("function %u is part of an aggregate and cannot be called directly",
-						fcinfo->flinfo->fn_oid)));
+				 errmsg("function \"%s\" is part of an aggregate and cannot be called directly",
+						get_func_name(fcinfo->flinfo->fn_oid))));
 	return context;
 }
 

@@ -602,38 +602,50 @@ complain_of_separation(const char *names, const char *detail)
 			 errhint("Leave out or coarsen what separates, if it is the event itself in other words; otherwise fit with a ridge: ridge => 1, standardise => true.")));
 }
 
-/* One variable that separates by itself is known without any climb. */
+/*
+ * Does a variable separate the classes by itself?  Then there is no maximum,
+ * and no climb is needed to say so.  Without an intercept the line between the
+ * classes can only be at 0.
+ */
+static bool
+separates(const LogitRange *range, int low, bool has_intercept,
+		  bool *is_complete)
+{
+	double		below = range->max[low];
+	double		above = range->min[1 - low];
+
+	if (has_intercept)
+	{
+		*is_complete = below < above;
+		return below <= above;
+	}
+	*is_complete = below < 0 && above > 0;
+	return below <= 0 && above >= 0;
+}
+
 static void
 check_each_variable(LogitModel *model)
 {
+	static const char *const classes[] = {"non-events", "events"};
 	int			i;
+	int			low;
+	bool		is_complete;
 
 	for (i = 0; i < model->n_variables; i++)
-	{
-		LogitRange *range = &model->profile->ranges[i];
-		bool		is_up = range->max[0] <= range->min[1];
-		bool		is_down = range->max[1] <= range->min[0];
-		double		edge = is_up ? range->min[1] : range->max[1];
-		bool		is_complete = is_up ? range->max[0] < range->min[1] :
-			range->max[1] < range->min[0];
-
-		/* without an intercept the line between the classes is at 0 */
-		if (!model->has_intercept)
+		for (low = 0; low < 2; low++)
 		{
-			is_up = range->max[0] <= 0 && range->min[1] >= 0;
-			is_down = range->max[1] <= 0 && range->min[0] >= 0;
-			edge = 0;
-			is_complete = is_up ? range->max[0] < 0 && range->min[1] > 0 :
-				range->max[1] < 0 && range->min[0] > 0;
+			LogitRange *range = &model->profile->ranges[i];
+
+			if (!separates(range, low, model->has_intercept, &is_complete))
+				continue;
+			complain_of_separation(psprintf("variable \"%s\"",
+											model->names[i]),
+								   psprintf("%s separation: all %s lie at %.15g of it or below, all %s at %.15g or above.",
+											is_complete ? "Complete" : "Quasi-complete",
+											classes[low], range->max[low],
+											classes[1 - low],
+											range->min[1 - low]));
 		}
-		if (!is_up && !is_down)
-			continue;
-		complain_of_separation(psprintf("variable \"%s\"", model->names[i]),
-							   psprintf("%s separation: events lie at %s %.15g of it only, non-events at the other side%s.",
-										is_complete ? "Complete" : "Quasi-complete",
-										is_up ? "or above" : "or below", edge,
-										is_complete ? "" : " or at that value"));
-	}
 }
 
 /* --- the climb ------------------------------------------------------------ */

@@ -19,6 +19,7 @@
 
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "credit.h"
 #include "logit.h"
@@ -40,8 +41,8 @@ aggregate_context(FunctionCallInfo fcinfo)
 	if (!AggCheckCallContext(fcinfo, &context))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("function %u is part of an aggregate and cannot be called directly",
-						fcinfo->flinfo->fn_oid)));
+				 errmsg("function \"%s\" is part of an aggregate and cannot be called directly",
+						get_func_name(fcinfo->flinfo->fn_oid))));
 	return context;
 }
 
