@@ -57,7 +57,7 @@ typedef struct LogitRange
 } LogitRange;
 
 /*
- * What a first look at the rows yields.  Every stride-th of them is kept, the
+ * What a first look at the rows yields.  One in stride of them is kept, the
  * stride being a power of 2 that grows with them; at stride 1 that is all.
  */
 typedef struct LogitProfile
@@ -69,15 +69,18 @@ typedef struct LogitProfile
 	int64		n_invalid_weight;
 	LogitRange *ranges;
 	int64		stride;
-	int64		seen;
+	uint32		seen;			/* rows, for their lots */
 	int32		capacity;
 	int32		n_kept;
 	int32		n_allocated;
-	double	   *kept;			/* rows of weight, event, values */
+	double	   *kept;			/* rows of weight, 2 * lot + event, values */
 } LogitProfile;
 
 #define KEPT_ROW(profile, i) \
 	((profile)->kept + (Size) (i) * ((profile)->n_variables + 2))
+
+#define KEPT_EVENT(row) (((uint64) (row)[1] & 1) != 0)
+#define KEPT_LOT(row) ((uint32) ((uint64) (row)[1] >> 1))
 
 /* Bounds on memory for kept rows, in bytes. */
 #define LOGIT_MAX_KEPT (64 * 1024 * 1024)

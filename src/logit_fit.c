@@ -47,10 +47,15 @@
 /* A gradient is 0, relative to the log-likelihood. */
 #define FLAT_GRADIENT 1e-8
 
-/* Change of the log-odds of any row by a step that need not be checked. */
-#define LAST_STEP 1e-7
+/*
+ * Change of the log-odds of any row by a step that need not be checked: the
+ * error after it is about its square in the coefficients, and itself in the
+ * standard errors.  A look at rows in memory is cheap.
+ */
+#define LAST_STEP_OF_SCANS 1e-7
+#define LAST_STEP 1e-10
 
-/* The same where rounding stops the log-likelihood from rising. */
+/* The same where rounding stops the steps from becoming shorter. */
 #define ROUNDED_STEP 1e-2
 
 /* Steps in a row that go far and gain nothing: there is no maximum. */
@@ -107,7 +112,7 @@ typedef struct Climb
 	double	   *factor;			/* its Cholesky factor */
 	double	   *step;
 	double		objective;		/* log-likelihood with penalty */
-	double		last_gain;		/* of it, relative */
+	double		change;			/* of log-odds by the step, at most */
 	int			iterations;
 	int			column;			/* CLIMB_COLLINEAR: which */
 } Climb;
@@ -462,7 +467,7 @@ evaluate_kept(LogitModel *model, LogitStep *step)
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		credit_logit_add(step, row[1] != 0, row + 2, row[0]);
+		credit_logit_add(step, KEPT_EVENT(row), row + 2, row[0]);
 	}
 	credit_logit_settle(step);
 }
@@ -721,6 +726,7 @@ share_of_step(LogitModel *model, Climb *climb, int i)
 static bool
 is_last_step(LogitModel *model, Climb *climb)
 {
+	double		last_change = climb->change;
 	double		change = 0;
 	double		gain = 0;
 	int			i;
@@ -730,12 +736,13 @@ is_last_step(LogitModel *model, Climb *climb)
 		change += share_of_step(model, climb, i);
 		gain += climb->gradient[i] * climb->step[i];
 	}
+	climb->change = change;
 	if (climb->is_rough)
 		return gain <= 1e-6 * model->n;
 	if (!is_flat(model, climb))
 		return false;
-	return change <= LAST_STEP ||
-		(climb->last_gain < 1e-12 && change <= ROUNDED_STEP);
+	return change <= (climb->is_scan ? LAST_STEP_OF_SCANS : LAST_STEP) ||
+		(change <= ROUNDED_STEP && change > last_change / 2);
 }
 
 static bool
@@ -772,10 +779,8 @@ go_up(LogitModel *model, Climb *climb)
 		objective = objective_of(model, climb, trial);
 		/* the last term is what rounding may take away */
 		if (!(objective >= climb->objective + 1e-4 * length * slope -
-			  1e-13 * (1 + fabs(climb->objective))))
+			  1e-12 * (1 + fabs(climb->objective))))
 			continue;
-		climb->last_gain = fabs(objective - climb->objective) /
-			(1e-300 + fabs(objective));
 		climb->objective = objective;
 		climb->trial = climb->at;
 		climb->at = trial;
@@ -798,14 +803,33 @@ find_step(LogitModel *model, Climb *climb)
 	return true;
 }
 
+/*
+ * The log-likelihood follows as far as the step's own gradient and Hessian say:
+ * with a penalty it is not flat there, only the objective is.
+ */
+static void
+take_last_step(LogitModel *model, Climb *climb)
+{
+	int			i;
+
+	for (i = 0; i < model->n; i++)
+	{
+		double		d = climb->step[i];
+
+		climb->at->coefficients[i] += d;
+		climb->at->log_likelihood += d *
+			(climb->at->gradient[i] -
+			 (climb->gradient[i] - climb->penalty[i] * d) / 2);
+	}
+}
+
 /* From the coefficients that climb->at has, which then has those found. */
 static ClimbEnd
 climb_up(LogitModel *model, Climb *climb)
 {
 	int			to_nowhere = 0;
-	int			i;
 
-	climb->last_gain = INFINITY;
+	climb->change = INFINITY;
 	evaluate(model, climb, climb->at);
 	climb->objective = objective_of(model, climb, climb->at);
 	for (climb->iterations = 0;; climb->iterations++)
@@ -814,8 +838,7 @@ climb_up(LogitModel *model, Climb *climb)
 			return climb->iterations == 0 ? CLIMB_COLLINEAR : CLIMB_NOWHERE;
 		if (is_last_step(model, climb))
 		{
-			for (i = 0; i < model->n; i++)
-				climb->at->coefficients[i] += climb->step[i];
+			take_last_step(model, climb);
 			return CLIMB_TOP;
 		}
 		to_nowhere = goes_nowhere(model, climb) ? to_nowhere + 1 : 0;
@@ -954,7 +977,7 @@ complain_of_climb(LogitModel *model, Climb *climb)
 		most = Max(most, parts[i]);
 	complain_of_separation(psprintf("variables %s together",
 									list_names(model, parts, model->n,
-											   most / 10)),
+											   most / 20)),
 						   psprintf("%s separation: after %d iterations the coefficients still grow, and the log-likelihood, %.6g, does not.",
 									-climb->at->log_likelihood <
 									1e-6 * total_weight(model) ?
@@ -980,7 +1003,7 @@ complain_of_end(LogitModel *model, Climb *climb, ClimbEnd end)
 				 errhint("Raise max_iterations, cap extreme values of the variables, or fit with a ridge.")));
 }
 
-/* A maximum, but so far out that a few rows decide on it. */
+/* A maximum, but so far out that a few rows, or last digits, decide on it. */
 static void
 warn_of_size(LogitModel *model, Climb *climb)
 {
@@ -995,11 +1018,11 @@ warn_of_size(LogitModel *model, Climb *climb)
 		if (effect > 15)
 			ereport(WARNING,
 					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("variable \"%s\" nearly separates the classes",
+					 errmsg("coefficient of variable \"%s\" is very large",
 							model->names[i]),
 					 errdetail("One standard deviation of it changes the log-odds by %.3g.",
 							   effect),
-					 errhint("Few rows decide on its coefficient: consider a ridge.")));
+					 errhint("Either it nearly separates the classes, or it is nearly collinear with others: leave one of these out, or fit with a ridge.")));
 	}
 }
 

@@ -9,14 +9,17 @@
  * shift and scale the variables, without which the sums of squares of, say, a
  * year would drown the differences between years.
  *
- * The sample is every stride-th row in the order of the scan.  It is used for
- * a starting point only, or, with stride 1, it is all rows: a fit that fits
- * into memory needs no second scan.
+ * The sample is one row in stride.  Which one, a lot decides that follows from
+ * the number of the row in the scan: not every stride-th, which would take one
+ * day of the week only from rows that come by days.  It is used for a starting
+ * point only, or, with stride 1, it is all rows: a fit that fits into memory
+ * needs no second scan.
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "common/hashfn.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -26,7 +29,7 @@
 
 #define PROFILE_VERSION 1
 #define FIRST_KEPT 8
-#define MAX_STRIDE ((int64) 1 << 40)
+#define MAX_STRIDE ((int64) 1 << 31)
 
 PG_FUNCTION_INFO_V1(credit_logit_profile_accum);
 PG_FUNCTION_INFO_V1(credit_logit_profile_combine);
@@ -78,17 +81,34 @@ make_profile(int n_variables, int32 capacity, MemoryContext context)
 
 /* --- the sample ----------------------------------------------------------- */
 
-/* Keeps every second row of those kept. */
+static bool
+is_drawn(uint32 lot, int64 stride)
+{
+	return (lot & (stride - 1)) == 0;
+}
+
+/* About every second row goes. */
 static void
-thin_out(LogitProfile *profile)
+double_stride(LogitProfile *profile)
 {
 	Size		row = sizeof(double) * (profile->n_variables + 2);
+	int			left = 0;
 	int			i;
 
-	for (i = 1; 2 * i < profile->n_kept; i++)
-		memcpy(KEPT_ROW(profile, i), KEPT_ROW(profile, 2 * i), row);
-	profile->n_kept = (profile->n_kept + 1) / 2;
 	profile->stride *= 2;
+	for (i = 0; i < profile->n_kept; i++)
+		if (is_drawn(KEPT_LOT(KEPT_ROW(profile, i)), profile->stride))
+			memmove(KEPT_ROW(profile, left++), KEPT_ROW(profile, i), row);
+	profile->n_kept = left;
+}
+
+/* Makes room for one more row, if that can be. */
+static void
+make_room(LogitProfile *profile)
+{
+	while (profile->n_kept == profile->capacity &&
+		   profile->stride < MAX_STRIDE)
+		double_stride(profile);
 }
 
 /* The place of one more row, for which there is room. */
@@ -109,42 +129,41 @@ next_kept(LogitProfile *profile)
 static void
 keep_row(LogitProfile *profile, bool is_event, const double *x, double weight)
 {
+	uint32		lot = murmurhash32(profile->seen++);
 	double	   *row;
 
-	if ((profile->seen++ & (profile->stride - 1)) != 0)
+	if (!is_drawn(lot, profile->stride))
 		return;
-	if (profile->n_kept == profile->capacity)
-	{
-		/* with the stride doubled this row may be none to keep */
-		thin_out(profile);
-		if (((profile->seen - 1) & (profile->stride - 1)) != 0)
-			return;
-	}
+	make_room(profile);
+	if (!is_drawn(lot, profile->stride) ||
+		profile->n_kept == profile->capacity)
+		return;
 	row = next_kept(profile);
 	row[0] = weight;
-	row[1] = is_event;
+	row[1] = 2.0 * lot + (is_event ? 1 : 0);
 	memcpy(row + 2, x, sizeof(double) * profile->n_variables);
 }
 
 static void
-keep_all_of(LogitProfile *to, LogitProfile *from)
+keep_all_of(LogitProfile *to, const LogitProfile *from)
 {
 	int			i;
 
-	while (from->stride < to->stride)
-		thin_out(from);
-	while (to->stride < from->stride ||
-		   to->n_kept + from->n_kept > to->capacity)
-	{
-		thin_out(to);
-		if (from->stride < to->stride)
-			thin_out(from);
-	}
+	/* what is kept of either is drawn at the larger stride */
+	while (to->stride < from->stride)
+		double_stride(to);
 	for (i = 0; i < from->n_kept; i++)
-		memcpy(next_kept(to), KEPT_ROW(from, i),
-			   sizeof(double) * (to->n_variables + 2));
-	/* where the next row would be kept */
-	to->seen = (int64) to->n_kept * to->stride;
+	{
+		const double *row = KEPT_ROW(from, i);
+
+		if (!is_drawn(KEPT_LOT(row), to->stride))
+			continue;
+		make_room(to);
+		if (is_drawn(KEPT_LOT(row), to->stride) &&
+			to->n_kept < to->capacity)
+			memcpy(next_kept(to), row,
+				   sizeof(double) * (to->n_variables + 2));
+	}
 }
 
 /* --- ranges --------------------------------------------------------------- */
@@ -415,11 +434,14 @@ read_kept(StringInfo buffer, LogitProfile *profile)
 	if (buffer->len - buffer->cursor != numbers * (int64) sizeof(double))
 		complain_of_bytes();
 	profile->n_allocated = Max(profile->n_kept, 1);
-	profile->seen = profile->n_kept * profile->stride;
 	profile->kept = palloc(sizeof(double) * profile->n_allocated *
 						   (profile->n_variables + 2));
 	for (i = 0; i < numbers; i++)
 		profile->kept[i] = pq_getmsgfloat8(buffer);
+	for (i = 0; i < profile->n_kept; i++)
+		if (!(KEPT_ROW(profile, i)[1] >= 0 &&
+			  KEPT_ROW(profile, i)[1] < 2.0 * PG_UINT32_MAX + 2))
+			complain_of_bytes();
 }
 
 /* In the current memory context. */
