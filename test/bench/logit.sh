@@ -6,16 +6,16 @@
 #     fit        fit_logit(), end to end
 #     fit, ridge the same with a ridge
 #     step       one step: logit_step() over all rows
-#     export     COPY of the rows to a client, text and binary, to /dev/null
-#     fetch+fit  the rows fetched by psycopg2 and fitted by scikit-learn and by
-#                statsmodels, where these are installed
+#     Python     the rows fetched by psycopg2, as a binary COPY, and fitted by
+#                scikit-learn and by statsmodels, where these are installed
 #
 # Without parallel workers everything inside the database is processor time of
 # one backend; it is compared with the scan within one run. With Python it is
 # time on the clock on both sides, and fit_logit() may use workers. The last
 # lines compare coefficients.
 #
-# BENCH_ROWS (1000000) and BENCH_ROUNDS (3) change the size.
+# BENCH_ROWS (1000000) and BENCH_ROUNDS (3) change the size; PYTHON is the
+# interpreter that has Debian's packages.
 
 set -euo pipefail
 # shellcheck source=test/lib/cluster.sh
@@ -27,6 +27,7 @@ set -euo pipefail
 
 ROWS=${BENCH_ROWS:-1000000}
 ROUNDS=${BENCH_ROUNDS:-3}
+PYTHON=${PYTHON:-/usr/bin/python3}
 COLUMNS_20=$(seq -f 'x%g' -s ', ' 20)
 NAMES="ARRAY[$(seq -f "'x%g'" -s ', ' 20)]"
 SUMS=$(seq -f 'sum(x%g)' -s ', ' 20)
@@ -58,7 +59,7 @@ smallest() {
 
 inside() {
 	local scan
-	session_open work logit
+	session_start work bench -d logit
 	session_run work 'SET max_parallel_workers_per_gather = 0'
 	session_run work 'SET jit = off'
 	session_run work "SELECT $SUMS FROM loan"
@@ -70,7 +71,7 @@ inside() {
 	line 'fit, ridge' "$(smallest "$RIDGE")" "$scan"
 	session_run work "$FIT"
 	echo "iterations, scans, log-likelihood: $ANSWER"
-	session_close work
+	session_end work
 }
 
 line() {
@@ -79,11 +80,11 @@ line() {
 }
 
 outside() {
-	python3 -c 'import psycopg2, sklearn, statsmodels' 2>/dev/null || {
+	"$PYTHON" -c 'import psycopg2, sklearn, statsmodels' 2>/dev/null || {
 		echo 'psycopg2, scikit-learn or statsmodels is missing: not compared'
 		return
 	}
-	BENCH_NAMES=$NAMES python3 - <<-'PY'
+	BENCH_NAMES=$NAMES "$PYTHON" - <<-'PY'
 		import io, os, time
 		import numpy, psycopg2
 		from sklearn.linear_model import LogisticRegression
