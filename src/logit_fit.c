@@ -44,15 +44,17 @@
 /* A column of which less is its own is a combination of the others. */
 #define COLLINEAR 1e-12
 
-/* A gradient is 0, relative to the log-likelihood. */
+/* A gradient, or a gain by the next step, is 0, relative to the likelihood. */
 #define FLAT_GRADIENT 1e-8
+#define FLAT_GAIN 1e-12
 
 /*
- * Change of the log-odds of any row by a step that need not be checked: the
- * error after it is about its square in the coefficients, and itself in the
- * standard errors.  A look at rows in memory is cheap.
+ * Bound on the change of the log-odds of any row by a step after which nobody
+ * looks again.  What most rows see is a fiftieth of it; the error that is left
+ * is the square of that in the coefficients, and about that itself in the
+ * standard errors.  A look at rows in memory is cheap, a scan is not.
  */
-#define LAST_STEP_OF_SCANS 1e-7
+#define LAST_STEP_OF_SCANS 1e-4
 #define LAST_STEP 1e-10
 
 /* The same where rounding stops the steps from becoming shorter. */
@@ -705,11 +707,25 @@ largest(const double *values, int n)
 	return most;
 }
 
+/* Twice what the step would gain if the objective were quadratic. */
+static double
+slope_of_step(LogitModel *model, Climb *climb)
+{
+	double		slope = 0;
+	int			i;
+
+	for (i = 0; i < model->n; i++)
+		slope += climb->gradient[i] * climb->step[i];
+	return slope;
+}
+
 static bool
 is_flat(LogitModel *model, Climb *climb)
 {
 	return largest(climb->gradient, model->n) <=
-		FLAT_GRADIENT * (1 + fabs(climb->objective));
+		FLAT_GRADIENT * (1 + fabs(climb->objective)) ||
+		slope_of_step(model, climb) / 2 <=
+		FLAT_GAIN * fabs(climb->objective);
 }
 
 /* How far the step can change the log-odds of a row by one variable. */
@@ -728,17 +744,13 @@ is_last_step(LogitModel *model, Climb *climb)
 {
 	double		last_change = climb->change;
 	double		change = 0;
-	double		gain = 0;
 	int			i;
 
 	for (i = 0; i < model->n; i++)
-	{
 		change += share_of_step(model, climb, i);
-		gain += climb->gradient[i] * climb->step[i];
-	}
 	climb->change = change;
 	if (climb->is_rough)
-		return gain <= 1e-6 * model->n;
+		return slope_of_step(model, climb) <= 1e-6 * model->n;
 	if (!is_flat(model, climb))
 		return false;
 	return change <= (climb->is_scan ? LAST_STEP_OF_SCANS : LAST_STEP) ||
@@ -761,12 +773,10 @@ static bool
 go_up(LogitModel *model, Climb *climb)
 {
 	double		length = 1;
-	double		slope = 0;
+	double		slope = slope_of_step(model, climb);
 	int			halvings;
 	int			i;
 
-	for (i = 0; i < model->n; i++)
-		slope += climb->gradient[i] * climb->step[i];
 	for (halvings = 0; halvings <= MAX_HALVINGS; halvings++, length /= 2)
 	{
 		LogitStep  *trial = climb->trial;
