@@ -979,15 +979,17 @@ complain_of_climb(LogitModel *model, Climb *climb)
 {
 	double	   *parts = palloc(sizeof(double) * model->n);
 	double		most = 0;
+	char	   *names;
 	int			i;
 
 	for (i = 0; i < model->n; i++)
 		parts[i] = share_of_step(model, climb, i);
 	for (i = model->has_intercept ? 1 : 0; i < model->n; i++)
 		most = Max(most, parts[i]);
-	complain_of_separation(psprintf("variables %s together",
-									list_names(model, parts, model->n,
-											   most / 20)),
+	names = list_names(model, parts, model->n, most / 20);
+	complain_of_separation(psprintf(strstr(names, "\", \"") == NULL ?
+									"variable %s" : "variables %s together",
+									names),
 						   psprintf("%s separation: after %d iterations the coefficients still grow, and the log-likelihood, %.6g, does not.",
 									-climb->at->log_likelihood <
 									1e-6 * total_weight(model) ?
