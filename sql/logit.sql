@@ -103,6 +103,8 @@ SELECT credit.fit_logit('SELECT -n AS x, n > 0 AS e FROM generate_series(-5, 5) 
 SELECT credit.fit_logit('SELECT a, b, n % 2 AS other, a + b > 10 AS e FROM generate_series(1, 10) a, generate_series(1, 10) b, generate_series(1, 2) n', 'e', ARRAY['other', 'a', 'b']);
 -- quasi-complete by two: the line between the classes has both
 SELECT credit.fit_logit('SELECT a, b, a * b % 5 AS other, a + b > 10 OR (a + b = 10 AND a % 2 = 0) AS e FROM generate_series(1, 10) a, generate_series(1, 10) b', 'e', ARRAY['other', 'a', 'b']);
+-- one value so far out that the others are all the same beside it
+SELECT credit.fit_logit('SELECT n % 3 = 0 AS e, CASE n WHEN 7 THEN 1e99::float8 ELSE n END AS x FROM generate_series(1, 1000) n', 'e', ARRAY['x']);
 \set VERBOSITY default
 -- a ridge has an answer: 0 of 10, and 10 of 10
 SELECT s.* FROM credit.fit_logit('SELECT x, x = 1 AS e FROM generate_series(0, 1) x, generate_series(1, 10)', 'e', ARRAY['x'], ridge => 1) f, show(f) s;
