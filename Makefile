@@ -6,7 +6,8 @@ MODULE_big = credit
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
-	decision apply frame capture exposure asof money aging maintenance
+	decision apply frame capture exposure asof money aging linalg logit \
+	logit_profile logit_fit maintenance
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -19,7 +20,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure health \
-	aging maintenance
+	aging logit maintenance
 
 PG_CONFIG ?= pg_config
 
@@ -74,6 +75,9 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 $(OBJS): Makefile credit.control
+
+# Loops over columns of numbers: as the server's own makefiles do it.
+src/linalg.o src/logit.o: CFLAGS += $(CFLAGS_VECTORIZE)
 -include $(OBJS:.o=.d)
 
 # The first line is for people who feed the file to psql.

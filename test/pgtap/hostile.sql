@@ -42,6 +42,10 @@ INSERT INTO shop.value VALUES
 	('jsonb', 'NULL'), ('jsonb', '''{}'''), ('jsonb', '''[1]'''), ('jsonb', '''"x"'''), ('jsonb', '''{"key": {"a": 1}, "amount": null, "x": "y"}'''),
 	('timestamptz', 'NULL'), ('timestamptz', '''infinity'''), ('timestamptz', '''-infinity'''), ('timestamptz', '''294276-12-31'''), ('timestamptz', '''4713-01-01 BC'''),
 	('interval', 'NULL'), ('interval', '''0'''), ('interval', '''-1 day'''), ('interval', '''178000000 years'''), ('interval', '''1 month -1 microsecond'''),
+	('double precision', 'NULL'), ('double precision', '0'), ('double precision', '-1'), ('double precision', '''NaN'''), ('double precision', '''-Infinity'''), ('double precision', '1e300'),
+	('double precision[]', 'NULL'), ('double precision[]', '''{}'''), ('double precision[]', '''{NULL}'''), ('double precision[]', '''{NaN}'''), ('double precision[]', '''{1}'''),
+	('double precision[]', '''{1,-1e300}'''), ('double precision[]', '''{{1,2},{3,4}}'''), ('double precision[]', '''[5:6]={1,2}'''), ('double precision[]', 'array_fill(float8 ''1'', ARRAY[100000])'),
+	('text[]', 'NULL'), ('text[]', '''{}'''), ('text[]', '''{NULL}'''), ('text[]', '''{total}'''), ('text[]', '''{{a,b},{c,d}}'''), ('text[]', 'array_fill(text ''x'', ARRAY[100000])'),
 	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295');
 
 CREATE TABLE shop.call AS
