@@ -7,7 +7,7 @@ MODULE_big = credit
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
 	decision apply frame capture exposure asof money aging linalg logit \
-	logit_profile logit_fit maintenance
+	logit_profile logit_model logit_fit maintenance
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
