@@ -6,7 +6,8 @@ MODULE_big = credit
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
-	decision apply frame capture exposure asof maintenance
+	decision apply frame capture exposure asof maintenance bag validation \
+	calibration stability agreement
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -19,7 +20,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure health \
-	maintenance
+	maintenance validation
 
 PG_CONFIG ?= pg_config
 
