@@ -161,7 +161,7 @@ credit_agreement_deserialize(PG_FUNCTION_ARGS)
 	state = make_state(CurrentMemoryContext);
 	if (pq_getmsgbyte(&buf) != SERIAL_VERSION ||
 		(state->n_skipped = pq_getmsgint64(&buf)) < 0 ||
-		state->n_skipped > (INT64CONST(1) << 55))
+		state->n_skipped > (INT64CONST(1) << 52))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid state of a validation aggregate")));

@@ -264,9 +264,9 @@ bag_receive(StringInfo buf, Bag *bag, MemoryContext context)
 	for (uint32 i = 0; i < n; i++)
 	{
 		bag->counts[i] = (int64) next_number(buf);
-		/* 2^55 rows are more than anybody has; sums of two stay in range */
-		if (bag->counts[i] < 1 || bag->counts[i] > (INT64CONST(1) << 55) ||
-			(bag->total += bag->counts[i]) > (INT64CONST(1) << 55))
+		/* more rows than anybody has, and sums of many such stay in range */
+		if (bag->counts[i] < 1 || bag->counts[i] > (INT64CONST(1) << 52) ||
+			(bag->total += bag->counts[i]) > (INT64CONST(1) << 52))
 			refuse_bytes();
 	}
 }

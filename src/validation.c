@@ -188,7 +188,7 @@ credit_validation_deserialize(PG_FUNCTION_ARGS)
 	state = make_state(CurrentMemoryContext);
 	if (pq_getmsgbyte(&buf) != SERIAL_VERSION ||
 		(state->n_skipped = pq_getmsgint64(&buf)) < 0 ||
-		state->n_skipped > (INT64CONST(1) << 55) ||
+		state->n_skipped > (INT64CONST(1) << 52) ||
 		(state->parts = (int32) pq_getmsgint(&buf, 4)) < 0 || state->parts == 1 ||
 		state->parts > MAX_PARTS)
 		ereport(ERROR,

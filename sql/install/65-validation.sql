@@ -304,7 +304,7 @@ COMMENT ON AGGREGATE credit.cap(float8, boolean) IS
 'CAP curve and lift at each tenth of the rows, the lowest score (the worst) first; an array, for unnest(). A probability of default is put in as its negative. NULL without rows.';
 
 CREATE AGGREGATE credit.cap(score float8, is_default boolean, parts integer) (
-	SFUNC = credit.validation_accum_parts, STYPE = internal, SSPACE = 256,
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
 	FINALFUNC = credit.cap_final,
 	COMBINEFUNC = credit.validation_combine,
 	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
@@ -322,7 +322,7 @@ COMMENT ON AGGREGATE credit.calibration(float8, boolean) IS
 'Brier score, log loss, Hosmer-Lemeshow test over ten groups, calibration slope and intercept of probabilities of default.';
 
 CREATE AGGREGATE credit.calibration(probability float8, is_default boolean, parts integer) (
-	SFUNC = credit.validation_accum_parts, STYPE = internal, SSPACE = 256,
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
 	FINALFUNC = credit.calibration_final,
 	COMBINEFUNC = credit.validation_combine,
 	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
@@ -340,7 +340,7 @@ COMMENT ON AGGREGATE credit.calibration_groups(float8, boolean) IS
 'Expected and observed defaults in ten groups of about equal size by probability, equal probabilities together; an array, for unnest(). NULL without rows.';
 
 CREATE AGGREGATE credit.calibration_groups(probability float8, is_default boolean, parts integer) (
-	SFUNC = credit.validation_accum_parts, STYPE = internal, SSPACE = 256,
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
 	FINALFUNC = credit.calibration_groups_final,
 	COMBINEFUNC = credit.validation_combine,
 	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
@@ -358,7 +358,7 @@ COMMENT ON AGGREGATE credit.population_stability(float8, boolean) IS
 'Population stability index of scores, over tenths of the rows with is_reference true.';
 
 CREATE AGGREGATE credit.population_stability(score float8, is_reference boolean, parts integer) (
-	SFUNC = credit.validation_accum_parts, STYPE = internal, SSPACE = 256,
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
 	FINALFUNC = credit.population_stability_final,
 	COMBINEFUNC = credit.validation_combine,
 	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
@@ -376,7 +376,7 @@ COMMENT ON AGGREGATE credit.stability_bins(float8, boolean) IS
 'The bins behind population_stability(); an array, for unnest(). NULL without a reference sample.';
 
 CREATE AGGREGATE credit.stability_bins(score float8, is_reference boolean, parts integer) (
-	SFUNC = credit.validation_accum_parts, STYPE = internal, SSPACE = 256,
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
 	FINALFUNC = credit.stability_bins_final,
 	COMBINEFUNC = credit.validation_combine,
 	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
