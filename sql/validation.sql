@@ -149,23 +149,31 @@ SELECT credit.calibration_groups(0.5, true, NULL);
 SELECT credit.population_stability(g, true, g) FROM generate_series(2, 3) g;
 SELECT cardinality(credit.cap(g, g < 5, 10000)) FROM generate_series(1, 10) g;
 
--- 6. Parts of aggregates are not functions to be called
+-- 6. Parts of aggregates are not functions to be called: SQL has no value of
+-- their state, and under another declaration they find that they are alone
 
-SELECT credit.validation_accum(NULL::internal, 1, true);
-SELECT credit.validation_accum(NULL::internal, 1, true, 10);
-SELECT credit.validation_combine(NULL::internal, NULL::internal);
 SELECT credit.discrimination_final(NULL::internal);
-SELECT credit.cap_final(NULL::internal);
-SELECT credit.calibration_final(NULL::internal);
-SELECT credit.calibration_groups_final(NULL::internal);
-SELECT credit.population_stability_final(NULL::internal);
-SELECT credit.stability_bins_final(NULL::internal);
-SELECT credit.agreement_accum(NULL::internal, 1, 1);
-SELECT credit.agreement_combine(NULL::internal, NULL::internal);
-SELECT credit.agreement_final(NULL::internal);
-SELECT credit.agreement_table_final(NULL::internal);
-SELECT credit.validation_serialize(NULL::internal), credit.agreement_serialize(NULL::internal);
-SELECT credit.validation_deserialize('\x01', NULL::internal) IS NULL AS v, credit.agreement_deserialize('\x01', NULL::internal) IS NULL AS a;
+CREATE FUNCTION alone(symbol text, arguments text, call text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE FUNCTION pg_temp.alone(%s) RETURNS bigint LANGUAGE c AS %L, %L', arguments,
+		(SELECT probin FROM pg_proc WHERE oid = 'credit.psi(float8[], float8[])'::regprocedure), symbol);
+	EXECUTE format('SELECT pg_temp.alone(%s)', call);
+	RETURN 'taken';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SELECT symbol, alone('credit_' || symbol, arguments, call) FROM (VALUES
+	('validation_accum', 'bigint, float8, boolean', 'NULL, 1, true'),
+	('validation_accum_parts', 'bigint, float8, boolean, integer', 'NULL, 1, true, 10'),
+	('validation_combine', 'bigint, bigint', 'NULL, NULL'), ('validation_combine', 'bigint, bigint', '0, 0'),
+	('validation_serialize', 'bigint', '0'), ('validation_deserialize', 'bytea, bigint', '''\x01'', 0'),
+	('discrimination_final', 'bigint', 'NULL'), ('discrimination_final', 'bigint', '0'), ('cap_final', 'bigint', '0'),
+	('calibration_final', 'bigint', '0'), ('calibration_groups_final', 'bigint', '0'),
+	('population_stability_final', 'bigint', '0'), ('stability_bins_final', 'bigint', '0'),
+	('agreement_accum', 'bigint, integer, integer', 'NULL, 1, 1'), ('agreement_combine', 'bigint, bigint', '0, 0'),
+	('agreement_serialize', 'bigint', '0'), ('agreement_deserialize', 'bytea, bigint', '''\x01'', 0'),
+	('agreement_final', 'bigint', '0'), ('agreement_table_final', 'bigint', '0')) v (symbol, arguments, call);
 
+DROP FUNCTION alone(text, text, text);
 DROP TABLE score, tie, pd, sample, rating;
 DROP EXTENSION credit;

@@ -4,7 +4,7 @@
  *
  * Keys are appended.  When there is no room, what was appended is sorted and
  * merged into the sorted runs before it, and only if that leaves less than
- * half of the room does the room double.  So every key is sorted once, in
+ * half of the room does the room grow, fourfold.  So every key is sorted once, in
  * pieces, a bag of few distinct keys stays small however many are put in, and
  * what a sorted bag holds does not hang on the order in which they came.
  */
@@ -105,6 +105,15 @@ put_run(uint64 *keys, int64 *counts, uint32 *n, uint64 key, int64 count)
 	}
 }
 
+/* How large to make a bag that has this many runs. */
+static Size
+room_for(Size nruns)
+{
+	if (nruns < SORT_CAPACITY)
+		return nruns * 2;
+	return Max(Min(nruns * 4, (Size) BAG_MAX_KEYS * 2), nruns + SORT_CAPACITY);
+}
+
 /*
  * Replaces runs and tail by the runs and those of another, which may be made of
  * the tail.  New arrays, so that nothing is half done on error.
@@ -114,16 +123,16 @@ merge_runs(Bag *bag, const uint64 *keys, const int64 *counts, uint32 n,
 		   MemoryContext context)
 {
 	Size		most = (Size) bag->nruns + n;
-	uint32		capacity = Max(bag->capacity, FIRST_CAPACITY);
+	Size		capacity = bag->capacity;
 	uint64	   *new_keys;
 	int64	   *new_counts;
 	uint32		nruns = 0;
 	uint32		i = 0;
 	uint32		j = 0;
 
-	while (most * 2 > capacity)
-		capacity *= 2;
-	new_keys = MemoryContextAllocHuge(context, sizeof(uint64) * (Size) capacity);
+	if (most * 2 > capacity)
+		capacity = room_for(most);
+	new_keys = MemoryContextAllocHuge(context, sizeof(uint64) * capacity);
 	new_counts = MemoryContextAllocHuge(context, sizeof(int64) * Max(most, 1));
 	while (i < bag->nruns || j < n)
 	{
@@ -182,9 +191,9 @@ bag_make_room(Bag *bag, MemoryContext context)
 		bag->keys = MemoryContextAlloc(context, sizeof(uint64) * FIRST_CAPACITY);
 		bag->capacity = FIRST_CAPACITY;
 	}
-	else if (bag->capacity < SORT_CAPACITY)
+	else if (bag->capacity < SORT_CAPACITY || bag->n == bag->nruns)
 	{
-		bag->keys = repalloc(bag->keys, sizeof(uint64) * bag->capacity * 2);
+		bag->keys = repalloc_huge(bag->keys, sizeof(uint64) * (Size) bag->capacity * 2);
 		bag->capacity *= 2;
 	}
 	else

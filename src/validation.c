@@ -236,39 +236,6 @@ validation_parts(const ValidationState *state)
 	return state->parts ? state->parts : DEFAULT_PARTS;
 }
 
-void
-walk_begin(ScoreWalk *walk, const ValidationState *state)
-{
-	memset(walk, 0, sizeof(ScoreWalk));
-	walk->state = state;
-}
-
-bool
-walk_next(ScoreWalk *walk)
-{
-	const Bag  *bag = walk->state->bag;
-	bool		has[2];
-	uint64		key;
-
-	for (int class = GOOD; class <= BAD; class++)
-	{
-		has[class] = walk->at[class] < bag[class].n;
-		walk->below[class] += walk->n[class];
-		walk->n[class] = 0;
-	}
-	if (!has[GOOD] && !has[BAD])
-		return false;
-	if (!has[GOOD] || (has[BAD] && bag[BAD].keys[walk->at[BAD]] < bag[GOOD].keys[walk->at[GOOD]]))
-		key = bag[BAD].keys[walk->at[BAD]];
-	else
-		key = bag[GOOD].keys[walk->at[GOOD]];
-	walk->score = float_of_key(key);
-	for (int class = GOOD; class <= BAD; class++)
-		if (has[class] && bag[class].keys[walk->at[class]] == key)
-			walk->n[class] = bag_count(&bag[class], walk->at[class]++);
-	return true;
-}
-
 static void
 refuse_columns(void)
 {

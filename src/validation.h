@@ -36,8 +36,6 @@ typedef struct ScoreWalk
 extern ValidationState *validation_final_state(FunctionCallInfo fcinfo);
 extern MemoryContext validation_context(FunctionCallInfo fcinfo);
 extern int	validation_parts(const ValidationState *state);
-extern void walk_begin(ScoreWalk *walk, const ValidationState *state);
-extern bool walk_next(ScoreWalk *walk);
 extern Datum result_row(FunctionCallInfo fcinfo, int natts, Datum *values, bool *nulls);
 
 /* A result that is an array of rows of a named type. */
@@ -52,6 +50,40 @@ typedef struct ResultRows
 extern void result_rows_begin(ResultRows *result, FunctionCallInfo fcinfo, int natts, int most);
 extern void result_rows_add(ResultRows *result, Datum *values, bool *nulls);
 extern Datum result_rows_end(ResultRows *result);
+
+/* Here, so that each loop over scores keeps the walk in registers. */
+static inline void
+walk_begin(ScoreWalk *walk, const ValidationState *state)
+{
+	memset(walk, 0, sizeof(ScoreWalk));
+	walk->state = state;
+}
+
+static pg_attribute_always_inline bool
+walk_next(ScoreWalk *walk)
+{
+	const Bag  *bag = walk->state->bag;
+	bool		has[2];
+	uint64		key;
+
+	for (int class = GOOD; class <= BAD; class++)
+	{
+		has[class] = walk->at[class] < bag[class].n;
+		walk->below[class] += walk->n[class];
+		walk->n[class] = 0;
+	}
+	if (!has[GOOD] && !has[BAD])
+		return false;
+	if (!has[GOOD] || (has[BAD] && bag[BAD].keys[walk->at[BAD]] < bag[GOOD].keys[walk->at[GOOD]]))
+		key = bag[BAD].keys[walk->at[BAD]];
+	else
+		key = bag[GOOD].keys[walk->at[GOOD]];
+	walk->score = float_of_key(key);
+	for (int class = GOOD; class <= BAD; class++)
+		if (has[class] && bag[class].keys[walk->at[class]] == key)
+			walk->n[class] = bag_count(&bag[class], walk->at[class]++);
+	return true;
+}
 
 /* A column that is NULL where its figure does not exist. */
 static inline void

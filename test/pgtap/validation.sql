@@ -90,7 +90,7 @@ SET LOCAL work_mem = '256MB';
 
 -- 3. CAP: its area is the accuracy ratio, its points are those of plain SQL
 
-CREATE FUNCTION lab.cap(parts int) RETURNS TABLE (share float8, captured float8) LANGUAGE sql AS $$
+CREATE FUNCTION lab.plain_cap(parts int) RETURNS TABLE (share float8, captured float8) LANGUAGE sql AS $$
 WITH step AS (
 	SELECT score, count(*) AS n, count(*) FILTER (WHERE bad) AS b FROM lab.item
 	 WHERE score IS NOT NULL AND score <> 'NaN' AND bad IS NOT NULL GROUP BY score),
@@ -100,7 +100,7 @@ running AS (
 SELECT g::float8 / parts, ((b_below + b * (n_all * g / parts - n_below) / n) / b_all)::float8
   FROM generate_series(1, parts) g, running WHERE n_all * g / parts > n_below AND n_all * g / parts <= n_below + n
 $$;
-SELECT is((SELECT count(*) FROM lab.cap(q.parts) a FULL JOIN (SELECT p.* FROM (SELECT credit.cap(score, bad, q.parts) AS c FROM lab.shuffled) x, unnest(x.c) p) b USING (share)
+SELECT is((SELECT count(*) FROM lab.plain_cap(q.parts) a FULL JOIN (SELECT p.* FROM (SELECT credit.cap(score, bad, q.parts) AS c FROM lab.shuffled) x, unnest(x.c) p) b USING (share)
 	WHERE NOT lab.same(a.captured, b.captured) OR NOT lab.same(b.lift, a.captured / share)), 0::bigint, format('CAP at %s parts', q.parts))
   FROM (VALUES (2), (10), (64)) q(parts);
 SELECT ok((SELECT abs(2 * (area - 0.5) / (1 - rate) - gini) < 1e-4 FROM
@@ -217,7 +217,7 @@ SET LOCAL extra_float_digits = 3;
 CREATE TABLE lab.serial AS SELECT k, :figures FROM lab.item GROUP BY k;
 CREATE TABLE lab.serial_whole AS SELECT :figures FROM lab.item;
 CREATE TABLE lab.other_order AS SELECT k, :figures FROM lab.shuffled GROUP BY k;
-SELECT is((SELECT count(*) FROM lab.serial a FULL JOIN lab.other_order b USING (k) WHERE a::text IS DISTINCT FROM b::text), 0::bigint, 'rows in another order');
+SELECT is((SELECT count(*) FROM lab.serial x FULL JOIN lab.other_order y USING (k) WHERE x::text IS DISTINCT FROM y::text), 0::bigint, 'rows in another order');
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
@@ -228,7 +228,7 @@ SELECT matches(lab.plan(:'by_group'), 'Partial (Hash|Group)?Aggregate', 'workers
 SELECT matches(lab.plan(:'whole'), 'Partial Aggregate', 'and in the whole');
 CREATE TABLE lab.parallel AS :by_group;
 CREATE TABLE lab.parallel_whole AS :whole;
-SELECT is((SELECT count(*) FROM lab.serial a FULL JOIN lab.parallel b USING (k) WHERE a::text IS DISTINCT FROM b::text), 0::bigint, 'in parallel, by group');
+SELECT is((SELECT count(*) FROM lab.serial x FULL JOIN lab.parallel y USING (k) WHERE x::text IS DISTINCT FROM y::text), 0::bigint, 'in parallel, by group');
 SELECT is((SELECT w::text FROM lab.parallel_whole w), (SELECT w::text FROM lab.serial_whole w), 'in parallel, in the whole');
 SELECT is((SELECT count(*) FROM lab.serial), 1001::bigint, 'groups were compared');
 SET LOCAL max_parallel_workers_per_gather = 0;
@@ -236,7 +236,7 @@ SET LOCAL max_parallel_workers_per_gather = 0;
 SELECT is((SELECT count(*) FROM (
 	SELECT id, credit.discrimination(score, bad) OVER w AS d, credit.agreement(internal, bureau) OVER w AS a
 	  FROM lab.item WHERE id <= 1500 WINDOW w AS (ORDER BY id)) r
-	WHERE id % 50 = 0 AND (d::text, a::text) IS DISTINCT FROM (SELECT credit.discrimination(score, bad)::text, credit.agreement(internal, bureau)::text
+	WHERE id % 50 = 0 AND d::text || a::text IS DISTINCT FROM (SELECT credit.discrimination(score, bad)::text || credit.agreement(internal, bureau)::text
 		FROM lab.item i WHERE i.id <= r.id)), 0::bigint, 'in running windows');
 
 -- 8. States as bytes. An aggregate whose "state" is a bytea hands it over as
@@ -297,10 +297,10 @@ SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, set_byte(state, 1,
 SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, set_byte(state, 9, 127)), ' ') FROM lab.state s WHERE aggregate <> 'agreement'), '22P03', 'nor parts beyond all bounds');
 SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, set_byte(state, 13, 127)), ' ') FROM lab.state s WHERE aggregate <> 'agreement'), '22P03', 'nor more scores than there are bytes');
 -- one score of a good one: NaN, a count of 0
-SELECT is(lab.answer('discrimination', '\x01' || '\x0000000000000000' || '\x0000000a' || '\x0000000100' || '\xfff8000000000000' || '\x0000000000'), '22P03', 'nor NaN');
-SELECT is(lab.answer('discrimination', '\x01' || '\x0000000000000000' || '\x0000000a' || '\x0000000101' || '\xbff0000000000000' || '\x0000000000000000' || '\x0000000000'), '22P03', 'nor a count of 0');
-SELECT is(lab.answer('discrimination', '\x01' || '\x0000000000000000' || '\x0000000a' || '\x0000000200' || '\xbff0000000000000' || '\xbff0000000000000' || '\x0000000000'), '22P03', 'nor scores that do not ascend');
-SELECT is(lab.answer('discrimination', '\x01' || '\x0000000000000000' || '\x0000000a' || '\x0000000100' || '\xbff0000000000000' || '\x0000000000'), '(1,0,,,,,,,,,,0)', 'the same without a fault is taken');
+SELECT is(lab.answer('discrimination', decode('01' || '0000000000000000' || '0000000a' || '0000000100' || 'fff8000000000000' || '0000000000', 'hex')), '22P03', 'nor NaN');
+SELECT is(lab.answer('discrimination', decode('01' || '0000000000000000' || '0000000a' || '0000000101' || 'bff0000000000000' || '0000000000000000' || '0000000000', 'hex')), '22P03', 'nor a count of 0');
+SELECT is(lab.answer('discrimination', decode('01' || '0000000000000000' || '0000000a' || '0000000200' || 'bff0000000000000' || 'bff0000000000000' || '0000000000', 'hex')), '22P03', 'nor scores that do not ascend');
+SELECT is(lab.answer('discrimination', decode('01' || '0000000000000000' || '0000000a' || '0000000100' || 'bff0000000000000' || '0000000000', 'hex')), '(1,0,,,,,,,,,,0)', 'the same without a fault is taken');
 
 -- Every byte with some other value, and random noise: an answer or a refusal.
 CREATE TABLE lab.mutant AS
