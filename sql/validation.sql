@@ -55,7 +55,7 @@ TRUNCATE pd;
 INSERT INTO pd SELECT v.p, g <= v.bads FROM (VALUES (0.01, 2), (0.03, 2), (0.06, 5), (0.10, 12), (0.20, 25)) v (p, bads), generate_series(1, 100) g;
 SELECT c.n, c.hosmer_lemeshow, c.hl_groups, c.hl_p, c.hl_p_development FROM (SELECT (credit.calibration(p, bad)).* FROM pd) c;
 SELECT g.* FROM (SELECT credit.calibration_groups(p, bad, 5) AS groups FROM pd) c, unnest(c.groups) g;
--- two groups: the second has three probabilities
+-- two groups: the first has three probabilities
 SELECT g.* FROM (SELECT credit.calibration_groups(p, bad, 2) AS groups FROM pd) c, unnest(c.groups) g;
 SELECT c.hosmer_lemeshow, c.hl_groups, c.hl_p, c.hl_p_development FROM (SELECT (credit.calibration(p, bad, 2)).* FROM pd) c;
 TRUNCATE pd;

@@ -29,10 +29,15 @@ INSERT INTO shop.value VALUES
 	('text', E'\'a\nb\''),
 	('bigint', 'NULL'), ('bigint', '0'), ('bigint', '-1'), ('bigint', '9223372036854775807'), ('bigint', '''-9223372036854775808'''),
 	('integer', 'NULL'), ('integer', '0'), ('integer', '-1'), ('integer', '2147483647'),
+	('integer[]', 'NULL'), ('integer[]', '''{}'''), ('integer[]', '''{NULL}'''), ('integer[]', '''{0,30}'''), ('integer[]', '''{30,0}'''),
+	('integer[]', '''{-2147483648,0,2147483647}'''), ('integer[]', '''{{0,1},{2,3}}'''), ('integer[]', 'array_fill(0, ARRAY[1000000])'),
 	('smallint', 'NULL'), ('smallint', '0'), ('smallint', '-1'), ('smallint', '32767'),
 	('numeric', 'NULL'), ('numeric', '''NaN'''), ('numeric', '''-Infinity'''), ('numeric', '1e1000'), ('numeric', '-1e-1000'),
 	('numeric[]', 'NULL'), ('numeric[]', '''{}'''), ('numeric[]', '''{NULL}'''), ('numeric[]', '''{NaN}'''), ('numeric[]', '''{1,2,3,4,5,6}'''),
 	('numeric[]', '''{{1,2},{3,4}}'''), ('numeric[]', '''[5:6]={1,2}'''), ('numeric[]', '''{Infinity}'''), ('numeric[]', 'array_fill(1::numeric, ARRAY[100000])'),
+	('double precision', 'NULL'), ('double precision', '0'), ('double precision', '0.5'), ('double precision', '''NaN'''), ('double precision', '''-Infinity'''), ('double precision', '1e308'), ('double precision', '-1e-308'),
+	('double precision[]', 'NULL'), ('double precision[]', '''{}'''), ('double precision[]', '''{NULL}'''), ('double precision[]', '''{NaN}'''), ('double precision[]', '''{1,2,0}'''),
+	('double precision[]', '''{{1,2},{3,4}}'''), ('double precision[]', '''[5:7]={1,2,3}'''), ('double precision[]', '''{Infinity,1e308,1e308}'''), ('double precision[]', 'array_fill(float8 ''1e308'', ARRAY[100000])'),
 	('date', 'NULL'), ('date', '''infinity'''), ('date', '''-infinity'''), ('date', '''5874897-12-31'''), ('date', '''4713-01-01 BC'''),
 	('boolean', 'NULL'), ('boolean', 'true'), ('boolean', 'false'),
 	('regclass', 'NULL'), ('regclass', '0'), ('regclass', '4000000000'), ('regclass', '''shop.orders'''), ('regclass', '''pg_class'''), ('regclass', '''shop.orders_pkey'''),
@@ -44,7 +49,7 @@ INSERT INTO shop.value VALUES
 
 CREATE TABLE shop.call AS
 SELECT p.oid::regprocedure AS function, p.proname, p.pronargs, v.seq,
-	   CASE p.prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT * FROM' END AS verb,
+	   CASE p.prokind WHEN 'p' THEN 'CALL' WHEN 'a' THEN 'SELECT' ELSE 'SELECT * FROM' END AS verb,
 	   (SELECT string_agg(format('%s::%s', c.value, c.type), ', ' ORDER BY a.n)
 		  FROM unnest(p.proargtypes) WITH ORDINALITY a (type, n)
 		  CROSS JOIN LATERAL (SELECT x.value, x.type FROM (SELECT w.*, row_number() OVER () AS k, count(*) OVER () AS of
@@ -53,7 +58,9 @@ SELECT p.oid::regprocedure AS function, p.proname, p.pronargs, v.seq,
 							   WHERE x.k = 1 + (v.seq * (CASE WHEN a.n % 2 = 0 THEN 1 ELSE 3 END) + a.n * (v.seq / 7)) % x.of) c) AS arguments
   FROM pg_proc p, generate_series(0, 29) v (seq)
  WHERE p.pronamespace = 'credit'::regnamespace AND p.prorettype <> 'trigger'::regtype
-   AND (p.pronargs > 0 OR v.seq = 0);
+   AND (p.pronargs > 0 OR v.seq = 0)
+   /* SQL has no value to call support functions of aggregates with */
+   AND 'internal'::regtype <> ALL (p.proargtypes::oid[]);
 SELECT cmp_ok((SELECT count(*) FROM shop.call), '>', 500::bigint, 'there is something to call');
 SELECT is_empty('SELECT DISTINCT function FROM shop.call WHERE array_length(string_to_array(COALESCE(arguments, ''-''), ''::''), 1) <> pronargs + 1 AND pronargs > 0',
 	'a value for every argument');
