@@ -86,8 +86,9 @@ refuse_size(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("too many distinct scores in one group"),
-			 errdetail("At most %d distinct scores of one class are kept.", BAG_MAX_KEYS),
+			 errmsg("too many distinct values in one group"),
+			 errdetail("At most %d distinct scores of one class, or pairs of grades, are kept.",
+					   BAG_MAX_KEYS),
 			 errhint("Round the scores, or take a sample of the rows.")));
 }
 
