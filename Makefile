@@ -7,7 +7,8 @@ MODULE_big = credit
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
 	decision apply frame capture exposure asof money aging linalg logit \
-	logit_profile logit_model logit_fit maintenance
+	logit_profile logit_model logit_fit bag validation calibration stability \
+	agreement maintenance
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -20,7 +21,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure health \
-	aging logit maintenance
+	aging logit validation maintenance
 
 PG_CONFIG ?= pg_config
 
