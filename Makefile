@@ -6,7 +6,7 @@ MODULE_big = credit
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
-	decision apply frame capture exposure asof maintenance
+	decision apply frame capture exposure asof maintenance money aging
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.

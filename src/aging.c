@@ -1,0 +1,749 @@
+/*
+ * aging.c
+ *	  Open amounts by how long they are overdue: aggregate aging() and function
+ *	  aging_bucket(), for any table.
+ *
+ * One pass, one state a group: a sum for each bucket, one for amounts without
+ * a date, one for credits (money.c).  An amount goes to exactly one sum, so
+ * they add up to the balance whatever the rows are.  What the credit mode
+ * "oldest" does needs all rows of the group, so the final function does it.
+ *
+ * Rows of one group have one set of bounds and one credit mode; the as-of date
+ * may differ from row to row, since only the difference of dates counts.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "libpq/pqformat.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+
+#include "aging.h"
+#include "credit.h"
+
+#define SERIAL_VERSION 1
+
+/* Columns of the two results. */
+#define DEFAULT_COLUMNS 10
+#define ARRAY_COLUMNS 6
+
+/* Sums behind those of the buckets. */
+#define UNDATED(state) ((state)->nbounds + 1)
+#define CREDITS(state) ((state)->nbounds + 2)
+#define NSUMS(nbounds) ((nbounds) + 3)
+
+static const int32 default_bounds[] = {0, 30, 60, 90, 120};
+
+/* 128 bytes with the default bounds: the size of a chunk. */
+typedef struct AgingState
+{
+	int64		n_skipped;
+	const int32 *bounds;		/* the default, or behind the sums */
+	uint16		nbounds;
+	uint8		credits;		/* AgingCredits */
+	MoneySums	sums;			/* the last: its length varies */
+} AgingState;
+
+/* What the arguments of one row say besides amount and dates. */
+typedef struct AgingSpec
+{
+	AgingCredits credits;
+	int			nbounds;
+	const int32 *bounds;
+} AgingSpec;
+
+PG_FUNCTION_INFO_V1(credit_aging_accum);
+PG_FUNCTION_INFO_V1(credit_aging_accum_credits);
+PG_FUNCTION_INFO_V1(credit_aging_accum_bounds);
+PG_FUNCTION_INFO_V1(credit_aging_remove);
+PG_FUNCTION_INFO_V1(credit_aging_combine);
+PG_FUNCTION_INFO_V1(credit_aging_serialize);
+PG_FUNCTION_INFO_V1(credit_aging_deserialize);
+PG_FUNCTION_INFO_V1(credit_aging_final);
+PG_FUNCTION_INFO_V1(credit_aging_array_final);
+PG_FUNCTION_INFO_V1(credit_aging_bucket);
+
+/* --- arguments ------------------------------------------------------------ */
+
+static AgingCredits
+parse_credits(FunctionCallInfo fcinfo, int arg)
+{
+	text	   *word;
+	const char *data;
+	int			size;
+
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("credit mode of an aging must not be null")));
+	word = PG_GETARG_TEXT_PP(arg);
+	data = VARDATA_ANY(word);
+	size = VARSIZE_ANY_EXHDR(word);
+	if (size == 8 && memcmp(data, "separate", 8) == 0)
+		return CREDITS_SEPARATE;
+	if (size == 3 && memcmp(data, "own", 3) == 0)
+		return CREDITS_OWN;
+	if (size == 6 && memcmp(data, "oldest", 6) == 0)
+		return CREDITS_OLDEST;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid credit mode of an aging: \"%s\"",
+					text_to_cstring(word)),
+			 errhint("Credit modes are separate, own and oldest; bounds are written ARRAY[0, 30, 60].")));
+}
+
+/* True: by document date, so that amounts dated later have a bucket. */
+static bool
+parse_basis(FunctionCallInfo fcinfo, int arg)
+{
+	text	   *word;
+	const char *data;
+	int			size;
+
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("basis of an aging must not be null")));
+	word = PG_GETARG_TEXT_PP(arg);
+	data = VARDATA_ANY(word);
+	size = VARSIZE_ANY_EXHDR(word);
+	if (size == 3 && memcmp(data, "due", 3) == 0)
+		return false;
+	if (size == 8 && memcmp(data, "document", 8) == 0)
+		return true;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid basis of an aging: \"%s\"", text_to_cstring(word)),
+			 errhint("The basis is due or document.")));
+}
+
+/* The elements of an array of bounds, which may have any value yet. */
+static const int32 *
+bounds_of(FunctionCallInfo fcinfo, int arg, int *n)
+{
+	ArrayType  *array;
+
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("bounds of an aging must not be null")));
+	array = PG_GETARG_ARRAYTYPE_P(arg);
+	if (ARR_ELEMTYPE(array) != INT4OID || ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("bounds of an aging must be a one-dimensional array of integers")));
+	if (array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("bounds of an aging must not contain nulls")));
+	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	if (*n < 1 || *n > AGING_MAX_BOUNDS)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("an aging must have 1 to %d bounds, not %d",
+						AGING_MAX_BOUNDS, *n)));
+	return (const int32 *) ARR_DATA_PTR(array);
+}
+
+static bool
+contains(const int32 *bounds, int n, int32 wanted)
+{
+	for (int i = 0; i < n; i++)
+		if (bounds[i] == wanted)
+			return true;
+	return false;
+}
+
+static void
+check_ascending(const int32 *bounds, int n)
+{
+	for (int i = 1; i < n; i++)
+		if (bounds[i] <= bounds[i - 1])
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("bounds of an aging must be strictly ascending"),
+					 errdetail("Bound %d is %d, and the one before is %d.",
+							   i + 1, bounds[i], bounds[i - 1]),
+					 errhint("Bounds are the last days of all buckets but the last one: ARRAY[0, 30, 60] makes up to 0, 1-30, 31-60, and over 60.")));
+}
+
+/*
+ * Checks bounds as a user gave them and completes them.  By due date, 0 is one
+ * of them, so that no bucket mixes what is due with what is overdue.  By
+ * document date, what is dated after the as-of date has a bucket in front.
+ */
+static void
+complete_bounds(AgingBounds *result, const int32 *bounds, int n, bool by_document)
+{
+	check_ascending(bounds, n);
+	if (by_document && bounds[0] < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("bounds of an aging by document date must not be negative"),
+				 errdetail("The first bound is %d.", bounds[0]),
+				 errhint("Documents dated after the as-of date have a bucket of their own in front.")));
+	if (by_document && n == AGING_MAX_BOUNDS)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("an aging by document date must have 1 to %d bounds, not %d",
+						AGING_MAX_BOUNDS - 1, n)));
+	if (!by_document && !contains(bounds, n, 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("bounds of an aging by due date must contain 0"),
+				 errdetail("Without it one bucket would mix what is due today or later with what is overdue."),
+				 errhint("Add 0 to the bounds, or give the basis \"document\" after the credit mode to age by document date.")));
+	result->n = 0;
+	if (by_document)
+		result->bound[result->n++] = -1;
+	memcpy(&result->bound[result->n], bounds, n * sizeof(int32));
+	result->n += n;
+}
+
+/* The number of the bucket, from 0, for a number of days. */
+static inline int
+bucket_of_days(const int32 *bounds, int n, int64 days)
+{
+	int			low = 0;
+
+	/* few: counting all is faster than asking which */
+	if (n <= 8)
+	{
+		int			bucket = 0;
+
+		for (int i = 0; i < n; i++)
+			bucket += days > bounds[i];
+		return bucket;
+	}
+	while (low < n)
+	{
+		int			middle = (low + n) / 2;
+
+		if (days > bounds[middle])
+			low = middle + 1;
+		else
+			n = middle;
+	}
+	return low;
+}
+
+/* Days between two dates; a due date of infinity never comes. */
+static inline int64
+days_between(DateADT due, DateADT as_of)
+{
+	if (unlikely(DATE_NOT_FINITE(as_of)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("as-of date of an aging must not be infinite")));
+	if (unlikely(DATE_NOT_FINITE(due)))
+		return DATE_IS_NOEND(due) ? PG_INT64_MIN : PG_INT64_MAX;
+	return (int64) as_of - due;
+}
+
+/* --- state ---------------------------------------------------------------- */
+
+/* The memory of the aggregate whose support function was called. */
+static MemoryContext
+aggregate_context(FunctionCallInfo fcinfo)
+{
+	MemoryContext cxt;
+
+	if (!AggCheckCallContext(fcinfo, &cxt))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("support function of aggregate \"%s\" was called outside of an aggregate",
+						"aging")));
+	return cxt;
+}
+
+/*
+ * The gate: a new state, in the memory of the aggregate whose function was
+ * called.  Bounds other than the default ones are copied.
+ */
+static AgingState *
+make_state(FunctionCallInfo fcinfo, const int32 *bounds, int nbounds,
+		   AgingCredits credits)
+{
+	MemoryContext cxt = aggregate_context(fcinfo);
+	AgingState *state;
+	Size		size;
+
+	size = offsetof(AgingState, sums) + money_size(NSUMS(nbounds));
+	state = MemoryContextAllocZero(cxt, bounds == default_bounds ? size :
+								   size + nbounds * sizeof(int32));
+	money_init(&state->sums, NSUMS(nbounds), cxt);
+	state->nbounds = (uint16) nbounds;
+	state->credits = (uint8) credits;
+	state->bounds = bounds;
+	if (bounds != default_bounds)
+	{
+		int32	   *copy = (int32 *) ((char *) state + size);
+
+		memcpy(copy, bounds, nbounds * sizeof(int32));
+		state->bounds = copy;
+	}
+	return state;
+}
+
+static void
+refuse_mixture(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("bounds, credit mode and basis of an aging must be the same for all rows of a group")));
+}
+
+/* --- rows ----------------------------------------------------------------- */
+
+/* Which sum an amount goes to. */
+static inline int
+sum_of_row(FunctionCallInfo fcinfo, const AgingState *state, const Money *amount)
+{
+	int64		days;
+
+	if (amount->is_negative && state->credits != CREDITS_OWN)
+		return CREDITS(state);
+	if (unlikely(PG_ARGISNULL(2) || PG_ARGISNULL(3)))
+		return UNDATED(state);
+	days = days_between(PG_GETARG_DATEADT(2), PG_GETARG_DATEADT(3));
+	/* a number of rounds that is known needs no loop */
+	if (state->bounds == default_bounds)
+		return bucket_of_days(default_bounds, lengthof(default_bounds), days);
+	return bucket_of_days(state->bounds, state->nbounds, days);
+}
+
+static inline void
+add_row(FunctionCallInfo fcinfo, AgingState *state)
+{
+	Money		amount;
+
+	if (unlikely(PG_ARGISNULL(1)))
+	{
+		state->n_skipped++;
+		return;
+	}
+	money_read(PG_GETARG_DATUM(1), &amount);
+	money_add(&state->sums, sum_of_row(fcinfo, state, &amount), &amount);
+}
+
+/* aging_accum(internal, numeric, date, date) */
+Datum
+credit_aging_accum(PG_FUNCTION_ARGS)
+{
+	AgingState *state = PG_ARGISNULL(0) ?
+		make_state(fcinfo, default_bounds, lengthof(default_bounds),
+				   CREDITS_SEPARATE) :
+		(AgingState *) PG_GETARG_POINTER(0);
+
+	add_row(fcinfo, state);
+	PG_RETURN_POINTER(state);
+}
+
+/* aging_accum(internal, numeric, date, date, text) */
+Datum
+credit_aging_accum_credits(PG_FUNCTION_ARGS)
+{
+	AgingCredits credits = parse_credits(fcinfo, 4);
+	AgingState *state;
+
+	if (PG_ARGISNULL(0))
+		state = make_state(fcinfo, default_bounds, lengthof(default_bounds),
+						   credits);
+	else
+	{
+		state = (AgingState *) PG_GETARG_POINTER(0);
+		if (state->credits != credits)
+			refuse_mixture();
+	}
+	add_row(fcinfo, state);
+	PG_RETURN_POINTER(state);
+}
+
+/* Whether the completed bounds of a state came from these. */
+static bool
+are_bounds_of(const AgingState *state, const int32 *bounds, int n, bool by_document)
+{
+	return state->nbounds == n + by_document &&
+		memcmp(&state->bounds[by_document], bounds, n * sizeof(int32)) == 0 &&
+		(!by_document || state->bounds[0] == -1);
+}
+
+/* aging_accum(internal, numeric, date, date, int[] [, text [, text]]) */
+Datum
+credit_aging_accum_bounds(PG_FUNCTION_ARGS)
+{
+	int			n;
+	const int32 *bounds = bounds_of(fcinfo, 4, &n);
+	AgingCredits credits = PG_NARGS() > 5 ? parse_credits(fcinfo, 5) :
+		CREDITS_SEPARATE;
+	bool		by_document = PG_NARGS() > 6 && parse_basis(fcinfo, 6);
+	AgingState *state;
+
+	if (PG_ARGISNULL(0))
+	{
+		AgingBounds complete;
+
+		complete_bounds(&complete, bounds, n, by_document);
+		state = make_state(fcinfo, complete.bound, complete.n, credits);
+	}
+	else
+	{
+		state = (AgingState *) PG_GETARG_POINTER(0);
+		if (state->credits != credits ||
+			!are_bounds_of(state, bounds, n, by_document))
+			refuse_mixture();
+	}
+	add_row(fcinfo, state);
+	PG_RETURN_POINTER(state);
+}
+
+/*
+ * aging_remove(internal, numeric, date, date, ...), the inverse of each
+ * aging_accum: the row has been added by it, so its arguments are in order.
+ * NULL: it cannot be done exactly, and the window is added up anew.
+ */
+Datum
+credit_aging_remove(PG_FUNCTION_ARGS)
+{
+	AgingState *state;
+	Money		amount;
+
+	/* from a person, NULL is all that can come */
+	if (PG_ARGISNULL(0))
+		aggregate_context(fcinfo);
+	state = (AgingState *) PG_GETARG_POINTER(0);
+	if (PG_ARGISNULL(1))
+	{
+		state->n_skipped--;
+		PG_RETURN_POINTER(state);
+	}
+	money_read(PG_GETARG_DATUM(1), &amount);
+	if (!money_remove(&state->sums, sum_of_row(fcinfo, state, &amount), &amount))
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(state);
+}
+
+/* --- between processes ---------------------------------------------------- */
+
+Datum
+credit_aging_combine(PG_FUNCTION_ARGS)
+{
+	AgingState *other;
+	AgingState *state;
+
+	aggregate_context(fcinfo);
+	if (PG_ARGISNULL(1))
+	{
+		if (PG_ARGISNULL(0))
+			PG_RETURN_NULL();
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	}
+	other = (AgingState *) PG_GETARG_POINTER(1);
+	if (PG_ARGISNULL(0))
+		state = make_state(fcinfo, other->bounds, other->nbounds, other->credits);
+	else
+		state = (AgingState *) PG_GETARG_POINTER(0);
+	if (state->credits != other->credits ||
+		!are_bounds_of(state, other->bounds, other->nbounds, false))
+		refuse_mixture();
+	state->n_skipped += other->n_skipped;
+	money_combine(&state->sums, &other->sums);
+	PG_RETURN_POINTER(state);
+}
+
+/* No bounds are sent where they are the default ones. */
+Datum
+credit_aging_serialize(PG_FUNCTION_ARGS)
+{
+	AgingState *state;
+	bool		is_default;
+	StringInfoData buf;
+
+	aggregate_context(fcinfo);
+	state = (AgingState *) PG_GETARG_POINTER(0);
+	is_default = state->bounds == default_bounds;
+	pq_begintypsend(&buf);
+	pq_sendbyte(&buf, SERIAL_VERSION);
+	pq_sendbyte(&buf, state->credits);
+	pq_sendint16(&buf, is_default ? 0 : state->nbounds);
+	if (!is_default)
+		for (int i = 0; i < state->nbounds; i++)
+			pq_sendint32(&buf, state->bounds[i]);
+	pq_sendint64(&buf, state->n_skipped);
+	money_serialize(&buf, &state->sums);
+	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
+}
+
+static void
+refuse_bytes(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid serialized state of aggregate \"%s\"", "aging")));
+}
+
+/* The bounds that were sent; n stays 0 for the default ones. */
+static void
+receive_bounds(StringInfo buf, AgingBounds *bounds)
+{
+	int			n = pq_getmsgint(buf, 2);
+
+	if (n > AGING_MAX_BOUNDS)
+		refuse_bytes();
+	for (int i = 0; i < n; i++)
+	{
+		bounds->bound[i] = (int32) pq_getmsgint(buf, 4);
+		if (i > 0 && bounds->bound[i] <= bounds->bound[i - 1])
+			refuse_bytes();
+	}
+	bounds->n = n;
+}
+
+Datum
+credit_aging_deserialize(PG_FUNCTION_ARGS)
+{
+	bytea	   *bytes;
+	StringInfoData buf;
+	AgingBounds bounds;
+	AgingState *state;
+	int			credits;
+
+	aggregate_context(fcinfo);
+	bytes = PG_GETARG_BYTEA_PP(0);
+	initStringInfo(&buf);
+	appendBinaryStringInfo(&buf, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	if (pq_getmsgbyte(&buf) != SERIAL_VERSION)
+		refuse_bytes();
+	credits = pq_getmsgbyte(&buf);
+	if (credits > CREDITS_OLDEST)
+		refuse_bytes();
+	receive_bounds(&buf, &bounds);
+	if (bounds.n == 0)
+		state = make_state(fcinfo, default_bounds, lengthof(default_bounds),
+						   credits);
+	else
+		state = make_state(fcinfo, bounds.bound, bounds.n, credits);
+	state->n_skipped = pq_getmsgint64(&buf);
+	if (state->n_skipped < 0)
+		refuse_bytes();
+	money_deserialize(&buf, &state->sums);
+	pq_getmsgend(&buf);
+	pfree(buf.data);
+	PG_RETURN_POINTER(state);
+}
+
+/* --- results -------------------------------------------------------------- */
+
+/*
+ * Takes credits off the oldest buckets first; what has no date comes last.
+ * What is left of the credits stays in their sum.
+ */
+static void
+apply_credits(const AgingState *state, int128 *sums)
+{
+	int128	   *credits = &sums[CREDITS(state)];
+
+	for (int i = 0; i <= state->nbounds + 1; i++)
+	{
+		int128	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state) :
+								state->nbounds - i];
+		int128		taken = Min(*sum, -*credits);
+
+		*sum -= taken;
+		*credits += taken;
+	}
+}
+
+/* All sums and, behind them, the total. */
+static void
+fixed_results(const AgingState *state, Datum *results)
+{
+	int			n = state->sums.nsums;
+	int128	   *sums = palloc(n * sizeof(int128));
+	int128		total = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		sums[i] = money_fixed(&state->sums, i);
+		total += sums[i];
+	}
+	if (state->credits == CREDITS_OLDEST)
+		apply_credits(state, sums);
+	for (int i = 0; i < n; i++)
+		results[i] = NumericGetDatum(money_numeric(sums[i], state->sums.scale));
+	results[n] = NumericGetDatum(money_numeric(total, state->sums.scale));
+	pfree(sums);
+}
+
+/* The same as apply_credits(), for amounts of any kind. */
+static void
+apply_numeric_credits(const AgingState *state, Datum *sums)
+{
+	Datum	   *credits = &sums[CREDITS(state)];
+
+	for (int i = 0; i <= state->nbounds + 1; i++)
+	{
+		Datum	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state) :
+								state->nbounds - i];
+		Datum		taken = DirectFunctionCall2(numeric_smaller, *sum,
+												DirectFunctionCall1(numeric_uminus, *credits));
+
+		*sum = DirectFunctionCall2(numeric_sub, *sum, taken);
+		*credits = DirectFunctionCall2(numeric_add, *credits, taken);
+	}
+}
+
+/* A zero with as many decimals as the finite one of n numerics with most. */
+static Datum
+widest_zero(const Datum *numerics, int n)
+{
+	Datum		zero = NumericGetDatum(money_numeric(0, 0));
+
+	for (int i = 0; i < n; i++)
+	{
+		Numeric		numeric = DatumGetNumeric(numerics[i]);
+
+		if (!numeric_is_nan(numeric) && !numeric_is_inf(numeric))
+			zero = DirectFunctionCall2(numeric_add, zero,
+									   DirectFunctionCall2(numeric_sub, numerics[i],
+														   numerics[i]));
+	}
+	return zero;
+}
+
+/* As fixed_results(), for amounts of any kind. */
+static void
+numeric_results(const AgingState *state, Datum *results)
+{
+	int			n = state->sums.nsums;
+	Datum		zero;
+
+	for (int i = 0; i < n; i++)
+		results[i] = NumericGetDatum(money_sum(&state->sums, i));
+	zero = widest_zero(results, n);
+	results[n] = zero;
+	for (int i = 0; i < n; i++)
+	{
+		results[i] = DirectFunctionCall2(numeric_add, results[i], zero);
+		results[n] = DirectFunctionCall2(numeric_add, results[n], results[i]);
+	}
+	if (state->credits == CREDITS_OLDEST)
+		apply_numeric_credits(state, results);
+}
+
+static void
+compute_results(const AgingState *state, Datum *results)
+{
+	if (money_is_fixed(&state->sums))
+		fixed_results(state, results);
+	else
+		numeric_results(state, results);
+}
+
+/* The row type of the final function's result, looked up once a query. */
+static TupleDesc
+result_desc(FunctionCallInfo fcinfo, int ncolumns)
+{
+	TupleDesc	desc = fcinfo->flinfo->fn_extra;
+	MemoryContext caller;
+
+	if (desc != NULL)
+		return desc;
+	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE ||
+		desc->natts != ncolumns)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("results of an aging in library and catalog do not have the same columns"),
+				 errhint("Run ALTER EXTENSION credit UPDATE.")));
+	fcinfo->flinfo->fn_extra = BlessTupleDesc(desc);
+	MemoryContextSwitchTo(caller);
+	return fcinfo->flinfo->fn_extra;
+}
+
+/* Whether there were amounts at all; if not, sums are NULL and counts are 0. */
+static inline bool
+has_amounts(const AgingState *state)
+{
+	return state != NULL && state->sums.n > 0;
+}
+
+/* One column for each sum, in the order of the state, then total, n_skipped. */
+Datum
+credit_aging_final(PG_FUNCTION_ARGS)
+{
+	AgingState *state;
+	Datum		values[DEFAULT_COLUMNS];
+	bool		nulls[DEFAULT_COLUMNS] = {false};
+
+	aggregate_context(fcinfo);
+	state = PG_ARGISNULL(0) ? NULL : (AgingState *) PG_GETARG_POINTER(0);
+	if (has_amounts(state))
+	{
+		if (state->sums.nsums + 2 != DEFAULT_COLUMNS)
+			elog(ERROR, "aging with %d bounds has no columns", state->nbounds);
+		compute_results(state, values);
+	}
+	else
+		memset(nulls, true, DEFAULT_COLUMNS - 1);
+	values[DEFAULT_COLUMNS - 1] = Int64GetDatum(state ? state->n_skipped : 0);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo, DEFAULT_COLUMNS),
+													  values, nulls)));
+}
+
+/* bounds, buckets, undated, credits, total, n_skipped */
+Datum
+credit_aging_array_final(PG_FUNCTION_ARGS)
+{
+	AgingState *state;
+	Datum		values[ARRAY_COLUMNS];
+	bool		nulls[ARRAY_COLUMNS] = {false, true, true, true, true, false};
+
+	aggregate_context(fcinfo);
+	state = PG_ARGISNULL(0) ? NULL : (AgingState *) PG_GETARG_POINTER(0);
+	nulls[0] = state == NULL;
+	if (state != NULL)
+	{
+		Datum	   *bounds = palloc(state->nbounds * sizeof(Datum));
+
+		for (int i = 0; i < state->nbounds; i++)
+			bounds[i] = Int32GetDatum(state->bounds[i]);
+		values[0] = PointerGetDatum(construct_array(bounds, state->nbounds, INT4OID,
+													sizeof(int32), true, TYPALIGN_INT));
+	}
+	if (has_amounts(state))
+	{
+		Datum	   *results = palloc((state->sums.nsums + 1) * sizeof(Datum));
+
+		compute_results(state, results);
+		values[1] = PointerGetDatum(construct_array(results, state->nbounds + 1,
+													NUMERICOID, -1, false, TYPALIGN_INT));
+		values[2] = results[UNDATED(state)];
+		values[3] = results[CREDITS(state)];
+		values[4] = results[CREDITS(state) + 1];
+		memset(nulls, false, sizeof(nulls));
+	}
+	values[5] = Int64GetDatum(state ? state->n_skipped : 0);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo, ARRAY_COLUMNS),
+													  values, nulls)));
+}
+
+/* aging_bucket(due_date, as_of, bounds, basis): NULL: no date, so undated. */
+Datum
+credit_aging_bucket(PG_FUNCTION_ARGS)
+{
+	int			n;
+	const int32 *bounds = bounds_of(fcinfo, 2, &n);
+	AgingBounds complete;
+
+	complete_bounds(&complete, bounds, n, parse_basis(fcinfo, 3));
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(bucket_of_days(complete.bound, complete.n,
+								   days_between(PG_GETARG_DATEADT(0),
+												PG_GETARG_DATEADT(1))));
+}

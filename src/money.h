@@ -1,0 +1,150 @@
+/*
+ * money.h
+ *	  Exact sums of money for aggregates; see money.c.
+ *
+ *	  MoneySums  *sums = MemoryContextAllocZero(cxt, money_size(n));
+ *
+ *	  money_init(sums, n, cxt);
+ *	  money_read(PG_GETARG_DATUM(1), &amount);	 once per amount
+ *	  money_add(sums, i, &amount);				 to sum i
+ *
+ * The context is the aggregate's: what the sums grow by lives there.
+ */
+#ifndef CREDIT_MONEY_H
+#define CREDIT_MONEY_H
+
+#include "common/int.h"
+#include "lib/stringinfo.h"
+#include "utils/numeric.h"
+
+#include "compat.h"
+
+/* Sums are kept in units of the eighth decimal: two digits of numeric. */
+#define MONEY_DECIMALS 8
+/* More decimals than this fit into no short header; see money_numeric(). */
+#define MONEY_MAX_SCALE 63
+
+typedef enum MoneyForm
+{
+	MONEY_SMALL,				/* below 10^8, at most 8 decimals */
+	MONEY_WIDE,					/* below 10^24, at most 8 decimals */
+	MONEY_OTHER					/* any other numeric */
+} MoneyForm;
+
+/* An amount as it was read. */
+typedef struct Money
+{
+	MoneyForm	form;
+	bool		is_negative;	/* NaN is not: it sorts above all */
+	int			scale;			/* decimals it is shown with */
+	int64		small;
+	int128		wide;
+	Numeric		numeric;		/* lives as long as what was read */
+} Money;
+
+/* What a sum has beyond its small part. */
+typedef struct MoneyRest
+{
+	int128		wide;
+	Numeric		numeric;		/* NULL: none */
+	int64		n_nan;
+	int64		n_plus;			/* Infinity */
+	int64		n_minus;		/* -Infinity */
+} MoneyRest;
+
+typedef struct MoneySums
+{
+	int64		n;				/* amounts in all sums */
+	int64		n_at_scale;		/* those, not MONEY_OTHER, of the scale below */
+	MoneyRest  *rest;			/* one per sum; NULL: no sum has any */
+	MemoryContext cxt;
+	uint16		nsums;
+	uint16		scale;			/* the largest among amounts not MONEY_OTHER */
+	int64		small[FLEXIBLE_ARRAY_MEMBER];
+} MoneySums;
+
+extern Size money_size(int nsums);
+extern void money_init(MoneySums *sums, int nsums, MemoryContext cxt);
+extern bool money_remove(MoneySums *sums, int i, const Money *amount);
+extern void money_combine(MoneySums *sums, const MoneySums *other);
+extern void money_serialize(StringInfo buf, const MoneySums *sums);
+extern void money_deserialize(StringInfo buf, MoneySums *sums);
+extern bool money_is_fixed(const MoneySums *sums);
+extern int128 money_fixed(const MoneySums *sums, int i);
+extern Numeric money_sum(const MoneySums *sums, int i);
+extern Numeric money_numeric(int128 units, int scale);
+
+/* For the inline functions only. */
+extern void money_read_rare(struct varlena *value, Money *amount);
+extern void money_add_rare(MoneySums *sums, int i, const Money *amount);
+
+/*
+ * Reads a numeric as it lies in its tuple, without unpacking: header, then
+ * digits to the base of 10,000, none of them aligned.  That format is what
+ * pg_upgrade takes from major to major.
+ */
+static inline void
+money_read(Datum value, Money *amount)
+{
+	static const int64 power[] = {1, 10000, 100000000, INT64CONST(1000000000000)};
+	struct varlena *packed = (struct varlena *) DatumGetPointer(value);
+	const char *data;
+	uint16		header;
+	int			ndigits;
+	int			weight;
+	int64		units = 0;
+
+	if (likely(!VARATT_IS_COMPRESSED(packed) && !VARATT_IS_EXTERNAL(packed)))
+	{
+		data = VARDATA_ANY(packed);
+		memcpy(&header, data, sizeof(header));
+		ndigits = (int) (VARSIZE_ANY_EXHDR(packed) / sizeof(int16)) - 1;
+		/* seven bits with a sign */
+		weight = (int) ((header & 0x7F) ^ 0x40) - 0x40;
+		if (likely((header & 0xC000) == 0x8000 && weight <= 1 &&
+				   ndigits <= weight + 3))
+		{
+			for (int i = 0; i < ndigits; i++)
+			{
+				uint16		digit;
+
+				data += sizeof(digit);
+				memcpy(&digit, data, sizeof(digit));
+				units = units * 10000 + digit;
+			}
+			if (ndigits > 0)
+				units *= power[weight + 3 - ndigits];
+			amount->form = MONEY_SMALL;
+			amount->is_negative = (header & 0x2000) != 0;
+			amount->scale = (header & 0x1F80) >> 7;
+			amount->small = amount->is_negative ? -units : units;
+			return;
+		}
+	}
+	money_read_rare(packed, amount);
+}
+
+/* Adds an amount to sum i. */
+static inline void
+money_add(MoneySums *sums, int i, const Money *amount)
+{
+	int64		sum;
+
+	if (likely(amount->form == MONEY_SMALL &&
+			   !pg_add_s64_overflow(sums->small[i], amount->small, &sum)))
+	{
+		sums->small[i] = sum;
+		sums->n++;
+		if (likely(amount->scale == sums->scale))
+			sums->n_at_scale++;
+		else if (amount->scale > sums->scale)
+		{
+			sums->scale = (uint16) amount->scale;
+			sums->n_at_scale = 1;
+		}
+		return;
+	}
+	money_add_rare(sums, i, amount);
+}
+
+#endif							/* CREDIT_MONEY_H */
