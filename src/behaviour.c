@@ -13,9 +13,9 @@
  * however they were split.  profile.c does that.
  *
  * With many groups the processor waits for memory more than for anything
- * else, and a payment touches many sums.  So payments are put aside, some of
- * them, at the end of the state where also the sums of money are; when that
- * room is full they are added to everything at once.  Room grows with a group.
+ * else, and a payment touches many sums.  So payments are put aside, at the end
+ * of the state, behind the sums of money; when that room is full they are added
+ * to everything at once.
  */
 #include "postgres.h"
 
@@ -32,9 +32,10 @@
 
 #define SERIAL_VERSION 1
 
-/* Payments put aside at most: 384 bytes. */
-#define FIRST_ROWS 2
-#define MAX_ROWS 16
+/* Payments put aside at most: with them a state takes just below 1 kB. */
+#define MAX_ROWS 22
+#define STATE_SIZE (offsetof(PaymentState, sums) + \
+					MAXALIGN(money_size(PAYMENT_NSUMS)))
 
 /* Amounts are below 10^18, so that times any days they fit into 128 bits. */
 #define MAX_UNITS ((int128) 1000000000 * INT64CONST(100000000000000000))
@@ -54,10 +55,14 @@ static PaymentState *
 make_state(FunctionCallInfo fcinfo, int grace, int half_life)
 {
 	MemoryContext cxt = aggregate_context(fcinfo, PAYMENT_AGGREGATE);
-	PaymentState *state;
+	PaymentState *state = MemoryContextAlloc(cxt, STATE_SIZE +
+											 MAX_ROWS * sizeof(PaidRow));
 
-	state = MemoryContextAllocZero(cxt, offsetof(PaymentState, sums) +
-								   money_size(PAYMENT_NSUMS));
+	StaticAssertStmt(offsetof(PaymentState, sums.small) +
+					 PAYMENT_NSUMS * sizeof(int64) +
+					 MAX_ROWS * sizeof(PaidRow) <= 1024,
+					 "state of a payment profile does not fit");
+	memset(state, 0, STATE_SIZE);
 	money_init(&state->sums, PAYMENT_NSUMS, cxt);
 	state->grace = grace;
 	state->half_life = half_life;
@@ -69,6 +74,12 @@ make_state(FunctionCallInfo fcinfo, int grace, int half_life)
 	state->min_days = PG_INT32_MAX;
 	state->max_days = PG_INT32_MIN;
 	return state;
+}
+
+static inline PaidRow *
+rows_of(PaymentState *state)
+{
+	return (PaidRow *) ((char *) state + STATE_SIZE);
 }
 
 static void
@@ -113,6 +124,20 @@ weight_within(int x, int half_life)
 	return table[x];
 }
 
+/* 2^-n; what is below the smallest normal number is nothing. */
+static inline double
+power_down(int32 n)
+{
+	union
+	{
+		uint64		bits;
+		double		value;
+	}			power;
+
+	power.bits = n < 1023 ? (uint64) (1023 - n) << 52 : 0;
+	return power.value;
+}
+
 /*
  * Makes the sums relative to a later period.  A period is a half-life, so they
  * change by powers of two, which is exact.
@@ -126,7 +151,7 @@ move_period(RecentSums *recent, int32 period)
 		recent->period = period;
 	if (period <= recent->period)
 		return;
-	factor = exp2((double) recent->period - period);
+	factor = power_down(period - recent->period);
 	recent->weight *= factor;
 	recent->weight2 *= factor * factor;
 	recent->days *= factor;
@@ -143,7 +168,7 @@ add_recent(RecentSums *recent, int64 days, DateADT paid, int half_life)
 	{
 		move_period(recent, period);
 		if (period < recent->period)
-			weight *= exp2((double) period - recent->period);
+			weight *= power_down(recent->period - period);
 	}
 	recent->weight += weight;
 	recent->weight2 += weight * weight;
@@ -193,28 +218,11 @@ payment_settle(PaymentState *state)
 {
 	for (int i = 0; i < state->nrows; i++)
 	{
-		const PaidRow *row = &state->rows[i];
+		const PaidRow *row = &rows_of(state)[i];
 
 		add_payment(state, row->invoice, row->due, row->paid, row->units);
 	}
 	state->nrows = 0;
-}
-
-/* More room, or what is there moves on. */
-static void
-make_room(PaymentState *state)
-{
-	if (state->capacity == MAX_ROWS)
-	{
-		payment_settle(state);
-		return;
-	}
-	state->capacity = state->capacity == 0 ? FIRST_ROWS : 2 * state->capacity;
-	if (state->rows == NULL)
-		state->rows = MemoryContextAlloc(state->sums.cxt,
-										 state->capacity * sizeof(PaidRow));
-	else
-		state->rows = repalloc(state->rows, state->capacity * sizeof(PaidRow));
 }
 
 /* --- open items ----------------------------------------------------------- */
@@ -346,9 +354,9 @@ add_row(FunctionCallInfo fcinfo, PaymentState *state, bool has_as_of)
 		return;
 	}
 	money_add(&state->sums, PAYMENT_PAID, &amount);
-	if (unlikely(state->nrows == state->capacity))
-		make_room(state);
-	row = &state->rows[state->nrows++];
+	if (unlikely(state->nrows == MAX_ROWS))
+		payment_settle(state);
+	row = &rows_of(state)[state->nrows++];
 	row->units = amount.small;
 	row->invoice = invoice;
 	row->due = due;

@@ -59,7 +59,7 @@ typedef struct PaidRow
 	DateADT		paid;
 } PaidRow;
 
-/* What every row touches comes last. */
+/* What every row touches comes last; payments put aside are behind it. */
 typedef struct PaymentState
 {
 	PaidSums	paid;
@@ -86,9 +86,7 @@ typedef struct PaymentState
 	int64		n_credits;
 	int64		n_future;
 
-	PaidRow    *rows;
-	uint16		nrows;
-	uint16		capacity;
+	int			nrows;				/* payments put aside */
 	DateADT		as_of;			/* -infinity: none yet */
 	MoneySums	sums;			/* the last: its length varies */
 } PaymentState;
