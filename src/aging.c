@@ -38,7 +38,7 @@
 
 static const int32 default_bounds[] = {0, 30, 60, 90, 120};
 
-/* 128 bytes with the default bounds: the size of a chunk. */
+/* 128 bytes with the default bounds: the size of a chunk of memory. */
 typedef struct AgingState
 {
 	int64		n_skipped;
@@ -47,14 +47,6 @@ typedef struct AgingState
 	uint8		credits;		/* AgingCredits */
 	MoneySums	sums;			/* the last: its length varies */
 } AgingState;
-
-/* What the arguments of one row say besides amount and dates. */
-typedef struct AgingSpec
-{
-	AgingCredits credits;
-	int			nbounds;
-	const int32 *bounds;
-} AgingSpec;
 
 PG_FUNCTION_INFO_V1(credit_aging_accum);
 PG_FUNCTION_INFO_V1(credit_aging_accum_credits);
@@ -299,25 +291,26 @@ refuse_mixture(void)
 
 /* --- rows ----------------------------------------------------------------- */
 
-/* Which sum an amount goes to. */
-static inline int
-sum_of_row(FunctionCallInfo fcinfo, const AgingState *state, const Money *amount)
+/*
+ * Which sum an amount goes to.  Mode and bounds are given apart from the state
+ * because where they are constants the compiler makes less of it, and those
+ * fields of the state need not be fetched.
+ */
+static pg_attribute_always_inline int
+sum_of_row(FunctionCallInfo fcinfo, const Money *amount, AgingCredits credits,
+		   const int32 *bounds, int nbounds)
 {
-	int64		days;
-
-	if (amount->is_negative && state->credits != CREDITS_OWN)
-		return CREDITS(state);
+	if (amount->is_negative && credits != CREDITS_OWN)
+		return nbounds + 2;
 	if (unlikely(PG_ARGISNULL(2) || PG_ARGISNULL(3)))
-		return UNDATED(state);
-	days = days_between(PG_GETARG_DATEADT(2), PG_GETARG_DATEADT(3));
-	/* a number of rounds that is known needs no loop */
-	if (state->bounds == default_bounds)
-		return bucket_of_days(default_bounds, lengthof(default_bounds), days);
-	return bucket_of_days(state->bounds, state->nbounds, days);
+		return nbounds + 1;
+	return bucket_of_days(bounds, nbounds, days_between(PG_GETARG_DATEADT(2),
+														PG_GETARG_DATEADT(3)));
 }
 
-static inline void
-add_row(FunctionCallInfo fcinfo, AgingState *state)
+static pg_attribute_always_inline void
+add_row(FunctionCallInfo fcinfo, AgingState *state, AgingCredits credits,
+		const int32 *bounds, int nbounds)
 {
 	Money		amount;
 
@@ -327,7 +320,8 @@ add_row(FunctionCallInfo fcinfo, AgingState *state)
 		return;
 	}
 	money_read(PG_GETARG_DATUM(1), &amount);
-	money_add(&state->sums, sum_of_row(fcinfo, state, &amount), &amount);
+	money_add(&state->sums, sum_of_row(fcinfo, &amount, credits, bounds, nbounds),
+			  &amount);
 }
 
 /* aging_accum(internal, numeric, date, date) */
@@ -339,27 +333,57 @@ credit_aging_accum(PG_FUNCTION_ARGS)
 				   CREDITS_SEPARATE) :
 		(AgingState *) PG_GETARG_POINTER(0);
 
-	add_row(fcinfo, state);
+	add_row(fcinfo, state, CREDITS_SEPARATE, default_bounds,
+			lengthof(default_bounds));
 	PG_RETURN_POINTER(state);
+}
+
+/*
+ * Whether the arguments from the fourth on are the same for all rows, which
+ * saves reading them for each.  Found out once a query and remembered as one
+ * of two addresses.
+ */
+static bool
+are_arguments_constant(FunctionCallInfo fcinfo)
+{
+	static char constant,
+				varying;
+	FmgrInfo   *flinfo = fcinfo->flinfo;
+
+	if (unlikely(flinfo->fn_extra == NULL))
+	{
+		Aggref	   *aggref = AggGetAggref(fcinfo);
+
+		flinfo->fn_extra = aggref ? &constant : &varying;
+		for (int i = 3; aggref != NULL && i < list_length(aggref->args); i++)
+		{
+			Expr	   *arg = list_nth_node(TargetEntry, aggref->args, i)->expr;
+
+			if (!IsA(arg, Const))
+				flinfo->fn_extra = &varying;
+		}
+	}
+	return flinfo->fn_extra == &constant;
 }
 
 /* aging_accum(internal, numeric, date, date, text) */
 Datum
 credit_aging_accum_credits(PG_FUNCTION_ARGS)
 {
-	AgingCredits credits = parse_credits(fcinfo, 4);
 	AgingState *state;
 
 	if (PG_ARGISNULL(0))
 		state = make_state(fcinfo, default_bounds, lengthof(default_bounds),
-						   credits);
+						   parse_credits(fcinfo, 4));
 	else
 	{
 		state = (AgingState *) PG_GETARG_POINTER(0);
-		if (state->credits != credits)
+		if (!are_arguments_constant(fcinfo) &&
+			state->credits != parse_credits(fcinfo, 4))
 			refuse_mixture();
 	}
-	add_row(fcinfo, state);
+	add_row(fcinfo, state, state->credits, default_bounds,
+			lengthof(default_bounds));
 	PG_RETURN_POINTER(state);
 }
 
@@ -372,32 +396,42 @@ are_bounds_of(const AgingState *state, const int32 *bounds, int n, bool by_docum
 		(!by_document || state->bounds[0] == -1);
 }
 
-/* aging_accum(internal, numeric, date, date, int[] [, text [, text]]) */
-Datum
-credit_aging_accum_bounds(PG_FUNCTION_ARGS)
+/*
+ * What the arguments of a row say; a new state is made of it, and any other
+ * must have been.
+ */
+static AgingState *
+state_for_bounds(FunctionCallInfo fcinfo, AgingState *state)
 {
 	int			n;
 	const int32 *bounds = bounds_of(fcinfo, 4, &n);
 	AgingCredits credits = PG_NARGS() > 5 ? parse_credits(fcinfo, 5) :
 		CREDITS_SEPARATE;
 	bool		by_document = PG_NARGS() > 6 && parse_basis(fcinfo, 6);
-	AgingState *state;
+	AgingBounds complete;
 
-	if (PG_ARGISNULL(0))
+	if (state != NULL)
 	{
-		AgingBounds complete;
-
-		complete_bounds(&complete, bounds, n, by_document);
-		state = make_state(fcinfo, complete.bound, complete.n, credits);
-	}
-	else
-	{
-		state = (AgingState *) PG_GETARG_POINTER(0);
 		if (state->credits != credits ||
 			!are_bounds_of(state, bounds, n, by_document))
 			refuse_mixture();
+		return state;
 	}
-	add_row(fcinfo, state);
+	complete_bounds(&complete, bounds, n, by_document);
+	return make_state(fcinfo, complete.bound, complete.n, credits);
+}
+
+/* aging_accum(internal, numeric, date, date, int[] [, text [, text]]) */
+Datum
+credit_aging_accum_bounds(PG_FUNCTION_ARGS)
+{
+	AgingState *state = NULL;
+
+	if (!PG_ARGISNULL(0))
+		state = (AgingState *) PG_GETARG_POINTER(0);
+	if (state == NULL || !are_arguments_constant(fcinfo))
+		state = state_for_bounds(fcinfo, state);
+	add_row(fcinfo, state, state->credits, state->bounds, state->nbounds);
 	PG_RETURN_POINTER(state);
 }
 
@@ -422,7 +456,9 @@ credit_aging_remove(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(state);
 	}
 	money_read(PG_GETARG_DATUM(1), &amount);
-	if (!money_remove(&state->sums, sum_of_row(fcinfo, state, &amount), &amount))
+	if (!money_remove(&state->sums,
+					  sum_of_row(fcinfo, &amount, state->credits, state->bounds,
+								 state->nbounds), &amount))
 		PG_RETURN_NULL();
 	PG_RETURN_POINTER(state);
 }

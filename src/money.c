@@ -197,34 +197,37 @@ add_other(MoneySums *sums, int i, Numeric value)
 		add_numeric(rest, value, sums->cxt);
 }
 
-/* Counts n amounts of a scale. */
-static void
-note_scale(MoneySums *sums, int scale, int64 n)
+/*
+ * Before n amounts are counted of which all but n_below have a scale that may
+ * be another one.
+ */
+void
+money_note_scale(MoneySums *sums, int scale, int64 n, int64 n_below)
 {
-	if (scale == sums->scale)
-		sums->n_at_scale += n;
-	else if (scale > sums->scale)
+	if (scale > sums->scale)
 	{
+		sums->n_below = sums->n + n_below;
 		sums->scale = (uint16) scale;
-		sums->n_at_scale = n;
 	}
+	else
+		sums->n_below += scale < sums->scale ? n : n_below;
 }
 
 /* What money_add() does not do itself. */
 void
 money_add_rare(MoneySums *sums, int i, const Money *amount)
 {
-	sums->n++;
 	if (amount->form == MONEY_OTHER)
-	{
-		add_other(sums, i, amount->numeric);
-		return;
-	}
-	note_scale(sums, amount->scale, 1);
+		sums->n_below++;
+	else
+		money_note_scale(sums, amount->scale, 1, 0);
+	sums->n++;
 	if (amount->form == MONEY_SMALL)
 		add_small(sums, i, amount->small);
-	else
+	else if (amount->form == MONEY_WIDE)
 		add_wide(sums, i, amount->wide);
+	else
+		add_other(sums, i, amount->numeric);
 }
 
 /*
@@ -241,15 +244,14 @@ money_remove(MoneySums *sums, int i, const Money *amount)
 		if (count == NULL)
 			return false;
 		(*count)--;
+		sums->n_below--;
 	}
 	else
 	{
-		if (amount->scale == sums->scale)
-		{
-			if (sums->scale > 0 && sums->n_at_scale == 1)
-				return false;
-			sums->n_at_scale--;
-		}
+		if (amount->scale < sums->scale)
+			sums->n_below--;
+		else if (sums->scale > 0 && sums->n == sums->n_below + 1)
+			return false;
 		if (amount->form == MONEY_SMALL)
 			add_small(sums, i, -amount->small);
 		else
@@ -264,8 +266,8 @@ void
 money_combine(MoneySums *sums, const MoneySums *other)
 {
 	Assert(sums->nsums == other->nsums);
+	money_note_scale(sums, other->scale, other->n, other->n_below);
 	sums->n += other->n;
-	note_scale(sums, other->scale, other->n_at_scale);
 	for (int i = 0; i < sums->nsums; i++)
 	{
 		const MoneyRest *from = other->rest ? &other->rest[i] : NULL;
@@ -428,7 +430,7 @@ money_serialize(StringInfo buf, const MoneySums *sums)
 	pq_sendint16(buf, sums->nsums);
 	pq_sendint16(buf, sums->scale);
 	pq_sendint64(buf, sums->n);
-	pq_sendint64(buf, sums->n_at_scale);
+	pq_sendint64(buf, sums->n_below);
 	for (int i = 0; i < sums->nsums; i++)
 		send_sum(buf, sums, i);
 }
@@ -520,8 +522,8 @@ money_deserialize(StringInfo buf, MoneySums *sums)
 		refuse_bytes();
 	sums->scale = (uint16) pq_getmsgint(buf, 2);
 	sums->n = receive_count(buf);
-	sums->n_at_scale = receive_count(buf);
-	if (sums->scale > MONEY_MAX_SCALE || sums->n_at_scale > sums->n)
+	sums->n_below = receive_count(buf);
+	if (sums->scale > MONEY_MAX_SCALE || sums->n_below > sums->n)
 		refuse_bytes();
 	for (int i = 0; i < sums->nsums; i++)
 		receive_sum(buf, sums, i);

@@ -52,12 +52,16 @@ typedef struct MoneyRest
 	int64		n_minus;		/* -Infinity */
 } MoneyRest;
 
+/*
+ * What every amount touches comes last, close together: with many groups each
+ * line of memory is one that is not in the processor's cache.
+ */
 typedef struct MoneySums
 {
-	int64		n;				/* amounts in all sums */
-	int64		n_at_scale;		/* those, not MONEY_OTHER, of the scale below */
 	MoneyRest  *rest;			/* one per sum; NULL: no sum has any */
-	MemoryContext cxt;
+	MemoryContext cxt;			/* where the rest lives */
+	int64		n_below;		/* of n, those that do not have this scale */
+	int64		n;				/* amounts in all sums */
 	uint16		nsums;
 	uint16		scale;			/* the largest among amounts not MONEY_OTHER */
 	int64		small[FLEXIBLE_ARRAY_MEMBER];
@@ -76,6 +80,7 @@ extern Numeric money_numeric(int128 units, int scale);
 
 /* For the inline functions only. */
 extern void money_read_rare(struct varlena *value, Money *amount);
+extern void money_note_scale(MoneySums *sums, int scale, int64 n, int64 n_below);
 extern void money_add_rare(MoneySums *sums, int i, const Money *amount);
 
 /*
@@ -83,7 +88,7 @@ extern void money_add_rare(MoneySums *sums, int i, const Money *amount);
  * digits to the base of 10,000, none of them aligned.  That format is what
  * pg_upgrade takes from major to major.
  */
-static inline void
+static pg_attribute_always_inline void
 money_read(Datum value, Money *amount)
 {
 	static const int64 power[] = {1, 10000, 100000000, INT64CONST(1000000000000)};
@@ -125,7 +130,7 @@ money_read(Datum value, Money *amount)
 }
 
 /* Adds an amount to sum i. */
-static inline void
+static pg_attribute_always_inline void
 money_add(MoneySums *sums, int i, const Money *amount)
 {
 	int64		sum;
@@ -134,14 +139,9 @@ money_add(MoneySums *sums, int i, const Money *amount)
 			   !pg_add_s64_overflow(sums->small[i], amount->small, &sum)))
 	{
 		sums->small[i] = sum;
+		if (unlikely(amount->scale != sums->scale))
+			money_note_scale(sums, amount->scale, 1, 0);
 		sums->n++;
-		if (likely(amount->scale == sums->scale))
-			sums->n_at_scale++;
-		else if (amount->scale > sums->scale)
-		{
-			sums->scale = (uint16) amount->scale;
-			sums->n_at_scale = 1;
-		}
 		return;
 	}
 	money_add_rare(sums, i, amount);

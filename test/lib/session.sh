@@ -10,7 +10,8 @@
 #     session_hear a          and this waits for the answer
 #     session_end a
 #
-# Answers are read within 60 seconds or the script ends: a test must not hang.
+# Answers are read within SESSION_PATIENCE seconds (60) or the script ends: a
+# test must not hang.
 
 declare -A SESSION_IN SESSION_OUT SESSION_PID
 ANSWER='' STATE=''
@@ -41,7 +42,7 @@ session_send() {
 session_hear() {
 	local line
 	ANSWER=''
-	while IFS= read -r -t 60 -u "${SESSION_OUT[$1]}" line || {
+	while IFS= read -r -t "${SESSION_PATIENCE:-60}" -u "${SESSION_OUT[$1]}" line || {
 		echo "session $1 gives no answer" >&2
 		exit 1
 	}; do
