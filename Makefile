@@ -20,7 +20,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure health \
-	maintenance behaviour
+	maintenance aging behaviour
 
 PG_CONFIG ?= pg_config
 

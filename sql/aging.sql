@@ -54,6 +54,11 @@ SELECT id, 'A', open, date '2025-06-30' - dpd
 SELECT (credit.aging(open, due, '2025-06-30')).* FROM books.item;
 SELECT (credit.aging(open, due, '2025-06-30', ARRAY[0, 30, 60, 90])).* FROM books.item;
 
+-- average age and oldest item, as doc/aging.md has them
+SELECT sum(open * (date '2025-06-30' - due)) FILTER (WHERE open > 0) / NULLIF(sum(open) FILTER (WHERE open > 0 AND due IS NOT NULL), 0) AS average_age,
+	   max(date '2025-06-30' - due) FILTER (WHERE open > 0) AS oldest
+  FROM books.item;
+
 -- credits: a note 10 days past due, cash of 3 days ago
 INSERT INTO books.item VALUES (4, 'A', -250, date '2025-06-30' - 10), (5, 'A', -350, date '2025-06-30' - 3);
 \set bounds 'ARRAY[0, 30, 60, 90]'
@@ -147,6 +152,14 @@ SELECT r.open, date '2025-06-15' - r.due AS dpd, credit.aging_bucket(r.due, '202
 SELECT (credit.aging(r.open, r.due, '2025-06-15')).*
   FROM (SELECT due, greatest(0, least(amount, sum(amount) OVER (ORDER BY due) - 450)) AS open
 		  FROM (VALUES (300, date '2025-04-30'), (300, '2025-05-31'), (300, '2025-06-30')) i(amount, due)) r;
+
+-- rows of receivable reports: what is outstanding, days after the report it is due
+SELECT scenario, (credit.aging(outstanding, date '2025-06-30' + due_in, '2025-06-30')).*
+  FROM (VALUES ('terms, payment, credit', 40, 60), ('terms, payment, credit', 20, 90), ('terms, payment, credit', -100, 0),
+			   ('terms, partial credit', 20, 30), ('terms, partial credit', 40, 90), ('terms, partial credit', 20, 60),
+			   ('credit note kept apart', 60, 0), ('credit note kept apart', -100, 0), ('advance on order', -1000, 0),
+			   ('party totals', 100, -1), ('party totals', 85, -31)) r(scenario, outstanding, due_in)
+ GROUP BY scenario ORDER BY scenario COLLATE "C";
 
 -- 6. Amounts of any kind are exact, and shown with the decimals of the longest
 

@@ -37,6 +37,8 @@
 #define STATE_SIZE (offsetof(PaymentState, sums) + \
 					MAXALIGN(money_size(PAYMENT_NSUMS)))
 
+/* money.h counts in units of this decimal. */
+#define UNIT_DECIMALS 8
 /* Amounts are below 10^18, so that times any days they fit into 128 bits. */
 #define MAX_UNITS ((int128) 1000000000 * INT64CONST(100000000000000000))
 /* What a sum must not pass, to leave room for the sum of many. */
@@ -285,7 +287,7 @@ read_units(Datum value, const Money *amount, int128 *units)
 			return true;
 		}
 		money_read(DirectFunctionCall2(numeric_round, value,
-									   Int32GetDatum(MONEY_DECIMALS)), &rounded);
+									   Int32GetDatum(UNIT_DECIMALS)), &rounded);
 	}
 	*units = rounded.form == MONEY_SMALL ? rounded.small : rounded.wide;
 	if (rounded.form == MONEY_OTHER || *units >= MAX_UNITS)

@@ -19,8 +19,10 @@
 
 #include "compat.h"
 
-/* Sums are kept in units of the eighth decimal: two digits of numeric. */
-#define MONEY_DECIMALS 8
+#ifndef HAVE_INT128
+#error "credit needs a compiler with integers of 128 bits"
+#endif
+
 /* More decimals than this fit into no short header; see money_numeric(). */
 #define MONEY_MAX_SCALE 63
 

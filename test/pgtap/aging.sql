@@ -40,23 +40,23 @@ BEGIN
 		total AS (
 			SELECT i.grp, COALESCE(sum(open) FILTER (WHERE is_credit), 0) AS credits, sum(open) AS total,
 				   count(*) FILTER (WHERE open IS NULL) AS n_skipped FROM item i GROUP BY i.grp),
-		some AS (
+		dated AS (
 			SELECT i.grp, i.bucket, sum(open) FILTER (WHERE NOT is_credit) AS debit, sum(open) AS net
 			  FROM item i GROUP BY i.grp, i.bucket),
 		bucket AS (
 			SELECT t.grp, b AS bucket, COALESCE(s.debit, 0) AS debit, COALESCE(s.net, 0) AS net, t.credits
-			  FROM total t CROSS JOIN generate_series(0, 6) b LEFT JOIN some s ON s.grp = t.grp AND s.bucket = b),
+			  FROM total t CROSS JOIN generate_series(0, 6) b LEFT JOIN dated s ON s.grp = t.grp AND s.bucket = b),
 		/* credits pay 6, 5, ... 1 and at last 0 */
 		paid AS (
 			SELECT b.*, least(b.debit, greatest(0, -b.credits - (sum(b.debit) OVER w - b.debit))) AS paid
 			  FROM bucket b WINDOW w AS (PARTITION BY b.grp ORDER BY b.bucket DESC)),
-		row AS (
+		answer AS (
 			SELECT grp, array_agg(debit ORDER BY bucket = 0, bucket) AS debits, array_agg(net ORDER BY bucket = 0, bucket) AS nets,
 				   array_agg(debit - paid ORDER BY bucket = 0, bucket) AS rests, sum(paid) AS paid FROM paid GROUP BY grp)
 		SELECT m, r.grp,
 			   CASE m WHEN 'separate' THEN r.debits || t.credits WHEN 'own' THEN r.nets || 0::numeric
 					ELSE r.rests || t.credits + r.paid END || t.total, t.n_skipped
-		  FROM row r JOIN total t USING (grp), unnest('{separate,own,oldest}'::text[]) m$q$, of_table, key);
+		  FROM answer r JOIN total t USING (grp), unnest('{separate,own,oldest}'::text[]) m$q$, of_table, key);
 END $$;
 
 CREATE FUNCTION books.as_array(a credit.aging_buckets) RETURNS numeric[] LANGUAGE sql AS $$
@@ -85,7 +85,7 @@ DECLARE
 BEGIN
 	FOREACH m IN ARRAY '{separate,own,oldest}'::text[] LOOP
 		RETURN QUERY EXECUTE format($q$
-			SELECT %1$L::text, grp, (a).buckets || (a).undated || (a).credits || (a).total, (a).n_skipped FROM (
+			SELECT %1$L::text, grp, CASE WHEN (a).total IS NOT NULL THEN (a).buckets || ARRAY[(a).undated, (a).credits, (a).total] END, (a).n_skipped FROM (
 				SELECT (%3$s)::int AS grp, credit.aging(open, due, '2025-06-30', ARRAY[0, 30, 60, 90, 120], %1$L) AS a
 				  FROM %2$s GROUP BY 1 OFFSET 0) x$q$,
 			m, of_table, key);
@@ -148,6 +148,21 @@ SELECT is_empty($$SELECT k FROM books.serial s FULL JOIN books.parallel p USING 
 SELECT is((SELECT a::text FROM books.parallel_whole), (SELECT a::text FROM books.serial_whole), 'and in the whole');
 SELECT is_empty($$SELECT * FROM books.difference('aged', 'books.shuffled', 'k % 3')$$, 'parallel against plain SQL');
 
+-- in parts that one process adds up: eight, of different sizes, one of them empty
+SET LOCAL max_parallel_workers_per_gather = 0;
+CREATE TABLE books.part (part int, k int, open numeric, due date) PARTITION BY LIST (part);
+SELECT lives_ok(format('CREATE TABLE books.part_%1$s PARTITION OF books.part FOR VALUES IN (%1$s)', n), 'part ' || n) FROM generate_series(0, 7) n;
+INSERT INTO books.part SELECT floor(sqrt(random() * 49))::int, k, open, due FROM books.item;
+ANALYZE books.part;
+SET LOCAL enable_partitionwise_aggregate = on;
+\set in_parts 'SELECT k, credit.aging(open, due, \'2025-06-30\') AS a, credit.aging(open, due, \'2025-06-30\', \'oldest\') AS o, credit.aging(open, due, \'2025-06-30\', ARRAY[-30, 0, 7, 400], \'own\', \'due\') AS b FROM books.part GROUP BY k'
+SELECT matches(books.plan(:'in_parts'), 'Append\s+->  Partial HashAggregate', 'each part for itself');
+SELECT is((SELECT count(*) FROM books.part_7), 0::bigint, 'one is empty');
+CREATE TABLE books.in_parts AS :in_parts;
+SELECT is_empty($$SELECT k FROM books.serial s FULL JOIN books.in_parts p USING (k)
+	WHERE s.a::text IS DISTINCT FROM p.a::text OR s.o::text IS DISTINCT FROM p.o::text OR s.b::text IS DISTINCT FROM p.b::text$$,
+	'any split gives the same');
+
 -- 3. Moving windows
 
 SET LOCAL max_parallel_workers_per_gather = 0;
@@ -193,14 +208,22 @@ ANALYZE books.one;
 SET LOCAL max_parallel_workers_per_gather = 2;
 -- the leader does the workers' part: nobody need be started for each of thousands
 SET LOCAL max_parallel_workers = 0;
-SELECT matches(books.plan($$SELECT books.receive('\x00') FROM books.one$$), 'Partial Aggregate', 'bytes go through the partial step');
+CREATE TABLE books.row AS SELECT g AS x FROM generate_series(1, 1000) g;
+ANALYZE books.row;
+SELECT matches(books.plan($$SELECT books.receive('\x00') FROM books.row$$), 'Partial Aggregate', 'bytes go through the partial step');
+-- without it the final function would take them for a state
+DO $$ BEGIN
+	IF books.plan('SELECT books.receive(''\x00'') FROM books.row') !~ 'Partial Aggregate' THEN
+		RAISE EXCEPTION 'no partial aggregate';
+	END IF;
+END $$;
 
 -- The answer to a state, or how it was refused.
 CREATE FUNCTION books.answer(aggregate text, state bytea) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	result text;
 BEGIN
-	EXECUTE format('SELECT books.%I(%L::bytea)::text FROM books.one', aggregate, state) INTO result;
+	EXECUTE format('SELECT books.%I(%L::bytea)::text FROM books.row', aggregate, state) INTO result;
 	RETURN result;
 EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE;
@@ -246,10 +269,8 @@ SELECT kind, n, books.answer(aggregate, set_byte(state, n, v)) AS answer
 	   LATERAL (VALUES (0), (1), (127), (128), (255), ((random() * 255)::int)) b(v)
  WHERE n < 400;
 SELECT cmp_ok((SELECT count(*) FROM books.mutant), '>', 3000::bigint, 'thousands of changed states');
-SELECT is((SELECT string_agg(DISTINCT answer, ' ' ORDER BY answer) FROM books.mutant WHERE length(answer) = 5), '08P01 22P03 XX000',
-	'are refused in words');
-SELECT is((SELECT count(*) FROM books.mutant WHERE answer = 'XX000' AND kind <> 'array' AND n NOT IN (2, 3)), 0::bigint,
-	'and only bounds in the wrong form are an internal error');
+SELECT is((SELECT string_agg(DISTINCT answer, ' ' ORDER BY answer) FROM books.mutant WHERE length(answer) = 5), '08P01 22P03',
+	'are refused in words, if they are');
 CREATE TABLE books.noise AS
 SELECT books.answer('receive', decode(string_agg(lpad(to_hex((random() * 255)::int), 2, '0'), ''), 'hex')) AS answer
   FROM generate_series(1, 300) g, generate_series(1, 60) GROUP BY g;

@@ -53,6 +53,8 @@ SELECT 'function', p.oid::regprocedure::text, 'f',
 			  (SELECT string_agg('NULL::' || format_type(t, NULL), ', ' ORDER BY n) FROM unnest(p.proargtypes) WITH ORDINALITY a (t, n))),
 	   p.provolatile::text
   FROM pg_proc p WHERE p.pronamespace = 'credit'::regnamespace AND p.prorettype <> 'trigger'::regtype
+   /* SQL has no value to call support functions of aggregates with */
+   AND 'internal'::regtype <> ALL (p.proargtypes::oid[])
 UNION ALL
 SELECT 'trigger function', p.oid::regprocedure::text, 'f', NULL, NULL
   FROM pg_proc p WHERE p.pronamespace = 'credit'::regnamespace AND p.prorettype = 'trigger'::regtype;
