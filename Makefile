@@ -7,7 +7,7 @@ MODULE_big = credit
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
 	decision apply frame capture exposure asof maintenance aggregate money aging \
-	probability dayhist behaviour profile
+	probability dayhist behaviour profile cycle
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.

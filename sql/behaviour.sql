@@ -148,7 +148,40 @@ SELECT credit.payment_accum(NULL, 1::numeric, '2025-01-01'::date, '2025-01-01'::
 SELECT credit.payment_combine(NULL, NULL);
 SELECT credit.payment_final(NULL);
 SELECT credit.payment_serialize(NULL) IS NULL AS nothing;
--- 14. In parallel
+-- 14. Rhythm: five Fridays and a Thursday; the end of each month; one day
+
+CREATE FUNCTION books.show(c credit.cycle_measures) RETURNS TABLE
+	(n bigint, days int, interval numeric, sd numeric, cv numeric, weekday numeric, p numeric, mean numeric, habit text, day int, period numeric, period_p numeric)
+LANGUAGE sql AS $$
+SELECT c.n_payments, c.n_days, round(c.mean_interval::numeric, 4), round(c.sd_interval::numeric, 5), round(c.cv_interval::numeric, 4),
+	   round(c.weekday_strength::numeric, 4), round(c.weekday_p::numeric, 6), round(c.mean_weekday::numeric, 3), c.habit, c.habit_day,
+	   c.period::numeric, round(c.period_p::numeric, 6)
+$$;
+SELECT s.* FROM (SELECT credit.payment_cycle(d) FROM (VALUES (date '2025-01-03'), ('2025-01-10'), ('2025-01-17'), ('2025-01-24'), ('2025-01-31'), ('2025-02-06')) v (d)) c (c), books.show(c) s;
+SELECT s.* FROM (SELECT credit.payment_cycle(date '2025-01-31' + d) FROM unnest(ARRAY[0, 30, 61, 91, 120, 151]) d) c (c), books.show(c) s;
+SELECT name, s.habit, s.day, s.period
+  FROM (SELECT 'last day' AS name, credit.payment_cycle((date '2025-01-01' + m * interval '1 month' - interval '1 day')::date) AS c FROM generate_series(0, 11) m
+		UNION ALL SELECT 'last but two', credit.payment_cycle((date '2025-01-01' + m * interval '1 month' - interval '3 days')::date) FROM generate_series(0, 11) m
+		UNION ALL SELECT 'first day', credit.payment_cycle((date '2025-01-01' + m * interval '1 month')::date) FROM generate_series(0, 11) m
+		UNION ALL SELECT 'fifteenth', credit.payment_cycle((date '2025-01-15' + m * interval '1 month')::date) FROM generate_series(0, 11) m
+		UNION ALL SELECT 'each second Monday', credit.payment_cycle(date '2025-01-06' + 14 * w) FROM generate_series(0, 11) w
+		UNION ALL SELECT 'Sundays', credit.payment_cycle(date '2025-01-05' + 7 * w) FROM generate_series(0, 11) w
+		UNION ALL SELECT 'five Fridays are no habit', credit.payment_cycle(date '2025-01-03' + 7 * w) FROM generate_series(0, 4) w
+		UNION ALL SELECT 'each day', credit.payment_cycle(date '2025-01-01' + d) FROM generate_series(0, 364) d
+		UNION ALL SELECT 'twice a day is once', credit.payment_cycle(date '2025-01-03' + 7 * (w / 2)) FROM generate_series(0, 9) w) q, books.show(c) s;
+-- of three on, of what is no date, and of nothing
+SELECT (c).n_payments, (c).n_days, (c).n_skipped, (c).mean_interval, (c).weekday_p IS NOT NULL AS has_p, (c).habit, (c).first_paid_date, (c).last_paid_date
+  FROM (SELECT credit.payment_cycle(d) FROM (VALUES (date '2025-01-03'), ('2025-01-03'), ('2025-01-10'), (NULL), ('infinity'), ('-infinity')) v (d)
+		UNION ALL SELECT credit.payment_cycle(d) FROM (VALUES (date '2025-01-03'), ('2025-01-10'), ('2025-01-18')) v (d)
+		UNION ALL SELECT credit.payment_cycle(d) FROM (VALUES (date '4713-01-01 BC'), ('2025-01-10'), ('5874897-12-31')) v (d)) q (c);
+SELECT credit.payment_cycle(NULL) WHERE false;
+-- a hundred thousand days are the most
+SELECT (credit.payment_cycle(date '2025-01-01' - i)).n_days FROM generate_series(1, 100000) i;
+SELECT (credit.payment_cycle(date '2025-01-01' - i)).n_days FROM generate_series(1, 100001) i;
+SELECT (credit.payment_cycle(date '2025-01-01' - i % 100000)).n_days FROM generate_series(1, 300000) i;
+SELECT credit.cycle_accum(NULL, '2025-01-01'::date);
+
+-- 15. In parallel
 
 CREATE TABLE books.many AS
 SELECT g % 7 AS customer, ((g * 7919) % 100000 + 1) / 100.0 AS amount, date '2024-01-01' + g % 500 AS invoiced, date '2024-01-31' + g % 500 AS due,

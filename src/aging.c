@@ -32,8 +32,8 @@
 #define ARRAY_COLUMNS 6
 
 /* Sums behind those of the buckets. */
-#define UNDATED(state) ((state)->nbounds + 1)
-#define CREDITS(state) ((state)->nbounds + 2)
+#define UNDATED(nbounds) ((nbounds) + 1)
+#define CREDITS(nbounds) ((nbounds) + 2)
 #define NSUMS(nbounds) ((nbounds) + 3)
 
 static const int32 default_bounds[] = {0, 30, 60, 90, 120};
@@ -42,11 +42,22 @@ static const int32 default_bounds[] = {0, 30, 60, 90, 120};
 typedef struct AgingState
 {
 	int64		n_skipped;
-	const int32 *bounds;		/* the default, or behind the sums */
+	const int32 *bounds;		/* the default, shared, or behind the sums */
 	uint16		nbounds;
 	uint8		credits;		/* AgingCredits */
 	MoneySums	sums;			/* the last: its length varies */
 } AgingState;
+
+/*
+ * What the arguments besides amount and dates say.  Where they are constants,
+ * they are read once a query, and all states share the bounds.
+ */
+typedef struct AgingCall
+{
+	bool		is_constant;
+	AgingCredits credits;
+	AgingBounds bounds;
+} AgingCall;
 
 PG_FUNCTION_INFO_V1(credit_aging_accum);
 PG_FUNCTION_INFO_V1(credit_aging_accum_credits);
@@ -252,32 +263,39 @@ aggregate_context(FunctionCallInfo fcinfo)
 	return cxt;
 }
 
+static bool
+are_bounds_of(const AgingState *state, const int32 *bounds, int n)
+{
+	return state->nbounds == n &&
+		memcmp(state->bounds, bounds, n * sizeof(int32)) == 0;
+}
+
 /*
  * The gate: a new state, in the memory of the aggregate whose function was
- * called.  Bounds other than the default ones are copied.
+ * called.  Bounds that do not live as long as the query are copied, except the
+ * default ones.
  */
 static AgingState *
 make_state(FunctionCallInfo fcinfo, const int32 *bounds, int nbounds,
-		   AgingCredits credits)
+		   AgingCredits credits, bool do_bounds_live)
 {
 	MemoryContext cxt = aggregate_context(fcinfo);
+	Size		size = offsetof(AgingState, sums) + money_size(NSUMS(nbounds));
+	bool		is_default = bounds == default_bounds ||
+		(nbounds == lengthof(default_bounds) &&
+		 memcmp(bounds, default_bounds, sizeof(default_bounds)) == 0);
+	bool		do_copy = !is_default && !do_bounds_live;
 	AgingState *state;
-	Size		size;
 
-	size = offsetof(AgingState, sums) + money_size(NSUMS(nbounds));
-	state = MemoryContextAllocZero(cxt, bounds == default_bounds ? size :
-								   size + nbounds * sizeof(int32));
+	state = MemoryContextAllocZero(cxt, do_copy ?
+								   size + nbounds * sizeof(int32) : size);
 	money_init(&state->sums, NSUMS(nbounds), cxt);
 	state->nbounds = (uint16) nbounds;
 	state->credits = (uint8) credits;
-	state->bounds = bounds;
-	if (bounds != default_bounds)
-	{
-		int32	   *copy = (int32 *) ((char *) state + size);
-
-		memcpy(copy, bounds, nbounds * sizeof(int32));
-		state->bounds = copy;
-	}
+	state->bounds = is_default ? default_bounds : bounds;
+	if (do_copy)
+		state->bounds = memcpy((char *) state + size, bounds,
+							   nbounds * sizeof(int32));
 	return state;
 }
 
@@ -301,9 +319,9 @@ sum_of_row(FunctionCallInfo fcinfo, const Money *amount, AgingCredits credits,
 		   const int32 *bounds, int nbounds)
 {
 	if (amount->is_negative && credits != CREDITS_OWN)
-		return nbounds + 2;
+		return CREDITS(nbounds);
 	if (unlikely(PG_ARGISNULL(2) || PG_ARGISNULL(3)))
-		return nbounds + 1;
+		return UNDATED(nbounds);
 	return bucket_of_days(bounds, nbounds, days_between(PG_GETARG_DATEADT(2),
 														PG_GETARG_DATEADT(3)));
 }
@@ -330,7 +348,7 @@ credit_aging_accum(PG_FUNCTION_ARGS)
 {
 	AgingState *state = PG_ARGISNULL(0) ?
 		make_state(fcinfo, default_bounds, lengthof(default_bounds),
-				   CREDITS_SEPARATE) :
+				   CREDITS_SEPARATE, true) :
 		(AgingState *) PG_GETARG_POINTER(0);
 
 	add_row(fcinfo, state, CREDITS_SEPARATE, default_bounds,
@@ -338,101 +356,91 @@ credit_aging_accum(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/*
- * Whether the arguments from the fourth on are the same for all rows, which
- * saves reading them for each.  Found out once a query and remembered as one
- * of two addresses.
- */
+/* Reads and checks the arguments that follow amount and dates. */
+static void
+read_arguments(FunctionCallInfo fcinfo, bool has_bounds, AgingCall *call)
+{
+	int			arg = 4;
+	int			n = lengthof(default_bounds);
+	const int32 *bounds = has_bounds ? bounds_of(fcinfo, arg++, &n) : default_bounds;
+
+	call->credits = arg < PG_NARGS() ? parse_credits(fcinfo, arg++) :
+		CREDITS_SEPARATE;
+	complete_bounds(&call->bounds, bounds, n,
+					arg < PG_NARGS() && parse_basis(fcinfo, arg));
+}
+
+/* Whether the arguments from the fourth on are the same for all rows. */
 static bool
 are_arguments_constant(FunctionCallInfo fcinfo)
 {
-	static char constant,
-				varying;
+	Aggref	   *aggref = AggGetAggref(fcinfo);
+
+	/* in a window nobody can tell */
+	if (aggref == NULL)
+		return false;
+	for (int i = 3; i < list_length(aggref->args); i++)
+		if (!IsA(list_nth_node(TargetEntry, aggref->args, i)->expr, Const))
+			return false;
+	return true;
+}
+
+/* What is known of the arguments without looking at a row. */
+static inline AgingCall *
+call_of(FunctionCallInfo fcinfo, bool has_bounds)
+{
 	FmgrInfo   *flinfo = fcinfo->flinfo;
 
 	if (unlikely(flinfo->fn_extra == NULL))
 	{
-		Aggref	   *aggref = AggGetAggref(fcinfo);
+		AgingCall  *call = MemoryContextAlloc(flinfo->fn_mcxt, sizeof(AgingCall));
 
-		flinfo->fn_extra = aggref ? &constant : &varying;
-		for (int i = 3; aggref != NULL && i < list_length(aggref->args); i++)
-		{
-			Expr	   *arg = list_nth_node(TargetEntry, aggref->args, i)->expr;
-
-			if (!IsA(arg, Const))
-				flinfo->fn_extra = &varying;
-		}
+		call->is_constant = are_arguments_constant(fcinfo);
+		if (call->is_constant)
+			read_arguments(fcinfo, has_bounds, call);
+		flinfo->fn_extra = call;
 	}
-	return flinfo->fn_extra == &constant;
+	return flinfo->fn_extra;
+}
+
+static pg_attribute_always_inline Datum
+accum_with_arguments(FunctionCallInfo fcinfo, bool has_bounds)
+{
+	AgingCall  *call = call_of(fcinfo, has_bounds);
+	AgingState *state = NULL;
+	AgingCall	row;
+
+	if (!PG_ARGISNULL(0))
+		state = (AgingState *) PG_GETARG_POINTER(0);
+	if (!call->is_constant)
+	{
+		read_arguments(fcinfo, has_bounds, &row);
+		if (state != NULL &&
+			(state->credits != row.credits ||
+			 !are_bounds_of(state, row.bounds.bound, row.bounds.n)))
+			refuse_mixture();
+	}
+	if (state == NULL)
+		state = call->is_constant ?
+			make_state(fcinfo, call->bounds.bound, call->bounds.n, call->credits, true) :
+			make_state(fcinfo, row.bounds.bound, row.bounds.n, row.credits, false);
+	add_row(fcinfo, state, state->credits, has_bounds ? state->bounds : default_bounds,
+			has_bounds ? state->nbounds : lengthof(default_bounds));
+	PG_RETURN_POINTER(state);
 }
 
 /* aging_accum(internal, numeric, date, date, text) */
 Datum
 credit_aging_accum_credits(PG_FUNCTION_ARGS)
 {
-	AgingState *state;
-
-	if (PG_ARGISNULL(0))
-		state = make_state(fcinfo, default_bounds, lengthof(default_bounds),
-						   parse_credits(fcinfo, 4));
-	else
-	{
-		state = (AgingState *) PG_GETARG_POINTER(0);
-		if (!are_arguments_constant(fcinfo) &&
-			state->credits != parse_credits(fcinfo, 4))
-			refuse_mixture();
-	}
-	add_row(fcinfo, state, state->credits, default_bounds,
-			lengthof(default_bounds));
-	PG_RETURN_POINTER(state);
-}
-
-/* Whether the completed bounds of a state came from these. */
-static bool
-are_bounds_of(const AgingState *state, const int32 *bounds, int n, bool by_document)
-{
-	return state->nbounds == n + by_document &&
-		memcmp(&state->bounds[by_document], bounds, n * sizeof(int32)) == 0 &&
-		(!by_document || state->bounds[0] == -1);
-}
-
-/*
- * What the arguments of a row say; a new state is made of it, and any other
- * must have been.
- */
-static AgingState *
-state_for_bounds(FunctionCallInfo fcinfo, AgingState *state)
-{
-	int			n;
-	const int32 *bounds = bounds_of(fcinfo, 4, &n);
-	AgingCredits credits = PG_NARGS() > 5 ? parse_credits(fcinfo, 5) :
-		CREDITS_SEPARATE;
-	bool		by_document = PG_NARGS() > 6 && parse_basis(fcinfo, 6);
-	AgingBounds complete;
-
-	if (state != NULL)
-	{
-		if (state->credits != credits ||
-			!are_bounds_of(state, bounds, n, by_document))
-			refuse_mixture();
-		return state;
-	}
-	complete_bounds(&complete, bounds, n, by_document);
-	return make_state(fcinfo, complete.bound, complete.n, credits);
+	return accum_with_arguments(fcinfo, false);
 }
 
 /* aging_accum(internal, numeric, date, date, int[] [, text [, text]]) */
 Datum
 credit_aging_accum_bounds(PG_FUNCTION_ARGS)
 {
-	AgingState *state = NULL;
-
-	if (!PG_ARGISNULL(0))
-		state = (AgingState *) PG_GETARG_POINTER(0);
-	if (state == NULL || !are_arguments_constant(fcinfo))
-		state = state_for_bounds(fcinfo, state);
-	add_row(fcinfo, state, state->credits, state->bounds, state->nbounds);
-	PG_RETURN_POINTER(state);
+	return accum_with_arguments(fcinfo, true);
 }
 
 /*
@@ -480,11 +488,12 @@ credit_aging_combine(PG_FUNCTION_ARGS)
 	}
 	other = (AgingState *) PG_GETARG_POINTER(1);
 	if (PG_ARGISNULL(0))
-		state = make_state(fcinfo, other->bounds, other->nbounds, other->credits);
+		state = make_state(fcinfo, other->bounds, other->nbounds, other->credits,
+						   false);
 	else
 		state = (AgingState *) PG_GETARG_POINTER(0);
 	if (state->credits != other->credits ||
-		!are_bounds_of(state, other->bounds, other->nbounds, false))
+		!are_bounds_of(state, other->bounds, other->nbounds))
 		refuse_mixture();
 	state->n_skipped += other->n_skipped;
 	money_combine(&state->sums, &other->sums);
@@ -560,9 +569,9 @@ credit_aging_deserialize(PG_FUNCTION_ARGS)
 	receive_bounds(&buf, &bounds);
 	if (bounds.n == 0)
 		state = make_state(fcinfo, default_bounds, lengthof(default_bounds),
-						   credits);
+						   credits, true);
 	else
-		state = make_state(fcinfo, bounds.bound, bounds.n, credits);
+		state = make_state(fcinfo, bounds.bound, bounds.n, credits, false);
 	state->n_skipped = pq_getmsgint64(&buf);
 	if (state->n_skipped < 0)
 		refuse_bytes();
@@ -581,11 +590,11 @@ credit_aging_deserialize(PG_FUNCTION_ARGS)
 static void
 apply_credits(const AgingState *state, int128 *sums)
 {
-	int128	   *credits = &sums[CREDITS(state)];
+	int128	   *credits = &sums[CREDITS(state->nbounds)];
 
 	for (int i = 0; i <= state->nbounds + 1; i++)
 	{
-		int128	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state) :
+		int128	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state->nbounds) :
 								state->nbounds - i];
 		int128		taken = Min(*sum, -*credits);
 
@@ -619,11 +628,11 @@ fixed_results(const AgingState *state, Datum *results)
 static void
 apply_numeric_credits(const AgingState *state, Datum *sums)
 {
-	Datum	   *credits = &sums[CREDITS(state)];
+	Datum	   *credits = &sums[CREDITS(state->nbounds)];
 
 	for (int i = 0; i <= state->nbounds + 1; i++)
 	{
-		Datum	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state) :
+		Datum	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state->nbounds) :
 								state->nbounds - i];
 		Datum		taken = DirectFunctionCall2(numeric_smaller, *sum,
 												DirectFunctionCall1(numeric_uminus, *credits));
@@ -758,9 +767,9 @@ credit_aging_array_final(PG_FUNCTION_ARGS)
 		compute_results(state, results);
 		values[1] = PointerGetDatum(construct_array(results, state->nbounds + 1,
 													NUMERICOID, -1, false, TYPALIGN_INT));
-		values[2] = results[UNDATED(state)];
-		values[3] = results[CREDITS(state)];
-		values[4] = results[CREDITS(state) + 1];
+		values[2] = results[UNDATED(state->nbounds)];
+		values[3] = results[CREDITS(state->nbounds)];
+		values[4] = results[CREDITS(state->nbounds) + 1];
 		memset(nulls, false, sizeof(nulls));
 	}
 	values[5] = Int64GetDatum(state ? state->n_skipped : 0);

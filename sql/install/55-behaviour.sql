@@ -155,3 +155,85 @@ CREATE AGGREGATE credit.payment_profile(amount numeric, invoice_date date, due_d
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE credit.payment_profile(numeric, date, date, date, date, integer, integer) IS
 'The same with grace days (default 0), by which a payment may be late and still be on time, and a half-life in days (default 90) for recent_days_late.';
+
+CREATE TYPE credit.cycle_measures AS (
+	n_payments bigint,
+	n_days integer,
+	n_skipped bigint,
+	mean_interval float8,
+	sd_interval float8,
+	cv_interval float8,
+	weekday_strength float8,
+	weekday_p float8,
+	mean_weekday float8,
+	month_day_strength float8,
+	month_day_p float8,
+	mean_month_day float8,
+	month_end_strength float8,
+	month_end_p float8,
+	mean_month_end float8,
+	habit text,
+	habit_day integer,
+	period float8,
+	period_strength float8,
+	period_p float8,
+	first_paid_date date,
+	last_paid_date date);
+COMMENT ON TYPE credit.cycle_measures IS
+'Whether a customer pays in a rhythm: intervals, fixed weekday, fixed day of the month.';
+COMMENT ON COLUMN credit.cycle_measures.n_payments IS 'Number of payments.';
+COMMENT ON COLUMN credit.cycle_measures.n_days IS 'Number of days on which there was a payment: several on one day count once below.';
+COMMENT ON COLUMN credit.cycle_measures.n_skipped IS 'Number of rows left out because the paid date is NULL or infinite.';
+COMMENT ON COLUMN credit.cycle_measures.mean_interval IS 'Mean of days from one day of payment to the next; NULL, as all below, for less than 3 days of payment.';
+COMMENT ON COLUMN credit.cycle_measures.sd_interval IS 'Standard deviation of these intervals (sample).';
+COMMENT ON COLUMN credit.cycle_measures.cv_interval IS 'Standard deviation by mean of the intervals: near 0 is a fixed rhythm.';
+COMMENT ON COLUMN credit.cycle_measures.weekday_strength IS 'How much payments keep to one weekday, from 0 to 1: mean resultant length of the weekdays as points on a circle.';
+COMMENT ON COLUMN credit.cycle_measures.weekday_p IS 'Probability of such a strength without a habit (Rayleigh).';
+COMMENT ON COLUMN credit.cycle_measures.mean_weekday IS 'Mean direction: 1 is Monday, 4.8 shortly before Friday.';
+COMMENT ON COLUMN credit.cycle_measures.month_day_strength IS 'The same for the day of the month, as part of that month''s days.';
+COMMENT ON COLUMN credit.cycle_measures.month_day_p IS 'Probability of such a strength without a habit (Rayleigh).';
+COMMENT ON COLUMN credit.cycle_measures.mean_month_day IS 'Mean direction as a day of a mean month of 30.4375 days.';
+COMMENT ON COLUMN credit.cycle_measures.month_end_strength IS 'The same for days to the end of the month.';
+COMMENT ON COLUMN credit.cycle_measures.month_end_p IS 'Probability of such a strength without a habit (Rayleigh).';
+COMMENT ON COLUMN credit.cycle_measures.mean_month_end IS 'Mean direction as a day counted from the end of the month: 1 is the last.';
+COMMENT ON COLUMN credit.cycle_measures.habit IS 'Weekday, month_day or month_end: the strongest with at least 0.8, p below 0.05 and 6 days of payment; NULL: none.';
+COMMENT ON COLUMN credit.cycle_measures.habit_day IS 'The day of the habit: weekday from 1 (Monday), day of the month, or day counted from its end (1 is the last).';
+COMMENT ON COLUMN credit.cycle_measures.period IS 'Of 7, 14 and 30.4375 days the period that payments keep to most.';
+COMMENT ON COLUMN credit.cycle_measures.period_strength IS 'How much they do, from 0 to 1.';
+COMMENT ON COLUMN credit.cycle_measures.period_p IS 'Probability of such a strength without a period, times 3 for the number tried.';
+COMMENT ON COLUMN credit.cycle_measures.first_paid_date IS 'First day of payment.';
+COMMENT ON COLUMN credit.cycle_measures.last_paid_date IS 'Last day of payment.';
+
+CREATE FUNCTION credit.cycle_accum(internal, paid_date date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cycle_accum';
+COMMENT ON FUNCTION credit.cycle_accum(internal, date) IS 'Part of aggregate payment_cycle(): adds a row.';
+
+CREATE FUNCTION credit.cycle_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cycle_combine';
+COMMENT ON FUNCTION credit.cycle_combine(internal, internal) IS 'Part of aggregate payment_cycle(): adds what another process has collected.';
+
+CREATE FUNCTION credit.cycle_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cycle_serialize';
+COMMENT ON FUNCTION credit.cycle_serialize(internal) IS 'Part of aggregate payment_cycle(): its state for another process.';
+
+CREATE FUNCTION credit.cycle_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cycle_deserialize';
+COMMENT ON FUNCTION credit.cycle_deserialize(bytea, internal) IS 'Part of aggregate payment_cycle(): the state of another process.';
+
+CREATE FUNCTION credit.cycle_final(internal) RETURNS credit.cycle_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cycle_final';
+COMMENT ON FUNCTION credit.cycle_final(internal) IS 'Part of aggregate payment_cycle(): the result.';
+
+CREATE AGGREGATE credit.payment_cycle(paid_date date) (
+	SFUNC = credit.cycle_accum, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.cycle_final,
+	COMBINEFUNC = credit.cycle_combine,
+	SERIALFUNC = credit.cycle_serialize, DESERIALFUNC = credit.cycle_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.payment_cycle(date) IS
+'Whether a customer pays in a rhythm: intervals between days of payment, and how much these keep to a weekday, a day of the month, or a period. Use it per customer.';

@@ -164,6 +164,50 @@ SELECT is((SELECT count(*) FROM books.result WHERE trend_t IS NOT NULL AND n_pai
 SELECT cmp_ok((SELECT count(*) FROM books.result WHERE n_paid % 2 = 0 AND n_paid < 40 AND trend_t IS NOT NULL), '>', 100::bigint, 'few payments');
 SELECT cmp_ok((SELECT count(*) FROM books.result WHERE n_paid % 2 = 0 AND n_paid > 300 AND trend_t IS NOT NULL), '>', 5::bigint, 'and many');
 
+-- payment_cycle() against plain SQL
+
+CREATE VIEW books.day AS
+SELECT DISTINCT thousand AS key, paid AS day, paid - lag(paid) OVER (PARTITION BY thousand ORDER BY paid) AS since
+  FROM (SELECT DISTINCT thousand, paid FROM books.item WHERE paid IS NOT NULL) d;
+CREATE VIEW books.place AS
+SELECT key, day, since, 2 * pi() * (extract(isodow FROM day) - 1)::float8 / 7 AS weekday,
+	   2 * pi() * (extract(day FROM day) - 1)::float8 / m.length AS month_day, 2 * pi() * (m.length - extract(day FROM day)::float8) / m.length AS month_end
+  FROM books.day, LATERAL (SELECT extract(day FROM date_trunc('month', day) + interval '1 month' - interval '1 day')::float8 AS length) m;
+CREATE TABLE books.plain_cycle AS
+SELECT key, count(*) AS n_days, avg(since)::float8 AS mean_interval, stddev_samp(since)::float8 AS sd_interval, (stddev_samp(since) / avg(since))::float8 AS cv_interval,
+	   sqrt(sum(cos(weekday)) ^ 2 + sum(sin(weekday)) ^ 2) / count(*) AS weekday_strength,
+	   sqrt(sum(cos(month_day)) ^ 2 + sum(sin(month_day)) ^ 2) / count(*) AS month_day_strength,
+	   sqrt(sum(cos(month_end)) ^ 2 + sum(sin(month_end)) ^ 2) / count(*) AS month_end_strength,
+	   min(day) AS first_paid_date, max(day) AS last_paid_date
+  FROM books.place GROUP BY key HAVING count(*) >= 3;
+CREATE FUNCTION books.cycle_differences() RETURNS TABLE (name text, groups bigint, example text) LANGUAGE plpgsql AS $body$
+BEGIN
+	RETURN QUERY
+SELECT p.key AS name, count(*), min(format('%s: %s, not %s', j.key, r.value, p.value))
+  FROM books.plain_cycle j JOIN books.cycle o USING (key), jsonb_each(to_jsonb(j)) p, jsonb_each(to_jsonb(o)) r
+ WHERE r.key = p.key AND NOT books.is_same(p.value, r.value) GROUP BY p.key;
+	RETURN QUERY SELECT 'groups', count(*), '' FROM books.plain_cycle p FULL JOIN books.cycle r USING (key) WHERE p.key IS NULL OR r.key IS NULL HAVING count(*) > 0;
+END
+$body$;
+CREATE FUNCTION books.cycles(ordered_by text) RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+	DROP TABLE IF EXISTS books.cycle;
+	EXECUTE format('CREATE TABLE books.cycle AS SELECT key, (c).* FROM (SELECT thousand AS key, credit.payment_cycle(paid) AS c FROM (SELECT * FROM books.item %s) i GROUP BY 1) q WHERE (c).n_days >= 3', ordered_by);
+END
+$body$;
+SET LOCAL max_parallel_workers_per_gather = 0;
+SELECT books.cycles('ORDER BY id');
+SELECT is_empty('SELECT * FROM books.cycle_differences()', 'cycles of a thousand groups');
+SELECT books.cycles('ORDER BY md5(id::text)');
+SELECT is_empty('SELECT * FROM books.cycle_differences()', 'shuffled');
+SELECT is((SELECT count(*) FROM books.cycle WHERE abs(weekday_p - least(exp(sqrt(1 + 4 * n_days + 4 * (n_days ^ 2 - (n_days * weekday_strength) ^ 2)) - (1 + 2 * n_days)), 1)) > 1e-9), 0::bigint, 'Rayleigh');
+SET LOCAL max_parallel_workers_per_gather = 3;
+SELECT matches(books.plan('SELECT thousand, credit.payment_cycle(paid) FROM books.item GROUP BY 1'), 'Partial.*Aggregate', 'cycles in parallel');
+DROP TABLE books.cycle;
+CREATE TABLE books.cycle AS SELECT thousand AS key, (credit.payment_cycle(paid)).* FROM books.item GROUP BY 1;
+DELETE FROM books.cycle WHERE n_days < 3;
+SELECT is_empty('SELECT * FROM books.cycle_differences()', 'in parallel');
+
 -- Bytes. C functions are declared by other types, which only a superuser can.
 
 CREATE AGGREGATE books.bytes(numeric, date, date, date, date)
@@ -186,6 +230,15 @@ $$;
 SELECT is((SELECT count(*) FROM books.state, generate_series(0, length(bytes) - 1) n WHERE books.fate(substr(bytes, 1, n)) <> 'refused'), 0::bigint, 'cut short: refused');
 SELECT is((SELECT books.fate(bytes || '\x00') FROM books.state), 'refused', 'more at the end: refused');
 SELECT is((SELECT books.fate(set_byte(bytes, 0, 2)) FROM books.state), 'refused', 'another version: refused');
+SELECT is((SELECT count(*) FROM books.state, generate_series(0, length(bytes) - 1) n, unnest(ARRAY[0, 1, 127, 128, 255]) b WHERE books.fate(set_byte(bytes, n, b)) IS NULL), 0::bigint, 'each byte changed: believed or refused');
+
+CREATE AGGREGATE books.cycle_bytes(date) (SFUNC = credit.cycle_accum, STYPE = internal, FINALFUNC = credit.cycle_serialize);
+CREATE OR REPLACE FUNCTION books.believe(bytea) RETURNS bigint LANGUAGE c AS '$libdir/credit', 'credit_cycle_deserialize';
+TRUNCATE books.state;
+INSERT INTO books.state SELECT books.cycle_bytes(paid) FROM books.item WHERE id <= 40;
+SELECT lives_ok('SELECT books.believe_all(bytes) FROM books.state', 'true bytes of a cycle are believed');
+SELECT throws_ok('SELECT books.believe(bytes) FROM books.state', '55000', NULL, 'but outside of an aggregate they are not');
+SELECT is((SELECT count(*) FROM books.state, generate_series(0, length(bytes) - 1) n WHERE books.fate(substr(bytes, 1, n)) <> 'refused'), 0::bigint, 'cut short: refused');
 SELECT is((SELECT count(*) FROM books.state, generate_series(0, length(bytes) - 1) n, unnest(ARRAY[0, 1, 127, 128, 255]) b WHERE books.fate(set_byte(bytes, n, b)) IS NULL), 0::bigint, 'each byte changed: believed or refused');
 
 SELECT * FROM finish();
