@@ -151,7 +151,7 @@ SELECT credit.payment_serialize(NULL) IS NULL AS nothing;
 -- 14. Rhythm: five Fridays and a Thursday; the end of each month; one day
 
 CREATE FUNCTION books.show(c credit.cycle_measures) RETURNS TABLE
-	(n bigint, days int, interval numeric, sd numeric, cv numeric, weekday numeric, p numeric, mean numeric, habit text, day int, period numeric, period_p numeric)
+	(n bigint, days int, step numeric, sd numeric, cv numeric, weekday numeric, p numeric, mean numeric, habit text, day int, period numeric, period_p numeric)
 LANGUAGE sql AS $$
 SELECT c.n_payments, c.n_days, round(c.mean_interval::numeric, 4), round(c.sd_interval::numeric, 5), round(c.cv_interval::numeric, 4),
 	   round(c.weekday_strength::numeric, 4), round(c.weekday_p::numeric, 6), round(c.mean_weekday::numeric, 3), c.habit, c.habit_day,

@@ -363,7 +363,10 @@ set_habit(Figures *figures, const Circle *circles, int n)
 	set(figures, HABIT_DAY, Int32GetDatum(day));
 }
 
-/* The period with the smallest p, which is multiplied by the number tried. */
+/*
+ * The period with the smallest p, which is multiplied by the number tried; of
+ * equal ones the longest, since who pays each second week pays weekly, too.
+ */
 static void
 set_period(Figures *figures, const CycleState *state)
 {
@@ -377,7 +380,7 @@ set_period(Figures *figures, const CycleState *state)
 		for (int j = 0; j < state->n; j++)
 			turn(&circle, fmod(state->days[j], periods[i]) / periods[i]);
 		finish_circle(&circle, state->n);
-		if (circle.p >= best)
+		if (circle.p > best * (1 + 1e-9))
 			continue;
 		best = circle.p;
 		set_float(figures, PERIOD, periods[i]);
