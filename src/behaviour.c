@@ -213,17 +213,20 @@ add_payment(PaymentState *state, DateADT invoice, DateADT due, DateADT paid,
 
 /*
  * Adds the payments put aside to everything.  Final and serialize functions do
- * it, too: another form of the same value.
+ * it, too: another form of the same value.  Slots of the histogram lie far
+ * apart, so all are fetched before the first is needed.
  */
 void
 payment_settle(PaymentState *state)
 {
-	for (int i = 0; i < state->nrows; i++)
-	{
-		const PaidRow *row = &rows_of(state)[i];
+	const PaidRow *rows = rows_of(state);
 
-		add_payment(state, row->invoice, row->due, row->paid, row->units);
-	}
+	if (state->hist.nslots > 0)
+		for (int i = 0; i < state->nrows; i++)
+			dayhist_prefetch(&state->hist, (int64) rows[i].paid - rows[i].due);
+	for (int i = 0; i < state->nrows; i++)
+		add_payment(state, rows[i].invoice, rows[i].due, rows[i].paid,
+					rows[i].units);
 	state->nrows = 0;
 }
 

@@ -70,12 +70,24 @@ dayhist_slot(const DayHist *hist, int key)
 	return &hist->slots[i];
 }
 
+static inline int
+dayhist_key(int64 day)
+{
+	return (int) Max(Min(day, DAYHIST_BOUND), -DAYHIST_BOUND) + DAYHIST_BOUND;
+}
+
+/* Has the memory brought near that dayhist_add() will want; there are slots. */
+static inline void
+dayhist_prefetch(const DayHist *hist, int64 day)
+{
+	__builtin_prefetch(&hist->slots[dayhist_key(day) & (hist->nslots - 1)], 1);
+}
+
 static pg_attribute_always_inline void
 dayhist_add(DayHist *hist, int64 day, int64 count, int128 amount,
 			MemoryContext cxt)
 {
-	int			key = (int) Max(Min(day, DAYHIST_BOUND), -DAYHIST_BOUND) +
-		DAYHIST_BOUND;
+	int			key = dayhist_key(day);
 	DaySlot    *slot;
 
 	if (unlikely(hist->nslots == 0))
