@@ -71,7 +71,6 @@ aggregate_refuse_bytes(const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 			 errmsg("invalid serialized state of aggregate \"%s\"", name)));
-	pg_unreachable();
 }
 
 void

@@ -14,7 +14,7 @@ extern TupleDesc aggregate_row_type(FunctionCallInfo fcinfo, const char *name,
 									int ncolumns);
 extern void aggregate_open_bytes(FunctionCallInfo fcinfo, const char *name,
 								 StringInfo buf);
-extern void aggregate_refuse_bytes(const char *name) pg_attribute_noreturn();
+extern void aggregate_refuse_bytes(const char *name);
 extern void aggregate_send_int128(StringInfo buf, int128 value);
 extern int128 aggregate_receive_int128(StringInfo buf);
 extern int64 aggregate_receive_count(StringInfo buf, const char *name);
