@@ -6,9 +6,10 @@ MODULE_big = credit
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
-	decision apply frame capture exposure asof money aging linalg logit \
-	logit_profile logit_model logit_fit bag validation calibration stability \
-	agreement maintenance
+	decision apply frame capture exposure asof aggregate money aging \
+	probability dayhist behaviour profile cycle linalg logit logit_profile \
+	logit_model logit_fit bag validation calibration stability agreement \
+	maintenance
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -21,7 +22,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure health \
-	aging logit validation maintenance
+	aging behaviour logit validation maintenance
 
 PG_CONFIG ?= pg_config
 

@@ -688,6 +688,228 @@ AS 'MODULE_PATHNAME', 'credit_aging_bucket';
 COMMENT ON FUNCTION credit.aging_bucket(date, date, integer[], text) IS
 'Number of the bucket that aging() puts a date into, from 0; NULL: undated.';
 /*
+ * Subject behaviour: how customers pay.
+ *
+ * Functions over arguments only: they read no table of the extension and serve
+ * over anybody's tables.  src/behaviour.c, src/profile.c.
+ */
+CREATE TYPE credit.payment_measures AS (
+	n_paid bigint,
+	n_open bigint,
+	n_overdue bigint,
+	n_credits bigint,
+	n_future bigint,
+	n_skipped bigint,
+	paid_amount numeric,
+	open_amount numeric,
+	overdue_amount numeric,
+	on_time_rate float8,
+	on_time_rate_by_amount float8,
+	mean_days_late float8,
+	weighted_days_late float8,
+	days_beyond_terms float8,
+	open_days_beyond_terms float8,
+	median_days_late float8,
+	p90_days_late float8,
+	weighted_p90_days_late integer,
+	min_days_late integer,
+	max_days_late integer,
+	max_days_overdue integer,
+	mean_days_to_pay float8,
+	weighted_days_to_pay float8,
+	weighted_terms float8,
+	sd_days_late float8,
+	mean_deviation float8,
+	median_deviation float8,
+	interquartile_range float8,
+	sd_days_to_pay float8,
+	cv_days_to_pay float8,
+	trend_slope float8,
+	trend_se float8,
+	trend_t float8,
+	trend_p float8,
+	trend_r2 float8,
+	is_worsening boolean,
+	recent_days_late float8,
+	recent_n float8,
+	payment_index float8,
+	first_invoice_date date,
+	last_invoice_date date,
+	first_paid_date date,
+	last_paid_date date);
+COMMENT ON TYPE credit.payment_measures IS
+'How a customer pays. Days late count from the due date, days to pay from the invoice date. NULL where there is nothing to say; counts are 0 then.';
+COMMENT ON COLUMN credit.payment_measures.n_paid IS 'Number of payments: rows with a paid date, on the as-of date or before.';
+COMMENT ON COLUMN credit.payment_measures.n_open IS 'Number of open items: no paid date, or one after the as-of date.';
+COMMENT ON COLUMN credit.payment_measures.n_overdue IS 'Of these, past due by more than the grace days; NULL where there are open items and no as-of date was given.';
+COMMENT ON COLUMN credit.payment_measures.n_credits IS 'Number of rows left out because their amount is 0 or negative: credit notes are no payments.';
+COMMENT ON COLUMN credit.payment_measures.n_future IS 'Number of rows left out because their invoice date is after the as-of date.';
+COMMENT ON COLUMN credit.payment_measures.n_skipped IS 'Number of rows left out because the amount, the invoice date, the due date or the as-of date is NULL, or one of them but the as-of date is not finite.';
+COMMENT ON COLUMN credit.payment_measures.paid_amount IS 'Sum of the payments, in the currency of the amounts.';
+COMMENT ON COLUMN credit.payment_measures.open_amount IS 'Sum of the open items, in the currency of the amounts.';
+COMMENT ON COLUMN credit.payment_measures.overdue_amount IS 'Sum of the open items past due by more than the grace days, in the currency of the amounts.';
+COMMENT ON COLUMN credit.payment_measures.on_time_rate IS 'Share (0 to 1) of payments that were late by no more than the grace days, among payments and overdue open items.';
+COMMENT ON COLUMN credit.payment_measures.on_time_rate_by_amount IS 'The same share of amounts.';
+COMMENT ON COLUMN credit.payment_measures.mean_days_late IS 'Mean of days from due date to payment; early payments are negative.';
+COMMENT ON COLUMN credit.payment_measures.weighted_days_late IS 'The same weighted by amount.';
+COMMENT ON COLUMN credit.payment_measures.days_beyond_terms IS 'Days late weighted by amount, early payments counted as 0.';
+COMMENT ON COLUMN credit.payment_measures.open_days_beyond_terms IS 'Days past due of open items weighted by amount, items not due counted as 0.';
+COMMENT ON COLUMN credit.payment_measures.median_days_late IS 'Median of days late, interpolated as percentile_cont(0.5) does.';
+COMMENT ON COLUMN credit.payment_measures.p90_days_late IS 'Ninetieth percentile of days late, interpolated as percentile_cont(0.9) does.';
+COMMENT ON COLUMN credit.payment_measures.weighted_p90_days_late IS 'First number of days late by which 90 % of the paid amount have come.';
+COMMENT ON COLUMN credit.payment_measures.min_days_late IS 'Earliest payment, in days late: negative if before the due date.';
+COMMENT ON COLUMN credit.payment_measures.max_days_late IS 'Latest payment, in days late.';
+COMMENT ON COLUMN credit.payment_measures.max_days_overdue IS 'Most days past due among overdue open items; NULL where there are none.';
+COMMENT ON COLUMN credit.payment_measures.mean_days_to_pay IS 'Mean of days from invoice date to payment.';
+COMMENT ON COLUMN credit.payment_measures.weighted_days_to_pay IS 'The same weighted by amount: terms and days late together.';
+COMMENT ON COLUMN credit.payment_measures.weighted_terms IS 'Days from invoice date to due date of payments, weighted by amount.';
+COMMENT ON COLUMN credit.payment_measures.sd_days_late IS 'Standard deviation of days late (sample); NULL for one payment.';
+COMMENT ON COLUMN credit.payment_measures.mean_deviation IS 'Mean absolute deviation of days late from their mean.';
+COMMENT ON COLUMN credit.payment_measures.median_deviation IS 'Median absolute deviation of days late from their median; times 1.4826 it compares to a standard deviation.';
+COMMENT ON COLUMN credit.payment_measures.interquartile_range IS 'Days late between the first and the third quartile.';
+COMMENT ON COLUMN credit.payment_measures.sd_days_to_pay IS 'Standard deviation of days from invoice to payment (sample).';
+COMMENT ON COLUMN credit.payment_measures.cv_days_to_pay IS 'Coefficient of variation of days to pay: standard deviation by mean; NULL if the mean is not positive.';
+COMMENT ON COLUMN credit.payment_measures.trend_slope IS 'By how many days payments get later in 30 days: least squares of days late over the day of payment; NULL below 3 payments or if all are on one day.';
+COMMENT ON COLUMN credit.payment_measures.trend_se IS 'Standard error of the slope, for 30 days.';
+COMMENT ON COLUMN credit.payment_measures.trend_t IS 'Slope by its standard error; NULL if all payments lie on the line.';
+COMMENT ON COLUMN credit.payment_measures.trend_p IS 'Two-sided probability of such a slope without a trend (Student, n - 2 degrees of freedom).';
+COMMENT ON COLUMN credit.payment_measures.trend_r2 IS 'Share (0 to 1) of the variance of days late that the trend explains; NULL if there is none.';
+COMMENT ON COLUMN credit.payment_measures.is_worsening IS 'The slope is positive, p is below 0.05 and there are at least 6 payments.';
+COMMENT ON COLUMN credit.payment_measures.recent_days_late IS 'Mean days late with weights that halve with every half-life (90 days) a payment is older.';
+COMMENT ON COLUMN credit.payment_measures.recent_n IS 'Number of payments that this mean is worth: below 3 it says little.';
+COMMENT ON COLUMN credit.payment_measures.payment_index IS 'Index of payment from 1 to 100, weighted by amount: 100 is 30 days early, 80 prompt, 70 is 15 days late, 50 is 30, 20 is 120; overdue open items count as they stand.';
+COMMENT ON COLUMN credit.payment_measures.first_invoice_date IS 'Earliest invoice date among payments and open items.';
+COMMENT ON COLUMN credit.payment_measures.last_invoice_date IS 'Latest invoice date among payments and open items.';
+COMMENT ON COLUMN credit.payment_measures.first_paid_date IS 'Day of the first payment.';
+COMMENT ON COLUMN credit.payment_measures.last_paid_date IS 'Day of the last payment.';
+CREATE FUNCTION credit.payment_accum(internal, amount numeric, invoice_date date, due_date date, paid_date date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_accum';
+COMMENT ON FUNCTION credit.payment_accum(internal, numeric, date, date, date) IS 'Part of aggregate payment_profile(): adds a row.';
+CREATE FUNCTION credit.payment_accum(internal, amount numeric, invoice_date date, due_date date, paid_date date, as_of date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_accum_as_of';
+COMMENT ON FUNCTION credit.payment_accum(internal, numeric, date, date, date, date) IS 'Part of aggregate payment_profile(): adds a row.';
+CREATE FUNCTION credit.payment_accum(internal, amount numeric, invoice_date date, due_date date, paid_date date, as_of date, grace_days integer, half_life integer) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_accum_options';
+COMMENT ON FUNCTION credit.payment_accum(internal, numeric, date, date, date, date, integer, integer) IS 'Part of aggregate payment_profile(): adds a row.';
+CREATE FUNCTION credit.payment_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_combine';
+COMMENT ON FUNCTION credit.payment_combine(internal, internal) IS 'Part of aggregate payment_profile(): adds what another process has added up.';
+CREATE FUNCTION credit.payment_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_serialize';
+COMMENT ON FUNCTION credit.payment_serialize(internal) IS 'Part of aggregate payment_profile(): its state for another process.';
+CREATE FUNCTION credit.payment_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_deserialize';
+COMMENT ON FUNCTION credit.payment_deserialize(bytea, internal) IS 'Part of aggregate payment_profile(): the state of another process.';
+CREATE FUNCTION credit.payment_final(internal) RETURNS credit.payment_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_final';
+COMMENT ON FUNCTION credit.payment_final(internal) IS 'Part of aggregate payment_profile(): the result.';
+CREATE AGGREGATE credit.payment_profile(amount numeric, invoice_date date, due_date date, paid_date date) (
+	SFUNC = credit.payment_accum, STYPE = internal, SSPACE = 1024,
+	FINALFUNC = credit.payment_final,
+	COMBINEFUNC = credit.payment_combine,
+	SERIALFUNC = credit.payment_serialize, DESERIALFUNC = credit.payment_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.payment_profile(numeric, date, date, date) IS
+'How a customer pays, from one row per settled or open invoice (or per application of cash): lateness, days to pay, stability, trend, index. A NULL paid date means open. Use it per customer and currency.';
+CREATE AGGREGATE credit.payment_profile(amount numeric, invoice_date date, due_date date, paid_date date, as_of date) (
+	SFUNC = credit.payment_accum, STYPE = internal, SSPACE = 1024,
+	FINALFUNC = credit.payment_final,
+	COMBINEFUNC = credit.payment_combine,
+	SERIALFUNC = credit.payment_serialize, DESERIALFUNC = credit.payment_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.payment_profile(numeric, date, date, date, date) IS
+'The same as of a date: what is dated later is open or left out, and open items that are overdue count.';
+CREATE AGGREGATE credit.payment_profile(amount numeric, invoice_date date, due_date date, paid_date date, as_of date, grace_days integer, half_life integer) (
+	SFUNC = credit.payment_accum, STYPE = internal, SSPACE = 1024,
+	FINALFUNC = credit.payment_final,
+	COMBINEFUNC = credit.payment_combine,
+	SERIALFUNC = credit.payment_serialize, DESERIALFUNC = credit.payment_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.payment_profile(numeric, date, date, date, date, integer, integer) IS
+'The same with grace days (default 0), by which a payment may be late and still be on time, and a half-life in days (default 90) for recent_days_late.';
+CREATE TYPE credit.cycle_measures AS (
+	n_payments bigint,
+	n_days integer,
+	n_skipped bigint,
+	mean_interval float8,
+	sd_interval float8,
+	cv_interval float8,
+	weekday_strength float8,
+	weekday_p float8,
+	mean_weekday float8,
+	month_day_strength float8,
+	month_day_p float8,
+	mean_month_day float8,
+	month_end_strength float8,
+	month_end_p float8,
+	mean_month_end float8,
+	habit text,
+	habit_day integer,
+	period float8,
+	period_strength float8,
+	period_p float8,
+	first_paid_date date,
+	last_paid_date date);
+COMMENT ON TYPE credit.cycle_measures IS
+'Whether a customer pays in a rhythm: intervals, fixed weekday, fixed day of the month.';
+COMMENT ON COLUMN credit.cycle_measures.n_payments IS 'Number of payments.';
+COMMENT ON COLUMN credit.cycle_measures.n_days IS 'Number of days on which there was a payment: several on one day count once below.';
+COMMENT ON COLUMN credit.cycle_measures.n_skipped IS 'Number of rows left out because the paid date is NULL or infinite.';
+COMMENT ON COLUMN credit.cycle_measures.mean_interval IS 'Mean of days from one day of payment to the next; NULL, as all below, for less than 3 days of payment.';
+COMMENT ON COLUMN credit.cycle_measures.sd_interval IS 'Standard deviation of these intervals (sample).';
+COMMENT ON COLUMN credit.cycle_measures.cv_interval IS 'Standard deviation by mean of the intervals: near 0 is a fixed rhythm.';
+COMMENT ON COLUMN credit.cycle_measures.weekday_strength IS 'How much payments keep to one weekday, from 0 to 1: mean resultant length of the weekdays as points on a circle.';
+COMMENT ON COLUMN credit.cycle_measures.weekday_p IS 'Probability of such a strength without a habit (Rayleigh).';
+COMMENT ON COLUMN credit.cycle_measures.mean_weekday IS 'Mean direction: 1 is Monday, 4.8 shortly before Friday.';
+COMMENT ON COLUMN credit.cycle_measures.month_day_strength IS 'The same for the day of the month, as part of that month''s days.';
+COMMENT ON COLUMN credit.cycle_measures.month_day_p IS 'Probability of such a strength without a habit (Rayleigh).';
+COMMENT ON COLUMN credit.cycle_measures.mean_month_day IS 'Mean direction as a day of a mean month of 30.4375 days.';
+COMMENT ON COLUMN credit.cycle_measures.month_end_strength IS 'The same for days to the end of the month.';
+COMMENT ON COLUMN credit.cycle_measures.month_end_p IS 'Probability of such a strength without a habit (Rayleigh).';
+COMMENT ON COLUMN credit.cycle_measures.mean_month_end IS 'Mean direction as a day counted from the end of the month: 1 is the last.';
+COMMENT ON COLUMN credit.cycle_measures.habit IS 'Weekday, month_day or month_end: the strongest with at least 0.8, p below 0.05 and 6 days of payment; NULL: none.';
+COMMENT ON COLUMN credit.cycle_measures.habit_day IS 'The day of the habit: weekday from 1 (Monday), day of the month, or day counted from its end (1 is the last).';
+COMMENT ON COLUMN credit.cycle_measures.period IS 'Of 7, 14 and 30.4375 days the period that payments keep to most.';
+COMMENT ON COLUMN credit.cycle_measures.period_strength IS 'How much they do, from 0 to 1.';
+COMMENT ON COLUMN credit.cycle_measures.period_p IS 'Probability of such a strength without a period, times 3 for the number tried.';
+COMMENT ON COLUMN credit.cycle_measures.first_paid_date IS 'First day of payment.';
+COMMENT ON COLUMN credit.cycle_measures.last_paid_date IS 'Last day of payment.';
+CREATE FUNCTION credit.cycle_accum(internal, paid_date date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cycle_accum';
+COMMENT ON FUNCTION credit.cycle_accum(internal, date) IS 'Part of aggregate payment_cycle(): adds a row.';
+CREATE FUNCTION credit.cycle_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cycle_combine';
+COMMENT ON FUNCTION credit.cycle_combine(internal, internal) IS 'Part of aggregate payment_cycle(): adds what another process has collected.';
+CREATE FUNCTION credit.cycle_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cycle_serialize';
+COMMENT ON FUNCTION credit.cycle_serialize(internal) IS 'Part of aggregate payment_cycle(): its state for another process.';
+CREATE FUNCTION credit.cycle_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cycle_deserialize';
+COMMENT ON FUNCTION credit.cycle_deserialize(bytea, internal) IS 'Part of aggregate payment_cycle(): the state of another process.';
+CREATE FUNCTION credit.cycle_final(internal) RETURNS credit.cycle_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cycle_final';
+COMMENT ON FUNCTION credit.cycle_final(internal) IS 'Part of aggregate payment_cycle(): the result.';
+CREATE AGGREGATE credit.payment_cycle(paid_date date) (
+	SFUNC = credit.cycle_accum, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.cycle_final,
+	COMBINEFUNC = credit.cycle_combine,
+	SERIALFUNC = credit.cycle_serialize, DESERIALFUNC = credit.cycle_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.payment_cycle(date) IS
+'Whether a customer pays in a rhythm: intervals between days of payment, and how much these keep to a weekday, a day of the month, or a period. Use it per customer.';
+/*
  * Subject logit: logistic regression over anybody's tables.
  *
  * fit_logit() runs its queries as the caller, so it is neither a definer
@@ -886,6 +1108,381 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'credit_logit_probability';
 COMMENT ON FUNCTION credit.logit_probability(double precision[], double precision[]) IS
 'Probability of the event by a logistic regression: coefficients of fit_logit(), and the values of its variables in the same order. NULL if one of the values is NULL.';
+/*
+ * Subject validation: how good scores, probabilities and ratings are.
+ *
+ * Aggregates over arguments only: they read no table of the extension and serve
+ * over anybody's scores.  src/validation.c, calibration.c, stability.c,
+ * agreement.c.
+ */
+CREATE TYPE credit.discrimination_result AS (
+	n bigint,
+	n_default bigint,
+	auc float8,
+	auc_se float8,
+	auc_low float8,
+	auc_high float8,
+	auc_logit_low float8,
+	auc_logit_high float8,
+	gini float8,
+	ks float8,
+	ks_score float8,
+	n_skipped bigint);
+COMMENT ON TYPE credit.discrimination_result IS
+'How well scores tell bad from good. A higher score is a better customer; all figures are ratios but the counts and ks_score. NULL where a class has no row.';
+COMMENT ON COLUMN credit.discrimination_result.n IS 'Number of rows with a score and an outcome.';
+COMMENT ON COLUMN credit.discrimination_result.n_default IS 'Number of those that are bad (defaults).';
+COMMENT ON COLUMN credit.discrimination_result.auc IS 'Probability that a good one has a higher score than a bad one, ties counted half (Mann-Whitney). 0.5: no better than chance; below: the scores are the wrong way round.';
+COMMENT ON COLUMN credit.discrimination_result.auc_se IS 'Standard error of auc (DeLong et al. 1988). NULL with less than two rows of a class.';
+COMMENT ON COLUMN credit.discrimination_result.auc_low IS 'Lower end of the 95 % interval of auc, not below 0.';
+COMMENT ON COLUMN credit.discrimination_result.auc_high IS 'Upper end of the 95 % interval of auc, not above 1.';
+COMMENT ON COLUMN credit.discrimination_result.auc_logit_low IS 'The lower end by way of the logit of auc: better with few bad ones. NULL where auc is 0 or 1.';
+COMMENT ON COLUMN credit.discrimination_result.auc_logit_high IS 'The upper end by way of the logit.';
+COMMENT ON COLUMN credit.discrimination_result.gini IS 'Gini coefficient, or accuracy ratio: 2 auc - 1.';
+COMMENT ON COLUMN credit.discrimination_result.ks IS 'Kolmogorov-Smirnov: the largest distance between the shares of bad and of good at or below a score.';
+COMMENT ON COLUMN credit.discrimination_result.ks_score IS 'Lowest score at which that distance is reached.';
+COMMENT ON COLUMN credit.discrimination_result.n_skipped IS 'Number of rows left out: score NULL or NaN, or outcome NULL.';
+CREATE TYPE credit.cap_point AS (
+	share float8,
+	captured float8,
+	lift float8,
+	score float8);
+COMMENT ON TYPE credit.cap_point IS
+'A point of the CAP curve: the worst rows first, that is, from the lowest score up.';
+COMMENT ON COLUMN credit.cap_point.share IS 'Share of all rows taken, 0 to 1.';
+COMMENT ON COLUMN credit.cap_point.captured IS 'Share of the bad ones among them. NULL where there is no bad one.';
+COMMENT ON COLUMN credit.cap_point.lift IS 'captured / share: how many times as many bad ones as in a random choice.';
+COMMENT ON COLUMN credit.cap_point.score IS 'Score at which the share ends. Rows of this score are taken in proportion.';
+CREATE TYPE credit.calibration_result AS (
+	n bigint,
+	n_default bigint,
+	default_rate float8,
+	mean_probability float8,
+	brier float8,
+	brier_skill float8,
+	log_loss float8,
+	hosmer_lemeshow float8,
+	hl_groups integer,
+	hl_p float8,
+	hl_p_development float8,
+	slope float8,
+	intercept float8,
+	intercept_in_the_large float8,
+	n_skipped bigint);
+COMMENT ON TYPE credit.calibration_result IS
+'Whether probabilities of default come true.';
+COMMENT ON COLUMN credit.calibration_result.n IS 'Number of rows with a probability and an outcome.';
+COMMENT ON COLUMN credit.calibration_result.n_default IS 'Number of those that are bad (defaults).';
+COMMENT ON COLUMN credit.calibration_result.default_rate IS 'n_default / n.';
+COMMENT ON COLUMN credit.calibration_result.mean_probability IS 'Mean of the probabilities.';
+COMMENT ON COLUMN credit.calibration_result.brier IS 'Brier score: mean squared difference of probability and outcome. 0 is perfect.';
+COMMENT ON COLUMN credit.calibration_result.brier_skill IS '1 - brier / (default_rate (1 - default_rate)): what is gained over giving everybody the default rate. NULL with one class only.';
+COMMENT ON COLUMN credit.calibration_result.log_loss IS 'Mean negative log-likelihood, natural logarithm; probabilities no nearer to 0 and 1 than 1e-15.';
+COMMENT ON COLUMN credit.calibration_result.hosmer_lemeshow IS 'Hosmer-Lemeshow statistic over groups of about equal size. Grows with n and hangs on the grouping: not to be used alone.';
+COMMENT ON COLUMN credit.calibration_result.hl_groups IS 'Number of its groups, after those with less than one expected default or non-default were joined to a neighbour.';
+COMMENT ON COLUMN credit.calibration_result.hl_p IS 'Its p-value on rows that the model was not fitted on: chi-square with hl_groups degrees of freedom.';
+COMMENT ON COLUMN credit.calibration_result.hl_p_development IS 'Its p-value on the rows that the model was fitted on: hl_groups - 2 degrees of freedom. NULL with less than three groups.';
+COMMENT ON COLUMN credit.calibration_result.slope IS 'Slope of the logistic fit of outcome on logit of probability. 1 is perfect, less: probabilities too extreme. NULL where no finite one exists: one class, one probability, or a cut that tells all bad from all good.';
+COMMENT ON COLUMN credit.calibration_result.intercept IS 'Intercept of that fit. 0 is perfect.';
+COMMENT ON COLUMN credit.calibration_result.intercept_in_the_large IS 'Intercept with the slope held at 1. Above 0: more defaults than predicted.';
+COMMENT ON COLUMN credit.calibration_result.n_skipped IS 'Number of rows left out: probability NULL or NaN, or outcome NULL.';
+CREATE TYPE credit.calibration_group AS (
+	group_number integer,
+	n bigint,
+	n_default bigint,
+	expected_default float8,
+	default_rate float8,
+	mean_probability float8,
+	probability_low float8,
+	probability_high float8);
+COMMENT ON TYPE credit.calibration_group IS
+'Expected and observed defaults of a group of rows with similar probabilities.';
+COMMENT ON COLUMN credit.calibration_group.group_number IS 'From 1, by ascending probability.';
+COMMENT ON COLUMN credit.calibration_group.n IS 'Number of rows.';
+COMMENT ON COLUMN credit.calibration_group.n_default IS 'Number of defaults.';
+COMMENT ON COLUMN credit.calibration_group.expected_default IS 'Sum of the probabilities.';
+COMMENT ON COLUMN credit.calibration_group.default_rate IS 'n_default / n.';
+COMMENT ON COLUMN credit.calibration_group.mean_probability IS 'expected_default / n.';
+COMMENT ON COLUMN credit.calibration_group.probability_low IS 'Lowest probability of the group.';
+COMMENT ON COLUMN credit.calibration_group.probability_high IS 'Highest probability of the group.';
+CREATE TYPE credit.stability_result AS (
+	n_reference bigint,
+	n_actual bigint,
+	psi float8,
+	verdict text,
+	is_small boolean,
+	bins integer,
+	n_skipped bigint);
+COMMENT ON TYPE credit.stability_result IS
+'Whether scores of today are distributed as in the reference sample.';
+COMMENT ON COLUMN credit.stability_result.n_reference IS 'Rows of the reference sample.';
+COMMENT ON COLUMN credit.stability_result.n_actual IS 'Rows of the other sample.';
+COMMENT ON COLUMN credit.stability_result.psi IS 'Population stability index over bins cut on the reference sample. NULL where a sample is empty.';
+COMMENT ON COLUMN credit.stability_result.verdict IS 'Word for it: stable (below 0.10), watch (0.10 to 0.25), shifted (above 0.25).';
+COMMENT ON COLUMN credit.stability_result.is_small IS 'A sample has less than 100 rows, so that psi is large by chance.';
+COMMENT ON COLUMN credit.stability_result.bins IS 'Number of bins: less than asked for where quantiles of the reference sample are equal.';
+COMMENT ON COLUMN credit.stability_result.n_skipped IS 'Number of rows left out: score NULL or NaN, or sample NULL.';
+CREATE TYPE credit.stability_bin AS (
+	bin integer,
+	score_above float8,
+	score_up_to float8,
+	n_reference bigint,
+	n_actual bigint,
+	reference_share float8,
+	actual_share float8,
+	psi float8);
+COMMENT ON TYPE credit.stability_bin IS
+'A bin of the population stability index: scores above score_above, up to and including score_up_to.';
+COMMENT ON COLUMN credit.stability_bin.bin IS 'From 1, by ascending score.';
+COMMENT ON COLUMN credit.stability_bin.score_above IS 'Lower bound, not in the bin. NULL: none.';
+COMMENT ON COLUMN credit.stability_bin.score_up_to IS 'Upper bound, in the bin. NULL: none.';
+COMMENT ON COLUMN credit.stability_bin.n_reference IS 'Rows of the reference sample.';
+COMMENT ON COLUMN credit.stability_bin.n_actual IS 'Rows of the other sample.';
+COMMENT ON COLUMN credit.stability_bin.reference_share IS 'Share of the reference sample.';
+COMMENT ON COLUMN credit.stability_bin.actual_share IS 'Share of the other sample.';
+COMMENT ON COLUMN credit.stability_bin.psi IS 'What the bin adds to the index. Where a bin is empty, after 0.5 was added to every count.';
+CREATE TYPE credit.csi_result AS (
+	csi float8,
+	points_shift float8);
+COMMENT ON TYPE credit.csi_result IS
+'Stability of one characteristic, by its bins.';
+COMMENT ON COLUMN credit.csi_result.csi IS 'Characteristic stability index: PSI over the bins of the characteristic.';
+COMMENT ON COLUMN credit.csi_result.points_shift IS 'By how many points the mean score has moved because of it.';
+CREATE TYPE credit.agreement_result AS (
+	n bigint,
+	kendall_tau_b float8,
+	spearman_rho float8,
+	kappa_quadratic float8,
+	kappa_linear float8,
+	kappa float8,
+	notch_mean float8,
+	notch_mean_absolute float8,
+	share_within_one float8,
+	n_review bigint,
+	n_skipped bigint);
+COMMENT ON TYPE credit.agreement_result IS
+'How far two ratings of the same customers agree. Grades are integers on one scale.';
+COMMENT ON COLUMN credit.agreement_result.n IS 'Number of rows with both grades.';
+COMMENT ON COLUMN credit.agreement_result.kendall_tau_b IS 'Kendall rank correlation, corrected for ties. NULL where a side gives one grade only.';
+COMMENT ON COLUMN credit.agreement_result.spearman_rho IS 'Spearman rank correlation: Pearson on mid-ranks. NULL likewise.';
+COMMENT ON COLUMN credit.agreement_result.kappa_quadratic IS 'Weighted kappa, disagreement counted by the square of its notches. NULL where chance leaves no disagreement.';
+COMMENT ON COLUMN credit.agreement_result.kappa_linear IS 'Weighted kappa, disagreement counted by its notches.';
+COMMENT ON COLUMN credit.agreement_result.kappa IS 'Cohens kappa: any disagreement counts the same.';
+COMMENT ON COLUMN credit.agreement_result.notch_mean IS 'Mean of external less internal grade.';
+COMMENT ON COLUMN credit.agreement_result.notch_mean_absolute IS 'Mean of its absolute value.';
+COMMENT ON COLUMN credit.agreement_result.share_within_one IS 'Share of rows with at most one notch of difference.';
+COMMENT ON COLUMN credit.agreement_result.n_review IS 'Number of rows with two notches or more: to be reviewed.';
+COMMENT ON COLUMN credit.agreement_result.n_skipped IS 'Number of rows left out: a grade is NULL.';
+CREATE TYPE credit.agreement_cell AS (
+	internal integer,
+	external integer,
+	notches bigint,
+	n bigint);
+COMMENT ON TYPE credit.agreement_cell IS
+'A cell of the table of internal against external grades.';
+COMMENT ON COLUMN credit.agreement_cell.internal IS 'Internal grade.';
+COMMENT ON COLUMN credit.agreement_cell.external IS 'External grade.';
+COMMENT ON COLUMN credit.agreement_cell.notches IS 'External less internal grade.';
+COMMENT ON COLUMN credit.agreement_cell.n IS 'Number of rows.';
+CREATE FUNCTION credit.validation_accum(internal, score float8, is_default boolean) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_accum';
+COMMENT ON FUNCTION credit.validation_accum(internal, float8, boolean) IS
+'Part of the validation aggregates: adds a row.';
+CREATE FUNCTION credit.validation_accum(internal, score float8, is_default boolean, parts integer) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_accum_parts';
+COMMENT ON FUNCTION credit.validation_accum(internal, float8, boolean, integer) IS
+'Part of the validation aggregates: adds a row.';
+CREATE FUNCTION credit.validation_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_combine';
+COMMENT ON FUNCTION credit.validation_combine(internal, internal) IS
+'Part of the validation aggregates: adds what another process has collected.';
+CREATE FUNCTION credit.validation_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_serialize';
+COMMENT ON FUNCTION credit.validation_serialize(internal) IS
+'Part of the validation aggregates: the state for another process.';
+CREATE FUNCTION credit.validation_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_deserialize';
+COMMENT ON FUNCTION credit.validation_deserialize(bytea, internal) IS
+'Part of the validation aggregates: the state of another process.';
+CREATE FUNCTION credit.agreement_accum(internal, internal_grade integer, external_grade integer) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_agreement_accum';
+COMMENT ON FUNCTION credit.agreement_accum(internal, integer, integer) IS
+'Part of the validation aggregates: adds a row.';
+CREATE FUNCTION credit.agreement_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_agreement_combine';
+COMMENT ON FUNCTION credit.agreement_combine(internal, internal) IS
+'Part of the validation aggregates: adds what another process has collected.';
+CREATE FUNCTION credit.agreement_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_agreement_serialize';
+COMMENT ON FUNCTION credit.agreement_serialize(internal) IS
+'Part of the validation aggregates: the state for another process.';
+CREATE FUNCTION credit.agreement_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_agreement_deserialize';
+COMMENT ON FUNCTION credit.agreement_deserialize(bytea, internal) IS
+'Part of the validation aggregates: the state of another process.';
+CREATE FUNCTION credit.discrimination_final(internal) RETURNS credit.discrimination_result
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_discrimination_final';
+COMMENT ON FUNCTION credit.discrimination_final(internal) IS
+'Part of the validation aggregates: the result of discrimination().';
+CREATE FUNCTION credit.cap_final(internal) RETURNS credit.cap_point[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_cap_final';
+COMMENT ON FUNCTION credit.cap_final(internal) IS
+'Part of the validation aggregates: the result of cap().';
+CREATE FUNCTION credit.calibration_final(internal) RETURNS credit.calibration_result
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_calibration_final';
+COMMENT ON FUNCTION credit.calibration_final(internal) IS
+'Part of the validation aggregates: the result of calibration().';
+CREATE FUNCTION credit.calibration_groups_final(internal) RETURNS credit.calibration_group[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_calibration_groups_final';
+COMMENT ON FUNCTION credit.calibration_groups_final(internal) IS
+'Part of the validation aggregates: the result of calibration_groups().';
+CREATE FUNCTION credit.population_stability_final(internal) RETURNS credit.stability_result
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_population_stability_final';
+COMMENT ON FUNCTION credit.population_stability_final(internal) IS
+'Part of the validation aggregates: the result of population_stability().';
+CREATE FUNCTION credit.stability_bins_final(internal) RETURNS credit.stability_bin[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_stability_bins_final';
+COMMENT ON FUNCTION credit.stability_bins_final(internal) IS
+'Part of the validation aggregates: the result of stability_bins().';
+CREATE FUNCTION credit.agreement_final(internal) RETURNS credit.agreement_result
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_agreement_final';
+COMMENT ON FUNCTION credit.agreement_final(internal) IS
+'Part of the validation aggregates: the result of agreement().';
+CREATE FUNCTION credit.agreement_table_final(internal) RETURNS credit.agreement_cell[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_agreement_table_final';
+COMMENT ON FUNCTION credit.agreement_table_final(internal) IS
+'Part of the validation aggregates: the result of agreement_table().';
+CREATE AGGREGATE credit.discrimination(score float8, is_default boolean) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.discrimination_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.discrimination(float8, boolean) IS
+'AUC with DeLong interval, Gini and KS of scores, ties exact. A higher score is a better customer: put in a probability of default as its negative.';
+CREATE AGGREGATE credit.cap(score float8, is_default boolean) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.cap_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.cap(float8, boolean) IS
+'CAP curve and lift at each tenth of the rows, the lowest score (the worst) first; an array, for unnest(). A probability of default is put in as its negative. NULL without rows.';
+CREATE AGGREGATE credit.cap(score float8, is_default boolean, parts integer) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.cap_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.cap(float8, boolean, integer) IS
+'The same at 1/parts, 2/parts, ... of the rows; 2 to 10000 parts.';
+CREATE AGGREGATE credit.calibration(probability float8, is_default boolean) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.calibration_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.calibration(float8, boolean) IS
+'Brier score, log loss, Hosmer-Lemeshow test over ten groups, calibration slope and intercept of probabilities of default.';
+CREATE AGGREGATE credit.calibration(probability float8, is_default boolean, parts integer) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.calibration_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.calibration(float8, boolean, integer) IS
+'The same with another number of Hosmer-Lemeshow groups, 2 to 10000.';
+CREATE AGGREGATE credit.calibration_groups(probability float8, is_default boolean) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.calibration_groups_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.calibration_groups(float8, boolean) IS
+'Expected and observed defaults in ten groups of about equal size by probability, equal probabilities together; an array, for unnest(). NULL without rows.';
+CREATE AGGREGATE credit.calibration_groups(probability float8, is_default boolean, parts integer) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.calibration_groups_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.calibration_groups(float8, boolean, integer) IS
+'The same with another number of groups, 2 to 10000.';
+CREATE AGGREGATE credit.population_stability(score float8, is_reference boolean) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.population_stability_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.population_stability(float8, boolean) IS
+'Population stability index of scores, over tenths of the rows with is_reference true.';
+CREATE AGGREGATE credit.population_stability(score float8, is_reference boolean, parts integer) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.population_stability_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.population_stability(float8, boolean, integer) IS
+'The same over another number of bins, 2 to 10000.';
+CREATE AGGREGATE credit.stability_bins(score float8, is_reference boolean) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.stability_bins_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.stability_bins(float8, boolean) IS
+'The bins behind population_stability(); an array, for unnest(). NULL without a reference sample.';
+CREATE AGGREGATE credit.stability_bins(score float8, is_reference boolean, parts integer) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.stability_bins_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.stability_bins(float8, boolean, integer) IS
+'The same with another number of bins, 2 to 10000.';
+CREATE AGGREGATE credit.agreement(internal_grade integer, external_grade integer) (
+	SFUNC = credit.agreement_accum, STYPE = internal, SSPACE = 128,
+	FINALFUNC = credit.agreement_final,
+	COMBINEFUNC = credit.agreement_combine,
+	SERIALFUNC = credit.agreement_serialize, DESERIALFUNC = credit.agreement_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.agreement(integer, integer) IS
+'Kendall, Spearman, kappa and notch differences of an internal against an external rating, such as a bureaus, on one scale of grades.';
+CREATE AGGREGATE credit.agreement_table(internal_grade integer, external_grade integer) (
+	SFUNC = credit.agreement_accum, STYPE = internal, SSPACE = 128,
+	FINALFUNC = credit.agreement_table_final,
+	COMBINEFUNC = credit.agreement_combine,
+	SERIALFUNC = credit.agreement_serialize, DESERIALFUNC = credit.agreement_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.agreement_table(integer, integer) IS
+'How often each internal grade meets each external one; an array, for unnest(). NULL without rows.';
+CREATE FUNCTION credit.psi(expected float8[], actual float8[]) RETURNS float8
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_psi';
+COMMENT ON FUNCTION credit.psi(float8[], float8[]) IS
+'Population stability index of two samples counted by the same bins, the reference sample first. Counts or shares; where a count is 0, each count gets 0.5 more, and shares (that add up to 1) give NULL. NULL where a sample is empty.';
+CREATE FUNCTION credit.csi(expected float8[], actual float8[], points float8[]) RETURNS credit.csi_result
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_csi';
+COMMENT ON FUNCTION credit.csi(float8[], float8[], float8[]) IS
+'Stability of one characteristic from its counts by bin, the reference sample first, and by how many points the mean score has moved because of it. NULLs as psi().';
 /*
  * Subject maintenance: the purge of what is older than somebody wants to keep,
  * what the tables cost, and the job of the night.
