@@ -159,6 +159,8 @@ SELECT c.n_payments, c.n_days, round(c.mean_interval::numeric, 4), round(c.sd_in
 $$;
 SELECT s.* FROM (SELECT credit.payment_cycle(d) FROM (VALUES (date '2025-01-03'), ('2025-01-10'), ('2025-01-17'), ('2025-01-24'), ('2025-01-31'), ('2025-02-06')) v (d)) c (c), books.show(c) s;
 SELECT s.* FROM (SELECT credit.payment_cycle(date '2025-01-31' + d) FROM unnest(ARRAY[0, 30, 61, 91, 120, 151]) d) c (c), books.show(c) s;
+-- the latest day again, just when the list is full and has been sorted
+SELECT (credit.payment_cycle(date '2025-01-01' + d)).n_days FROM unnest(ARRAY[9, 1, 2, 3, 4, 5, 6, 7, 9]) d;
 SELECT name, s.habit, s.day, s.period
   FROM (SELECT 'last day' AS name, credit.payment_cycle((date '2025-01-01' + m * interval '1 month' - interval '1 day')::date) AS c FROM generate_series(0, 11) m
 		UNION ALL SELECT 'last but two', credit.payment_cycle((date '2025-01-01' + m * interval '1 month' - interval '3 days')::date) FROM generate_series(0, 11) m

@@ -145,6 +145,9 @@ add_day(CycleState *state, DateADT day)
 	if (state->n == state->capacity)
 	{
 		sort_days(state);
+		/* now the last one is the latest, which can be this one */
+		if (state->days[state->n - 1] == day)
+			return;
 		/* room for a quarter more, or the next sort comes too soon */
 		if (state->n > state->capacity / 4 * 3)
 		{

@@ -38,7 +38,9 @@ STEP="SELECT (credit.logit_step(is_bad, ARRAY[$COLUMNS_20], 1, array_fill(0::flo
 make_rows() {
 	cluster_psql bench -d logit <<-SQL
 		CREATE EXTENSION credit;
+		\o /dev/null
 		SELECT setseed(0.5);
+		\o
 		CREATE TABLE loan AS
 		SELECT random() < 1 / (1 + exp(2 - 0.5 * x1 + 0.8 * x2 - 0.3 * x3 + 0.2 * x4)) AS is_bad, x.*
 		  FROM (SELECT $(seq -f 'random() + random() + random() - 1.5 AS x%g' -s ', ' 20)

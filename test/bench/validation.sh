@@ -32,7 +32,9 @@ QUERY[sql]='SELECT (sum(r) FILTER (WHERE NOT bad) - count(*) FILTER (WHERE NOT b
 cluster_psql bench -c 'CREATE DATABASE validation'
 cluster_psql bench -d validation <<-SQL
 	CREATE EXTENSION credit;
+	\o /dev/null
 	SELECT setseed(0.5);
+	\o
 	CREATE TABLE scored AS
 	SELECT p, round(p::numeric, 2)::float8 AS p2, random() < p AS bad
 	  FROM (SELECT random() * random() AS p FROM generate_series(1, $ROWS) OFFSET 0) x;

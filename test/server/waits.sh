@@ -393,7 +393,7 @@ is "$(value "SELECT statements FROM credit.stat WHERE source = 'erp.orders'")" 2
 # Not preloaded, somebody else has used up what the server leaves: locks can.
 cluster_restart waits shared_preload_libraries= >/dev/null
 if [ "$(value 'SHOW server_version_num')" -lt 170000 ]; then
-	is "$(sqlstate waits postgres 'SELECT pg_advisory_lock(g) FROM generate_series(1, 1000000) g')" 53200 \
+	is "$(sqlstate waits postgres 'SELECT pg_advisory_xact_lock(g) FROM generate_series(1, 1000000) g')" 53200 \
 		'shared memory is used up'
 	is "$(value 'SELECT credit.stat_is_on()')" f 'then there is none for statistics'
 	like "$(value "SELECT severity || ': ' || finding FROM credit.status() WHERE subject = 'statistics'")" \
@@ -425,10 +425,11 @@ session_send worker "SET client_min_messages = error;
 	SELECT credit.attach('erp.history', 'order', key => 'number', customer => 'customer', amount => 'erp.slow(total)')"
 seen=''
 last='' moved=0 tries=0
-while [ "$tries" -lt 600 ]; do
+while [ "$tries" -lt 600 ] && { [ -z "$seen" ] ||
+	[ "$(value "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'worker' AND state = 'active'")" = 1 ]; }; do
 	tries=$((tries + 1))
 	row=$(value "SELECT phase, done, total FROM credit.progress WHERE command = 'attach' AND source = 'erp.history'")
-	[ -n "$row" ] || [ -z "$seen" ] || break
+	[ -n "$row" ] || continue
 	[[ $seen == *"${row%%|*}"* ]] || seen+="${row%%|*};"
 	[ "${row%%|*}" != "${last%%|*}" ] || [ "$row" = "$last" ] || moved=$((moved + 1))
 	last=$row
