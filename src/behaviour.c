@@ -292,8 +292,10 @@ read_units(Datum value, const Money *amount, int128 *units)
 		money_read(DirectFunctionCall2(numeric_round, value,
 									   Int32GetDatum(UNIT_DECIMALS)), &rounded);
 	}
+	if (rounded.form == MONEY_OTHER)
+		refuse_amount(DatumGetNumeric(value));
 	*units = rounded.form == MONEY_SMALL ? rounded.small : rounded.wide;
-	if (rounded.form == MONEY_OTHER || *units >= MAX_UNITS)
+	if (*units >= MAX_UNITS)
 		refuse_amount(DatumGetNumeric(value));
 	return true;
 }

@@ -89,12 +89,15 @@ central_product(int64 n, int128 sum_a, int128 sum_b, int128 sum_ab)
 {
 	int128		a = sum_a / n;
 	int128		b = sum_b / n;
+	int128		product;
 
 	/* less than n each */
 	sum_ab = sum_ab - a * sum_b - b * sum_a + n * a * b;
 	sum_a -= n * a;
 	sum_b -= n * b;
-	return (double) (sum_ab - (long double) sum_a * sum_b / n);
+	/* below n * n; what a division leaves is the only thing not whole */
+	product = sum_a * sum_b;
+	return (double) (sum_ab - product / n) - (double) (int64) (product % n) / n;
 }
 
 /* --- groups of columns ---------------------------------------------------- */
