@@ -22,9 +22,11 @@
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
+#include "aggregate.h"
 #include "aging.h"
 #include "credit.h"
 
+#define AGGREGATE "aging"
 #define SERIAL_VERSION 1
 
 /* Columns of the two results. */
@@ -249,20 +251,6 @@ days_between(DateADT due, DateADT as_of)
 
 /* --- state ---------------------------------------------------------------- */
 
-/* The memory of the aggregate whose support function was called. */
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext cxt;
-
-	if (!AggCheckCallContext(fcinfo, &cxt))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("support function of aggregate \"%s\" was called outside of an aggregate",
-						"aging")));
-	return cxt;
-}
-
 static bool
 are_bounds_of(const AgingState *state, const int32 *bounds, int n)
 {
@@ -279,7 +267,7 @@ static AgingState *
 make_state(FunctionCallInfo fcinfo, const int32 *bounds, int nbounds,
 		   AgingCredits credits, bool do_bounds_live)
 {
-	MemoryContext cxt = aggregate_context(fcinfo);
+	MemoryContext cxt = aggregate_context(fcinfo, AGGREGATE);
 	Size		size = offsetof(AgingState, sums) + money_size(NSUMS(nbounds));
 	bool		is_default = bounds == default_bounds ||
 		(nbounds == lengthof(default_bounds) &&
@@ -456,7 +444,7 @@ credit_aging_remove(PG_FUNCTION_ARGS)
 
 	/* from a person, NULL is all that can come */
 	if (PG_ARGISNULL(0))
-		aggregate_context(fcinfo);
+		aggregate_context(fcinfo, AGGREGATE);
 	state = (AgingState *) PG_GETARG_POINTER(0);
 	if (PG_ARGISNULL(1))
 	{
@@ -479,7 +467,7 @@ credit_aging_combine(PG_FUNCTION_ARGS)
 	AgingState *other;
 	AgingState *state;
 
-	aggregate_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	if (PG_ARGISNULL(1))
 	{
 		if (PG_ARGISNULL(0))
@@ -508,7 +496,7 @@ credit_aging_serialize(PG_FUNCTION_ARGS)
 	bool		is_default;
 	StringInfoData buf;
 
-	aggregate_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	state = (AgingState *) PG_GETARG_POINTER(0);
 	is_default = state->bounds == default_bounds;
 	pq_begintypsend(&buf);
@@ -523,14 +511,6 @@ credit_aging_serialize(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
-static void
-refuse_bytes(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid serialized state of aggregate \"%s\"", "aging")));
-}
-
 /* The bounds that were sent; n stays 0 for the default ones. */
 static void
 receive_bounds(StringInfo buf, AgingBounds *bounds)
@@ -538,12 +518,12 @@ receive_bounds(StringInfo buf, AgingBounds *bounds)
 	int			n = pq_getmsgint(buf, 2);
 
 	if (n > AGING_MAX_BOUNDS)
-		refuse_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	for (int i = 0; i < n; i++)
 	{
 		bounds->bound[i] = (int32) pq_getmsgint(buf, 4);
 		if (i > 0 && bounds->bound[i] <= bounds->bound[i - 1])
-			refuse_bytes();
+			aggregate_refuse_bytes(AGGREGATE);
 	}
 	bounds->n = n;
 }
@@ -551,21 +531,17 @@ receive_bounds(StringInfo buf, AgingBounds *bounds)
 Datum
 credit_aging_deserialize(PG_FUNCTION_ARGS)
 {
-	bytea	   *bytes;
 	StringInfoData buf;
 	AgingBounds bounds;
 	AgingState *state;
 	int			credits;
 
-	aggregate_context(fcinfo);
-	bytes = PG_GETARG_BYTEA_PP(0);
-	initStringInfo(&buf);
-	appendBinaryStringInfo(&buf, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	aggregate_open_bytes(fcinfo, AGGREGATE, &buf);
 	if (pq_getmsgbyte(&buf) != SERIAL_VERSION)
-		refuse_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	credits = pq_getmsgbyte(&buf);
 	if (credits > CREDITS_OLDEST)
-		refuse_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	receive_bounds(&buf, &bounds);
 	if (bounds.n == 0)
 		state = make_state(fcinfo, default_bounds, lengthof(default_bounds),
@@ -574,7 +550,7 @@ credit_aging_deserialize(PG_FUNCTION_ARGS)
 		state = make_state(fcinfo, bounds.bound, bounds.n, credits, false);
 	state->n_skipped = pq_getmsgint64(&buf);
 	if (state->n_skipped < 0)
-		refuse_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	money_deserialize(&buf, &state->sums);
 	pq_getmsgend(&buf);
 	pfree(buf.data);
@@ -725,7 +701,7 @@ credit_aging_final(PG_FUNCTION_ARGS)
 	Datum		values[DEFAULT_COLUMNS];
 	bool		nulls[DEFAULT_COLUMNS] = {false};
 
-	aggregate_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	state = PG_ARGISNULL(0) ? NULL : (AgingState *) PG_GETARG_POINTER(0);
 	if (has_amounts(state))
 	{
@@ -748,7 +724,7 @@ credit_aging_array_final(PG_FUNCTION_ARGS)
 	Datum		values[ARRAY_COLUMNS];
 	bool		nulls[ARRAY_COLUMNS] = {false, true, true, true, true, false};
 
-	aggregate_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	state = PG_ARGISNULL(0) ? NULL : (AgingState *) PG_GETARG_POINTER(0);
 	nulls[0] = state == NULL;
 	if (state != NULL)

@@ -558,6 +558,7 @@ add_to_totals(ApplyTotals *totals, Effect *effect)
 	ControlRequest *request;
 	ControlDelta *delta;
 	MemoryContext old;
+	bool		enforced = is_enforced(effect);
 	bool		found;
 
 	total = hash_search(totals->accounts, &effect->account_id, HASH_ENTER, &found);
@@ -573,12 +574,12 @@ add_to_totals(ApplyTotals *totals, Effect *effect)
 		request->source_id = 0;
 
 	old = MemoryContextSwitchTo(totals->cxt);
-	if (is_enforced(effect))
+	if (enforced)
 		name_document(request, effect, true);
 	delta = delta_of(request, effect->currency);
 	MemoryContextSwitchTo(old);
 	add_to_sum(totals, &delta->delta, &effect->delta);
-	if (is_enforced(effect))
+	if (enforced)
 		keep_document(totals, total, effect);
 }
 

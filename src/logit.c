@@ -259,8 +259,8 @@ credit_logit_add(LogitStep *step, bool is_event, const double *x,
 /* --- aggregate ------------------------------------------------------------ */
 
 /* The one place that makes sure of the caller: an aggregate. */
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
+MemoryContext
+credit_logit_context(FunctionCallInfo fcinfo)
 {
 	MemoryContext context;
 
@@ -349,7 +349,7 @@ check_constants(FunctionCallInfo fcinfo, LogitStep *step)
 Datum
 credit_logit_step_accum(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = credit_logit_context(fcinfo);
 	LogitStep  *step;
 	double	   *x;
 	double		weight;
@@ -438,7 +438,7 @@ copy_constants(const LogitStep *model, MemoryContext context)
 Datum
 credit_logit_step_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = credit_logit_context(fcinfo);
 	LogitStep  *to;
 	LogitStep  *from;
 
@@ -483,7 +483,7 @@ credit_logit_step_serialize(PG_FUNCTION_ARGS)
 	StringInfoData buffer;
 	int			i;
 
-	(void) aggregate_context(fcinfo);
+	(void) credit_logit_context(fcinfo);
 	step = (LogitStep *) PG_GETARG_POINTER(0);
 	credit_logit_settle(step);
 	pq_begintypsend(&buffer);
@@ -525,7 +525,7 @@ credit_logit_step_deserialize(PG_FUNCTION_ARGS)
 	int			n_variables;
 	int			i;
 
-	(void) aggregate_context(fcinfo);
+	(void) credit_logit_context(fcinfo);
 	bytes = PG_GETARG_BYTEA_PP(0);
 	initStringInfo(&buffer);
 	appendBinaryStringInfo(&buffer, VARDATA_ANY(bytes),
@@ -597,7 +597,7 @@ credit_logit_step_final(PG_FUNCTION_ARGS)
 	Datum		values[7];
 	bool		nulls[7] = {false};
 
-	(void) aggregate_context(fcinfo);
+	(void) credit_logit_context(fcinfo);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	step = (LogitStep *) PG_GETARG_POINTER(0);

@@ -36,19 +36,6 @@ PG_FUNCTION_INFO_V1(credit_logit_profile_combine);
 PG_FUNCTION_INFO_V1(credit_logit_profile_serialize);
 PG_FUNCTION_INFO_V1(credit_logit_profile_deserialize);
 
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("function \"%s\" is part of an aggregate and cannot be called directly",
-						get_func_name(fcinfo->flinfo->fn_oid))));
-	return context;
-}
-
 /* The most rows that can be kept of so many variables. */
 static int32
 most_kept(int n_variables)
@@ -268,7 +255,7 @@ begin_profile(FunctionCallInfo fcinfo, MemoryContext context)
 Datum
 credit_logit_profile_accum(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = credit_logit_context(fcinfo);
 	LogitProfile *profile;
 	ArrayType  *array;
 	double	   *x;
@@ -303,7 +290,7 @@ credit_logit_profile_accum(PG_FUNCTION_ARGS)
 Datum
 credit_logit_profile_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = credit_logit_context(fcinfo);
 	LogitProfile *to;
 	LogitProfile *from;
 	MemoryContext old;
@@ -383,7 +370,7 @@ credit_logit_profile_serialize(PG_FUNCTION_ARGS)
 	StringInfoData buffer;
 	int64		i;
 
-	(void) aggregate_context(fcinfo);
+	(void) credit_logit_context(fcinfo);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	profile = (LogitProfile *) PG_GETARG_POINTER(0);
@@ -479,7 +466,7 @@ credit_logit_profile_deserialize(PG_FUNCTION_ARGS)
 	bytea	   *bytes;
 	StringInfoData buffer;
 
-	(void) aggregate_context(fcinfo);
+	(void) credit_logit_context(fcinfo);
 	bytes = PG_GETARG_BYTEA_PP(0);
 	initStringInfo(&buffer);
 	appendBinaryStringInfo(&buffer, VARDATA_ANY(bytes),
