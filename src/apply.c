@@ -25,6 +25,8 @@
 #include "apply.h"
 #include "control.h"
 #include "credit.h"
+#include "directory.h"
+#include "family.h"
 #include "item.h"
 #include "setting.h"
 #include "stat.h"
@@ -34,15 +36,6 @@
 
 /* Documents kept by name take so much of work_mem: some 256 bytes each. */
 #define DOCUMENT_SHARE (256 * 8)
-
-/* A document on its way into the ledger. */
-typedef struct Document
-{
-	const Change *change;
-	CreditItem	old;
-	CreditItem	new;
-	int64		seq;
-} Document;
 
 /* Its effect on one account: old and new account may differ. */
 typedef struct Effect
@@ -165,47 +158,16 @@ text_or(const CreditRow *row, CreditField field, const char *otherwise)
 	return row->isnull[field] ? otherwise : TextDatumGetCString(row->value[field]);
 }
 
-/* Does a row make a document?  NULL customer: not ours; NULL amount: not yet. */
-static bool
-makes_document(const Change *change)
+/* When the row event that touched a document was captured. */
+static int
+order_of(const Document *document)
 {
-	return change->present &&
-		!change->row.isnull[FIELD_CUSTOMER] && !change->row.isnull[FIELD_AMOUNT];
-}
-
-/* The version of a document that a change makes; NULL amount and the like: none. */
-static void
-build_document(const Change *change, Document *document)
-{
-	const CreditRow *row = &change->row;
-	const char *currency;
-
-	memset(document, 0, sizeof(Document));
-	document->change = change;
-	if (!makes_document(change))
-		return;
-	currency = text_or(row, FIELD_CURRENCY, credit_settings()->currency);
-	item_build(&document->new, change->source, change->key,
-			   account_resolve(text_or(row, FIELD_CUSTOMER, ""),
-							   text_or(row, FIELD_SEGMENT, ""),
-							   currency, true),
-			   currency, row);
-}
-
-/* Finds the version the ledger holds; false: nothing changes. */
-static bool
-compare_document(LedgerRel *items, Document *document)
-{
-	item_find(items, document->change->source->source_id, document->change->key,
-			  &document->old);
-	return !item_same(&document->old, &document->new);
+	return document->cause == NULL ? 0 : document->cause->order;
 }
 
 static void
-set_effect(Effect *effect, Document *document, bool is_new)
+set_effect(Effect *effect, Document *document, const CreditItem *item, bool is_new)
 {
-	CreditItem *item = is_new ? &document->new : &document->old;
-
 	memset(effect, 0, sizeof(Effect));
 	effect->document = document;
 	effect->is_new = is_new;
@@ -217,25 +179,32 @@ set_effect(Effect *effect, Document *document, bool is_new)
 		vector_subtract(&effect->delta, &item->stages);
 }
 
+/* Does a version of a document stand with an account? */
+static bool
+has_account(const CreditItem *item)
+{
+	return item->is_row && item->account_id != 0 && item->currency != NULL;
+}
+
 /* Effects of a document on accounts: none, one or two. */
 static int
 effects_of(Document *document, Effect *effects)
 {
-	CreditItem *old = &document->old;
-	CreditItem *new = &document->new;
+	const CreditItem *old = document->posted != NULL ? document->posted : &document->old;
+	const CreditItem *new = &document->new;
 	int			n = 0;
 
-	if (old->exists && new->exists && old->account_id == new->account_id &&
+	if (has_account(old) && has_account(new) && old->account_id == new->account_id &&
 		strcmp(old->currency, new->currency) == 0)
 	{
-		set_effect(&effects[0], document, true);
+		set_effect(&effects[0], document, new, true);
 		vector_subtract(&effects[0].delta, &old->stages);
 		return vector_is_zero(&effects[0].delta) ? 0 : 1;
 	}
-	if (old->exists && !vector_is_zero(&old->stages))
-		set_effect(&effects[n++], document, false);
-	if (new->exists && !vector_is_zero(&new->stages))
-		set_effect(&effects[n++], document, true);
+	if (has_account(old) && !vector_is_zero(&old->stages))
+		set_effect(&effects[n++], document, old, false);
+	if (has_account(new) && !vector_is_zero(&new->stages))
+		set_effect(&effects[n++], document, new, true);
 	return n;
 }
 
@@ -250,7 +219,7 @@ compare_effects(const void *a, const void *b)
 		return x->account_id < y->account_id ? -1 : 1;
 	result = strcmp(x->currency, y->currency);
 	if (result == 0)
-		result = x->document->change->order - y->document->change->order;
+		result = order_of(x->document) - order_of(y->document);
 	return result;
 }
 
@@ -261,7 +230,10 @@ compare_effects(const void *a, const void *b)
 static bool
 is_enforced(const Effect *effect)
 {
-	return effect->document->change->source->kind == KIND_ORDER &&
+	const Change *cause = effect->document->cause;
+
+	return cause != NULL &&
+		(cause->source->kind == KIND_ORDER || cause->source->kind == KIND_DELIVERY) &&
 		credit_compare(vector_total(&effect->delta), NULL) > 0;
 }
 
@@ -291,7 +263,7 @@ delta_of(ControlRequest *request, const char *currency)
 static void
 name_document(ControlRequest *request, const Effect *effect, bool lives_on)
 {
-	const Change *change = effect->document->change;
+	const Change *change = effect->document->cause;
 	bool		is_first = request->ndocuments == 0 ||
 		change->order < request->document_order;
 
@@ -323,12 +295,12 @@ build_request(ControlRequest *request, Effect *effects, int n)
 {
 	memset(request, 0, sizeof(ControlRequest));
 	request->account_id = effects[0].account_id;
-	request->source_id = effects[0].document->change->source->source_id;
-	request->item_key = n == 1 ? effects[0].document->change->key : NULL;
+	request->source_id = effects[0].document->source->source_id;
+	request->item_key = n == 1 ? effects[0].document->key : NULL;
 	for (int i = 0; i < n; i++)
 	{
 		add_to_request(request, &effects[i]);
-		if (effects[i].document->change->source->source_id != request->source_id)
+		if (effects[i].document->source->source_id != request->source_id)
 			request->source_id = 0;
 	}
 }
@@ -336,7 +308,7 @@ build_request(ControlRequest *request, Effect *effects, int n)
 static void
 describe_document(const Effect *effect, ControlDocument *document)
 {
-	const Change *change = effect->document->change;
+	const Change *change = effect->document->cause;
 
 	document->key = change->key;
 	document->number = text_or(&change->row, FIELD_NUMBER, change->key);
@@ -553,7 +525,7 @@ next_total(ControlStatement *base)
 static void
 add_to_totals(ApplyTotals *totals, Effect *effect)
 {
-	const CreditSource *source = effect->document->change->source;
+	const CreditSource *source = effect->document->source;
 	AccountTotal *total;
 	ControlRequest *request;
 	ControlDelta *delta;
@@ -659,135 +631,151 @@ post_effects(Effect *effects, int n)
 	ledger_close(journal);
 }
 
-/* Counts the documents that a statement changes, in runs of one source. */
+/* Counts the documents whose rows a statement changes, in runs of one source. */
 static void
-count_documents(const Document *documents, int n)
+count_documents(Document **documents, int n)
 {
-	int			start = 0;
+	int			count = 0;
 
-	for (int i = 1; i <= n; i++)
+	for (int i = 0; i < n; i++)
 	{
-		if (i < n && documents[i].change->source->source_id ==
-			documents[start].change->source->source_id)
+		count += documents[i]->change != NULL;
+		if (i + 1 < n && documents[i + 1]->source->source_id ==
+			documents[i]->source->source_id)
 			continue;
-		stat_add(documents[start].change->source->source_id, STAT_DOCUMENTS, i - start);
-		start = i;
+		if (count > 0)
+			stat_add(documents[i]->source->source_id, STAT_DOCUMENTS, count);
+		count = 0;
 	}
 }
 
 /*
- * Writes documents.  With unsure, some of them were taken for new without a
- * look: what such a one really replaces is found then, and written.
+ * Writes documents.  With unsure, some of them were taken for new; one that
+ * turns out to be there is left alone and marked.
  */
 static void
-write_documents(LedgerRel *items, Document *documents, int n, bool unsure)
+write_documents(LedgerRel *items, Document **documents, int n, bool unsure)
 {
 	CreditChange *changes = palloc0(sizeof(CreditChange) * (n + 1));
 
 	for (int i = 0; i < n; i++)
 	{
-		changes[i].old = &documents[i].old;
-		changes[i].new = &documents[i].new;
-		changes[i].seq = documents[i].seq;
+		changes[i].old = &documents[i]->old;
+		changes[i].new = &documents[i]->new;
+		changes[i].seq = documents[i]->seq;
 	}
 	if (n > 0)
 		item_write(items, changes, n, unsure);
 	for (int i = 0; i < n; i++)
-	{
-		if (!changes[i].is_taken)
-			continue;
-		changes[i].is_taken = false;
-		if (compare_document(items, &documents[i]))
-			item_write(items, &changes[i], 1, false);
-	}
+		documents[i]->is_taken = changes[i].is_taken;
 }
 
 static int
 compare_capture(const void *a, const void *b)
 {
-	return (*(Document *const *) a)->change->order -
-		(*(Document *const *) b)->change->order;
+	return order_of(*(Document *const *) a) - order_of(*(Document *const *) b);
 }
 
 /* Adds up what documents change, in the order in which they were captured. */
 static void
-add_documents(ApplyTotals *totals, Document *documents, int n)
+add_documents(ApplyTotals *totals, Document **documents, int n)
 {
 	Document  **sorted = palloc(sizeof(Document *) * (n + 1));
 	Effect		effects[2];
+	int			kept = 0;
 
 	for (int i = 0; i < n; i++)
-		sorted[i] = &documents[i];
-	qsort(sorted, n, sizeof(Document *), compare_capture);
-	for (int i = 0; i < n; i++)
+		if (!documents[i]->is_taken)
+			sorted[kept++] = documents[i];
+	qsort(sorted, kept, sizeof(Document *), compare_capture);
+	for (int i = 0; i < kept; i++)
 		for (int e = effects_of(sorted[i], effects) - 1; e >= 0; e--)
 			add_to_totals(totals, &effects[e]);
 }
 
-/*
- * A portion of a large statement.  Rows that were inserted are new documents
- * nearly always, so the index is not asked first: their entries tell.
- */
+/* Checks and posts what documents change. */
 static void
-apply_portion(LedgerRel *items, Document *documents, int n, ApplyTotals *totals)
+post_documents(Document **documents, int n)
 {
-	int			kept = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		documents[i].seq = SEQ_LATER;
-		if ((documents[i].change->is_insert && documents[i].new.exists) ||
-			compare_document(items, &documents[i]))
-			documents[kept++] = documents[i];
-	}
-	write_documents(items, documents, kept, true);
-	add_documents(totals, documents, kept);
-	if (kept > 0)
-		count_documents(documents, kept);
-}
-
-/* All of a statement. */
-static void
-apply_whole(LedgerRel *items, Document *documents, int n)
-{
-	Effect	   *effects = palloc(sizeof(Effect) * n * 2);
+	Effect	   *effects = palloc(sizeof(Effect) * (n + 1) * 2);
 	int			neffects = 0;
-	int			kept = 0;
 
 	for (int i = 0; i < n; i++)
-	{
-		if (!compare_document(items, &documents[i]))
-			continue;
-		documents[kept] = documents[i];
-		neffects += effects_of(&documents[kept], &effects[neffects]);
-		kept++;
-		CHECK_FOR_INTERRUPTS();
-	}
+		neffects += effects_of(documents[i], &effects[neffects]);
 	if (neffects > 0)
 		post_effects(effects, neffects);
-	if (kept > 0)
-		count_documents(documents, kept);
-	write_documents(items, documents, kept, false);
+}
+
+/*
+ * Brings what a family has come to into the ledger.  Of a portion of a large
+ * statement the documents are written at once, and what they add to each
+ * account is added up.
+ */
+static Document **
+write_family(Family *family, ApplyTotals *totals, int *n)
+{
+	Document  **documents = family_finish(family, n);
+
+	if (totals == NULL)
+		post_documents(documents, *n);
+	else
+		for (int i = 0; i < *n; i++)
+			documents[i]->seq = SEQ_LATER;
+	count_documents(documents, *n);
+	write_documents(family->items, documents, *n,
+					family->trusts_inserts || family->has_references);
+	if (totals != NULL)
+		add_documents(totals, documents, *n);
+	family_settle(family);
+	return documents;
+}
+
+void
+apply_family(Family *family)
+{
+	int			n;
+
+	(void) write_family(family, NULL, &n);
+	CommandCounterIncrement();
+}
+
+/* Once more, for documents whose keys turned out to be taken. */
+static void
+apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals)
+{
+	Family	   *family = NULL;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!documents[i]->is_taken)
+			continue;
+		if (family == NULL)
+			family = family_create(items, false);
+		family_change(family, documents[i]->change,
+					  totals == NULL ? &documents[i]->new : NULL);
+	}
+	if (family != NULL)
+		(void) write_family(family, totals, &n);
 }
 
 static void
 apply_documents(Change **changes, int nchanges, ApplyTotals *totals)
 {
 	LedgerRel  *items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
-	Document   *documents = palloc(sizeof(Document) * nchanges);
-	int			n = 0;
+	Family	   *family = family_create(items, totals != NULL);
+	Document  **documents;
+	int			n;
 
+	family_load(family, changes, nchanges);
 	for (int i = 0; i < nchanges; i++)
 	{
 		if (changes[i]->source->kind == KIND_CUSTOMER)
 			continue;
-		build_document(changes[i], &documents[n++]);
+		family_change(family, changes[i], NULL);
 		CHECK_FOR_INTERRUPTS();
 	}
-	if (totals != NULL)
-		apply_portion(items, documents, n, totals);
-	else
-		apply_whole(items, documents, n);
+	documents = write_family(family, totals, &n);
+	apply_taken(items, documents, n, totals);
 	ledger_close(items);
 }
 

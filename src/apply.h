@@ -32,6 +32,10 @@ extern bool apply_same_document(const Change *x, const Change *y);
 /* What a statement too large for one portion has come to so far, by account. */
 typedef struct ApplyTotals ApplyTotals;
 
+/* Brings documents that no row event touched into the ledger; never refuses. */
+struct Family;
+extern void apply_family(struct Family *family);
+
 /*
  * Applies changes, which are in the order of capture.  Allocates in the
  * current context.  With totals: a portion of a statement, whose exposure is

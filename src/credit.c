@@ -34,6 +34,7 @@ relcache_callback(Datum arg, Oid relid)
 	credit_ledger_invalidate(relid);
 	credit_setting_invalidate(relid);
 	credit_source_invalidate(relid);
+	credit_directory_invalidate(relid);
 	credit_account_invalidate(relid);
 	credit_limit_invalidate(relid);
 }

@@ -14,6 +14,7 @@ extern void credit_ledger_init(void);
 extern void credit_ledger_invalidate(Oid relid);
 extern void credit_setting_invalidate(Oid relid);
 extern void credit_source_invalidate(Oid relid);
+extern void credit_directory_invalidate(Oid relid);
 extern void credit_account_invalidate(Oid relid);
 extern void credit_limit_invalidate(Oid relid);
 extern void credit_setting_init(void);

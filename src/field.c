@@ -17,14 +17,29 @@
 
 #define CUSTOMER (1 << KIND_CUSTOMER)
 #define ORDER (1 << KIND_ORDER)
+#define DELIVERY (1 << KIND_DELIVERY)
+#define INVOICE (1 << KIND_INVOICE)
+#define RECEIVABLE (1 << KIND_RECEIVABLE)
+#define CREDIT_NOTE (1 << KIND_CREDIT_NOTE)
 #define PAYMENT (1 << KIND_PAYMENT)
-#define DOCUMENT (ORDER | PAYMENT)
-#define ANY (CUSTOMER | DOCUMENT)
+#define APPLICATION (1 << KIND_APPLICATION)
+#define LINK (1 << KIND_LINK)
+#define DEBT (INVOICE | RECEIVABLE)
+#define MONEY (CREDIT_NOTE | PAYMENT)
+#define DOCUMENT (ORDER | DELIVERY | DEBT | MONEY)	/* somebody owes */
+#define ROW (DOCUMENT | APPLICATION | LINK)
+#define ANY (CUSTOMER | ROW)
 
 const char *const credit_kind_names[KIND_COUNT] = {
 	[KIND_CUSTOMER] = "customer",
 	[KIND_ORDER] = "order",
+	[KIND_DELIVERY] = "delivery",
+	[KIND_INVOICE] = "invoice",
+	[KIND_RECEIVABLE] = "receivable",
+	[KIND_CREDIT_NOTE] = "credit_note",
 	[KIND_PAYMENT] = "payment",
+	[KIND_APPLICATION] = "application",
+	[KIND_LINK] = "link",
 };
 
 const CreditFieldInfo credit_fields[FIELD_COUNT] = {
@@ -32,26 +47,44 @@ const CreditFieldInfo credit_fields[FIELD_COUNT] = {
 	"Key of the row; of a customer the key its documents name."},
 	[FIELD_CUSTOMER] = {"customer", TEXTOID, DOCUMENT, DOCUMENT,
 	"Key of the customer who owes; NULL: the document is not ours."},
-	[FIELD_SEGMENT] = {"segment", TEXTOID, ANY, 0,
+	[FIELD_SEGMENT] = {"segment", TEXTOID, CUSTOMER | DOCUMENT, 0,
 	"Company, division or the like that has limits of its own."},
 	[FIELD_CURRENCY] = {"currency", TEXTOID, ANY, 0,
-	"Currency; default: setting currency."},
-	[FIELD_AMOUNT] = {"amount", NUMERICOID, DOCUMENT, DOCUMENT,
-	"Amount, tax included; NULL: does not count yet."},
-	[FIELD_DOCUMENT_DATE] = {"document_date", DATEOID, DOCUMENT, 0,
-	"Date of the document."},
+	"Currency; default: setting currency, of an application or link that of its documents."},
+	[FIELD_AMOUNT] = {"amount", NUMERICOID, ROW, ROW,
+	"Amount, tax included; NULL: does not count yet. Of a receivable debit less credit; of payments and credit notes what they take off the debt."},
+	[FIELD_DOCUMENT_DATE] = {"document_date", DATEOID, ROW & ~LINK, 0,
+	"Date of the document; of an application the day it was made."},
 	[FIELD_DUE_DATE] = {"due_date", DATEOID, DOCUMENT, 0,
 	"Due date; of an order the day it is to be delivered."},
-	[FIELD_POSTING_DATE] = {"posting_date", DATEOID, DOCUMENT, 0,
+	[FIELD_POSTING_DATE] = {"posting_date", DATEOID, ROW & ~LINK, 0,
 	"Posting date."},
-	[FIELD_ORIGIN] = {"origin", TEXTOID, ORDER, 0,
-	"Key of the document this one comes from."},
-	[FIELD_APPLIES_TO] = {"applies_to", TEXTOID, PAYMENT, 0,
-	"Key of the document that is paid."},
+	[FIELD_ORIGIN] = {"origin", TEXTOID, ORDER | DELIVERY | DEBT | LINK, LINK,
+	"Key of the document this one comes from: of a delivery the order, of an invoice or link the order or (origin_kind) the delivery."},
+	[FIELD_APPLIES_TO] = {"applies_to", TEXTOID, MONEY | APPLICATION, APPLICATION,
+	"Key of the invoice (or, with applies_to_kind, receivable) that is paid."},
+	[FIELD_PAYMENT] = {"payment", TEXTOID, APPLICATION, 0,
+	"Key of the payment (or, with payment_kind, credit note or receivable) that pays; NULL: none, as in a write-off."},
+	[FIELD_DOCUMENT] = {"document", TEXTOID, LINK, LINK,
+	"Key of the invoice that covers so much of the origin."},
+	[FIELD_OPEN_AMOUNT] = {"open_amount", NUMERICOID, DEBT | MONEY, 0,
+	"What of the amount is still open, where the ERP keeps it; it rules then. NULL: not stated."},
+	[FIELD_SETTLED_ON] = {"settled_on", DATEOID, DEBT | MONEY, 0,
+	"Day on which nothing was open any more; alone it says that all is paid."},
+	[FIELD_REVERSED_ON] = {"reversed_on", DATEOID, DEBT | MONEY | APPLICATION, 0,
+	"Day from which the document is reversed."},
 	[FIELD_NUMBER] = {"number", TEXTOID, DOCUMENT, 0,
 	"Number people know the document by; default: its key."},
 	[FIELD_IS_DISPUTED] = {"is_disputed", BOOLOID, DOCUMENT, 0,
 	"True: the customer disputes it."},
+	[FIELD_DISPUTED_AMOUNT] = {"disputed_amount", NUMERICOID, DEBT, 0,
+	"How much of it is disputed; default: all, if is_disputed."},
+	[FIELD_RETENTION_AMOUNT] = {"retention_amount", NUMERICOID, DEBT, 0,
+	"Part that is retained until retention_until; it ages from that day."},
+	[FIELD_RETENTION_UNTIL] = {"retention_until", DATEOID, DEBT, 0,
+	"Day on which the retained part is due."},
+	[FIELD_IS_WRITE_OFF] = {"is_write_off", BOOLOID, MONEY | APPLICATION, 0,
+	"True: the debt is given up, nobody paid."},
 	[FIELD_COUNTS_WHEN] = {"counts_when", BOOLOID, ANY, 0,
 	"Condition under which the row counts; default: always."},
 	[FIELD_NAME] = {"name", TEXTOID, CUSTOMER, 0,

@@ -15,9 +15,25 @@ typedef enum CreditKind
 {
 	KIND_CUSTOMER,
 	KIND_ORDER,
+	KIND_DELIVERY,
+	KIND_INVOICE,
+	KIND_RECEIVABLE,			/* a signed line of a ledger */
+	KIND_CREDIT_NOTE,
 	KIND_PAYMENT,
+	KIND_APPLICATION,			/* of a payment to an invoice */
+	KIND_LINK,					/* of an invoice to an order */
 	KIND_COUNT
 } CreditKind;
+
+/* The reference of a mapping that names no kind. */
+#define KIND_NONE KIND_COUNT
+
+/* Has a document of this kind a customer who owes?  Else it only joins others. */
+static inline bool
+credit_kind_owes(CreditKind kind)
+{
+	return kind != KIND_CUSTOMER && kind != KIND_APPLICATION && kind != KIND_LINK;
+}
 
 typedef enum CreditField
 {
@@ -31,8 +47,17 @@ typedef enum CreditField
 	FIELD_POSTING_DATE,
 	FIELD_ORIGIN,
 	FIELD_APPLIES_TO,
+	FIELD_PAYMENT,
+	FIELD_DOCUMENT,
+	FIELD_OPEN_AMOUNT,
+	FIELD_SETTLED_ON,
+	FIELD_REVERSED_ON,
 	FIELD_NUMBER,
 	FIELD_IS_DISPUTED,
+	FIELD_DISPUTED_AMOUNT,
+	FIELD_RETENTION_AMOUNT,
+	FIELD_RETENTION_UNTIL,
+	FIELD_IS_WRITE_OFF,
 	FIELD_COUNTS_WHEN,
 	FIELD_NAME,
 	FIELD_CREDIT_LIMIT,

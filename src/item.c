@@ -2,10 +2,12 @@
  * item.c
  *	  Documents of the ERP as the ledger holds them.
  *
- * An item stands for exactly one row of the ERP, so two transactions can only
- * want the same item if they want the same row, and then the ERP's own row
- * lock has made one of them wait already.  Items are therefore read at their
- * latest version, whatever the snapshot of the transaction.
+ * An item stands for exactly one row of the ERP.  Where no document names
+ * another, two transactions can only want the same item if they want the same
+ * row, and then the ERP's own row lock has made one of them wait already.
+ * Else two writers of an order's deliveries want the order's item, which they
+ * lock.  Items are read at their latest version, whatever the snapshot of the
+ * transaction.
  *
  * A version that is replaced goes to item_version.
  */
@@ -13,6 +15,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
@@ -26,8 +29,8 @@
 #include "wait.h"
 
 /* Most documents are new: then one look into the index says so. */
-static bool
-is_new_key(LedgerRel *items, int32 source_id, const char *key)
+bool
+item_is_absent(LedgerRel *items, int32 source_id, const char *key)
 {
 	Datum		keys[2];
 
@@ -36,36 +39,66 @@ is_new_key(LedgerRel *items, int32 source_id, const char *key)
 	return probe_is_absent(items, keys, 2);
 }
 
-/* Looks once; sets xid where somebody else is just writing the item. */
+/* Keys of a look for one document. */
 static void
-find_once(LedgerRel *items, int32 source_id, const char *key, CreditItem *item,
-		  TransactionId *xid)
+document_keys(LedgerRel *items, ScanKey keys, int32 source_id, const char *key)
 {
-	ScanKeyData keys[2];
-	LedgerScan	scan;
-	HeapTuple	tuple;
-	Snapshot	snapshot = NULL;
-
-	if (SABOTAGED(ITEM_SNAPSHOT))
-	{
-		snapshot = GetActiveSnapshot();
-		memset(&scan, 0, sizeof(scan));
-	}
-	memset(item, 0, sizeof(CreditItem));
-	*xid = InvalidTransactionId;
 	ledger_key(items, &keys[0], ITEM_SOURCE_ID, BTEqualStrategyNumber,
 			   F_INT4EQ, Int32GetDatum(source_id));
 	ledger_key(items, &keys[1], ITEM_KEY, BTEqualStrategyNumber,
 			   F_TEXTEQ, CStringGetTextDatum(key));
+}
+
+/* Reads a row of the table; the tuple stays with the item. */
+void
+item_load(LedgerRel *items, HeapTuple tuple, CreditItem *item)
+{
+	item->tuple = tuple;
+	item->is_row = true;
+	ledger_deform(items, tuple, item->values, item->nulls);
+	item->exists = !item->nulls[ITEM_AMOUNT];
+	/* a catalog of before has no such column */
+	item->is_counted = item->nulls[ITEM_IS_COUNTED] ||
+		DatumGetBool(item->values[ITEM_IS_COUNTED]);
+	item->account_id = item->nulls[ITEM_ACCOUNT_ID] ? 0 :
+		DatumGetInt64(item->values[ITEM_ACCOUNT_ID]);
+	item->currency = item->nulls[ITEM_CURRENCY] ? NULL :
+		TextDatumGetCString(item->values[ITEM_CURRENCY]);
+	item->delivered = item_number(item, ITEM_DELIVERED);
+	item->invoiced = item_number(item, ITEM_INVOICED);
+	item->settled = item_number(item, ITEM_SETTLED);
+	vector_from_datum(&item->stages, item->values[ITEM_STAGES]);
+}
+
+/* Looks once; sets xid where somebody else is just writing the item. */
+static void
+find_once(LedgerRel *items, int32 source_id, const char *key, Snapshot snapshot,
+		  CreditItem *item, TransactionId *xid)
+{
+	ScanKeyData keys[2];
+	LedgerScan	scan;
+	HeapTuple	tuple;
+
+	memset(&scan, 0, sizeof(scan));
+	item->is_row = item->exists = false;
+	*xid = InvalidTransactionId;
+	document_keys(items, keys, source_id, key);
 	ledger_scan(&scan, items, NULL, snapshot, keys, 2);
 	if (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
-		*xid = TransactionIdIsValid(scan.dirty.xmin) ?
-			scan.dirty.xmin : scan.dirty.xmax;
-		item->tuple = heap_copytuple(tuple);
-		item->exists = true;
+		if (snapshot == NULL)
+			*xid = TransactionIdIsValid(scan.dirty.xmin) ?
+				scan.dirty.xmin : scan.dirty.xmax;
+		item_load(items, heap_copytuple(tuple), item);
 	}
 	ledger_scan_end(&scan);
+}
+
+/* A document that is not there. */
+static void
+set_absent(CreditItem *item)
+{
+	memset(item, 0, offsetof(CreditItem, values));
 }
 
 /* The item of a document, waiting for whoever is just writing it. */
@@ -74,38 +107,87 @@ item_find(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 {
 	TransactionId xid;
 
-	if (SABOTAGED(NEW_KEY) || is_new_key(items, source_id, key))
-	{
-		memset(item, 0, offsetof(CreditItem, values));
+	set_absent(item);
+	if (!SABOTAGED(NEW_KEY) && item_is_absent(items, source_id, key))
 		return;
-	}
 	for (;;)
 	{
-		find_once(items, source_id, key, item, &xid);
+		find_once(items, source_id, key,
+				  SABOTAGED(ITEM_SNAPSHOT) ? GetActiveSnapshot() : NULL,
+				  item, &xid);
 		if (!TransactionIdIsValid(xid))
-			break;
+			return;
 		wait_or_refuse(xid, WAIT_DOCUMENT, source_id, key);
 	}
-	if (!item->exists)
-		return;
-	ledger_deform(items, item->tuple, item->values, item->nulls);
-	item->account_id = DatumGetInt64(item->values[ITEM_ACCOUNT_ID]);
-	item->currency = TextDatumGetCString(item->values[ITEM_CURRENCY]);
-	vector_from_datum(&item->stages, item->values[ITEM_STAGES]);
 }
 
-/* What a document adds to exposure, by its kind. */
-static void
-stages_of(const CreditSource *source, Numeric amount, CreditVector *stages)
+/*
+ * The same, with the row locked until the end of the transaction: for
+ * documents that others name, which more than the row's own writer may want to
+ * change.  Somebody who writes it meanwhile makes a dirty look miss it, so the
+ * latest snapshot is asked first; a row it does not see can only be one that
+ * is not committed.
+ */
+void
+item_find_locked(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 {
-	memset(stages, 0, sizeof(CreditVector));
-	if (source->kind == KIND_PAYMENT)
-		stages->stage[STAGE_UNAPPLIED] = credit_subtract(NULL, amount);
-	else
-		stages->stage[STAGE_ORDERED] = amount;
+	set_absent(item);
+	if (item_is_absent(items, source_id, key))
+		return;
+	for (;;)
+	{
+		TransactionId xid;
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+		CHECK_FOR_INTERRUPTS();
+		find_once(items, source_id, key, snapshot, item, &xid);
+		UnregisterSnapshot(snapshot);
+		if (item->is_row)
+		{
+			if (ledger_lock(items, item->tuple, &xid))
+				return;
+		}
+		else
+		{
+			find_once(items, source_id, key, NULL, item, &xid);
+			if (!item->is_row)
+				return;
+		}
+		if (TransactionIdIsValid(xid) && !TransactionIdIsCurrentTransactionId(xid))
+			wait_or_refuse(xid, WAIT_DOCUMENT, source_id, key);
+	}
 }
 
-/* The item a row of the ERP makes. */
+Numeric
+item_number(const CreditItem *item, int column)
+{
+	return item->nulls[column] ? NULL : DatumGetNumeric(item->values[column]);
+}
+
+const char *
+item_text(const CreditItem *item, int column)
+{
+	return item->nulls[column] ? NULL : TextDatumGetCString(item->values[column]);
+}
+
+DateADT
+item_date(const CreditItem *item, int column, DateADT otherwise)
+{
+	return item->nulls[column] ? otherwise : DatumGetDateADT(item->values[column]);
+}
+
+/* Puts a value of the ERP's row into a version of its document. */
+static void
+take_field(CreditItem *item, int column, const CreditRow *row, CreditField field)
+{
+	item->values[column] = row->value[field];
+	item->nulls[column] = row->isnull[field];
+}
+
+/*
+ * The document a row of the ERP makes.  What it adds to exposure is for
+ * stage.c to say.
+ */
 void
 item_build(CreditItem *item, const CreditSource *source, const char *key,
 		   int64 account_id, const char *currency, const CreditRow *row)
@@ -115,75 +197,125 @@ item_build(CreditItem *item, const CreditSource *source, const char *key,
 		CreditField field;
 		int			column;
 	}			plain[] = {
+		{FIELD_AMOUNT, ITEM_AMOUNT},
 		{FIELD_DOCUMENT_DATE, ITEM_DOCUMENT_DATE},
 		{FIELD_DUE_DATE, ITEM_DUE_DATE},
 		{FIELD_POSTING_DATE, ITEM_POSTING_DATE},
 		{FIELD_NUMBER, ITEM_NUMBER},
 		{FIELD_IS_DISPUTED, ITEM_IS_DISPUTED},
+		{FIELD_OPEN_AMOUNT, ITEM_OPEN_AMOUNT},
+		{FIELD_SETTLED_ON, ITEM_SETTLED_ON},
+		{FIELD_REVERSED_ON, ITEM_REVERSED_ON},
+		{FIELD_DISPUTED_AMOUNT, ITEM_DISPUTED_AMOUNT},
+		{FIELD_RETENTION_AMOUNT, ITEM_RETENTION_AMOUNT},
+		{FIELD_RETENTION_UNTIL, ITEM_RETENTION_UNTIL},
+		{FIELD_IS_WRITE_OFF, ITEM_IS_WRITE_OFF},
 	};
-	CreditField origin = source->kind == KIND_PAYMENT ?
-		FIELD_APPLIES_TO : FIELD_ORIGIN;
 
-	memset(item, 0, sizeof(CreditItem));
-	item->exists = true;
-	item->account_id = account_id;
-	item->currency = pstrdup(currency);
-	stages_of(source, DatumGetNumeric(row->value[FIELD_AMOUNT]), &item->stages);
-
+	set_absent(item);
 	memset(item->nulls, true, sizeof(item->nulls));
-	for (int i = ITEM_SOURCE_ID; i <= ITEM_STAGES; i++)
-		item->nulls[i] = false;
-	item->values[ITEM_SOURCE_ID] = Int32GetDatum(source->source_id);
-	item->values[ITEM_KEY] = CStringGetTextDatum(key);
-	item->values[ITEM_ACCOUNT_ID] = Int64GetDatum(account_id);
-	item->values[ITEM_CURRENCY] = CStringGetTextDatum(currency);
-	item->values[ITEM_AMOUNT] = row->value[FIELD_AMOUNT];
-	item->values[ITEM_STAGES] = vector_to_datum(&item->stages);
+	item->is_row = item->exists = true;
+	item->account_id = account_id;
+	item->currency = currency == NULL ? NULL : pstrdup(currency);
 	for (int i = 0; i < (int) lengthof(plain); i++)
+		take_field(item, plain[i].column, row, plain[i].field);
+	/* what it comes from or settles, and what it joins that to */
+	take_field(item, ITEM_ORIGIN, row,
+			   row->isnull[FIELD_APPLIES_TO] ? FIELD_ORIGIN : FIELD_APPLIES_TO);
+	take_field(item, ITEM_DOCUMENT, row,
+			   row->isnull[FIELD_PAYMENT] ? FIELD_DOCUMENT : FIELD_PAYMENT);
+}
+
+static void
+set_number(CreditItem *item, int column, Numeric value)
+{
+	item->values[column] = NumericGetDatum(value);
+	item->nulls[column] = value == NULL;
+}
+
+/* Takes what was worked out on an item into the values of its row. */
+void
+item_seal(CreditItem *item, int32 source_id, const char *key)
+{
+	bool		is_open = !vector_is_zero(&item->stages);
+
+	if (!item->exists)
+		memset(item->nulls, true, sizeof(item->nulls));
+	item->values[ITEM_SOURCE_ID] = Int32GetDatum(source_id);
+	item->nulls[ITEM_SOURCE_ID] = false;
+	item->values[ITEM_KEY] = CStringGetTextDatum(key);
+	item->nulls[ITEM_KEY] = false;
+	item->values[ITEM_ACCOUNT_ID] = Int64GetDatum(item->account_id);
+	item->nulls[ITEM_ACCOUNT_ID] = item->account_id == 0;
+	if (item->currency != NULL)
+		item->values[ITEM_CURRENCY] = CStringGetTextDatum(item->currency);
+	item->nulls[ITEM_CURRENCY] = item->currency == NULL;
+	item->values[ITEM_STAGES] = vector_to_datum(&item->stages);
+	item->nulls[ITEM_STAGES] = false;
+	item->values[ITEM_IS_COUNTED] = BoolGetDatum(item->is_counted);
+	item->nulls[ITEM_IS_COUNTED] = false;
+	item->values[ITEM_IS_OPEN] = BoolGetDatum(is_open);
+	item->nulls[ITEM_IS_OPEN] = !item->exists && !is_open;
+	set_number(item, ITEM_DELIVERED, item->delivered);
+	set_number(item, ITEM_INVOICED, item->invoiced);
+	set_number(item, ITEM_SETTLED, item->settled);
+}
+
+/* How a column of an item is compared. */
+typedef enum ColumnClass
+{
+	COLUMN_TEXT, COLUMN_WORD, COLUMN_NUMBER
+} ColumnClass;
+
+static bool
+same_value(const CreditItem *a, const CreditItem *b, int column, ColumnClass class)
+{
+	if (a->nulls[column] || b->nulls[column])
+		return a->nulls[column] == b->nulls[column];
+	switch (class)
 	{
-		item->values[plain[i].column] = row->value[plain[i].field];
-		item->nulls[plain[i].column] = row->isnull[plain[i].field];
+		case COLUMN_TEXT:
+			return datum_image_eq(a->values[column], b->values[column], false, -1);
+		case COLUMN_WORD:
+			return a->values[column] == b->values[column];
+		case COLUMN_NUMBER:
+			return credit_compare(DatumGetNumeric(a->values[column]),
+								  DatumGetNumeric(b->values[column])) == 0;
 	}
-	item->values[ITEM_ORIGIN] = row->value[origin];
-	item->nulls[ITEM_ORIGIN] = row->isnull[origin];
+	return false;
 }
 
 /* Do two versions say the same? */
 bool
 item_same(const CreditItem *a, const CreditItem *b)
 {
-	static const int text_columns[] = {ITEM_ORIGIN, ITEM_NUMBER};
-	static const int word_columns[] = {
-		ITEM_DOCUMENT_DATE, ITEM_DUE_DATE, ITEM_POSTING_DATE, ITEM_IS_DISPUTED
+	static const struct
+	{
+		int			column;
+		ColumnClass class;
+	}			compared[] = {
+		{ITEM_CURRENCY, COLUMN_TEXT}, {ITEM_AMOUNT, COLUMN_NUMBER},
+		{ITEM_ORIGIN, COLUMN_TEXT}, {ITEM_NUMBER, COLUMN_TEXT},
+		{ITEM_DOCUMENT, COLUMN_TEXT}, {ITEM_DOCUMENT_DATE, COLUMN_WORD},
+		{ITEM_DUE_DATE, COLUMN_WORD}, {ITEM_POSTING_DATE, COLUMN_WORD},
+		{ITEM_IS_DISPUTED, COLUMN_WORD}, {ITEM_OPEN_AMOUNT, COLUMN_NUMBER},
+		{ITEM_SETTLED_ON, COLUMN_WORD}, {ITEM_REVERSED_ON, COLUMN_WORD},
+		{ITEM_DELIVERED, COLUMN_NUMBER}, {ITEM_INVOICED, COLUMN_NUMBER},
+		{ITEM_SETTLED, COLUMN_NUMBER}, {ITEM_DISPUTED_AMOUNT, COLUMN_NUMBER},
+		{ITEM_RETENTION_AMOUNT, COLUMN_NUMBER}, {ITEM_RETENTION_UNTIL, COLUMN_WORD},
+		{ITEM_IS_WRITE_OFF, COLUMN_WORD}, {ITEM_NEXT_ON, COLUMN_WORD},
 	};
 
-	if (a->exists != b->exists)
+	if (a->exists != b->exists || a->is_row != b->is_row)
 		return false;
-	if (!a->exists)
+	if (!a->is_row)
 		return true;
-	if (a->account_id != b->account_id ||
-		strcmp(a->currency, b->currency) != 0 ||
-		credit_compare(DatumGetNumeric(a->values[ITEM_AMOUNT]),
-					   DatumGetNumeric(b->values[ITEM_AMOUNT])) != 0 ||
+	if (a->account_id != b->account_id || a->is_counted != b->is_counted ||
 		!vector_equal(&a->stages, &b->stages))
 		return false;
-	for (int i = 0; i < (int) lengthof(text_columns); i++)
-	{
-		int			c = text_columns[i];
-
-		if (a->nulls[c] != b->nulls[c] ||
-			(!a->nulls[c] &&
-			 !datum_image_eq(a->values[c], b->values[c], false, -1)))
+	for (int i = 0; i < (int) lengthof(compared); i++)
+		if (!same_value(a, b, compared[i].column, compared[i].class))
 			return false;
-	}
-	for (int i = 0; i < (int) lengthof(word_columns); i++)
-	{
-		int			c = word_columns[i];
-
-		if (a->nulls[c] != b->nulls[c] ||
-			(!a->nulls[c] && a->values[c] != b->values[c]))
-			return false;
-	}
 	return true;
 }
 
@@ -206,10 +338,28 @@ stamp(const CreditItem *old, CreditItem *new, int64 seq, TimestampTz now)
 	new->values[ITEM_RECORDED_AT] = TimestampTzGetDatum(now);
 	new->nulls[ITEM_RECORDED_AT] = false;
 	/* what does not change exposure stays with the row that carries it */
-	new->values[ITEM_SEQ] = seq != 0 || !old->exists ?
+	new->values[ITEM_SEQ] = seq != 0 || !old->is_row ?
 		Int64GetDatum(seq) : old->values[ITEM_SEQ];
 	new->nulls[ITEM_SEQ] = seq < 0 ||
-		(seq == 0 && (!old->exists || old->nulls[ITEM_SEQ]));
+		(seq == 0 && (!old->is_row || old->nulls[ITEM_SEQ]));
+}
+
+/*
+ * Makes a row for a key that a document names, so that whoever brings that
+ * document meets it.  False: somebody has just done so, or has brought it.
+ */
+bool
+item_hold_key(LedgerRel *items, int32 source_id, const char *key)
+{
+	CreditItem	item;
+	CreditItem	absent;
+
+	set_absent(&absent);
+	set_absent(&item);
+	item.is_row = true;
+	item_seal(&item, source_id, key);
+	stamp(&absent, &item, 0, GetCurrentTimestamp());
+	return ledger_insert_new(items, item.values, item.nulls);
 }
 
 /*
@@ -222,15 +372,15 @@ write_one(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (old->exists)
+	if (old->exists || old->account_id != 0)
 		keep_version(old, now);
-	if (new->exists)
+	if (new->is_row)
 		stamp(old, new, seq, now);
-	if (old->exists && new->exists)
+	if (old->is_row && new->is_row)
 		ledger_update(items, old->tuple, new->values, new->nulls);
-	else if (new->exists)
+	else if (new->is_row)
 		ledger_insert(items, new->values, new->nulls);
-	else if (old->exists)
+	else if (old->is_row)
 		ledger_delete(items, old->tuple);
 }
 
@@ -251,7 +401,7 @@ item_write(LedgerRel *items, CreditChange *changes, int n, bool unsure)
 	{
 		CreditItem *new = changes[i].new;
 
-		if (changes[i].old->exists || !new->exists || (n == 1 && !unsure))
+		if (changes[i].old->is_row || !new->is_row || (n == 1 && !unsure))
 		{
 			write_one(items, changes[i].old, new, changes[i].seq);
 			continue;
@@ -264,6 +414,6 @@ item_write(LedgerRel *items, CreditChange *changes, int n, bool unsure)
 		return;
 	ledger_insert_many(items, values, nulls, nnew, unsure ? is_taken : NULL);
 	for (int i = 0, k = 0; i < n; i++)
-		if (!changes[i].old->exists && changes[i].new->exists)
+		if (!changes[i].old->is_row && changes[i].new->is_row)
 			changes[i].is_taken = is_taken[k++];
 }

@@ -21,6 +21,7 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/multixact.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -32,7 +33,9 @@
 #include "commands/sequence.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "storage/bufmgr.h"
+#include "storage/procarray.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -44,6 +47,15 @@
 /* Columns a table may have in all: those of later versions, those dropped. */
 #define LEDGER_MAX_ATTS 64
 
+/* Which rows an index has entries of. */
+typedef enum IndexPredicate
+{
+	INDEX_ALL,
+	INDEX_IF_TRUE,				/* a boolean column is true */
+	INDEX_IF_FALSE,				/* it is false */
+	INDEX_IF_NOT_NULL			/* a column is not NULL */
+} IndexPredicate;
+
 /* What an index of a table needs to get its entries. */
 typedef struct IndexFacts
 {
@@ -52,6 +64,8 @@ typedef struct IndexFacts
 	bool		is_primary;
 	bool		is_unique;
 	bool		is_ready;
+	IndexPredicate predicate;
+	AttrNumber	predicate_att;
 	int			nkeys;
 	AttrNumber	keys[INDEX_MAX_KEYS];
 } IndexFacts;
@@ -102,7 +116,8 @@ static const char *const limit_change_columns[] = {
 };
 static const char *const source_columns[] = {
 	"source_id", "name", "relation", "kind", "fields", "on_breach",
-	"null_limit", "zero_limit", "on_error"
+	"null_limit", "zero_limit", "on_error", "origin_kind", "applies_to_kind",
+	"payment_kind"
 };
 static const char *const source_problem_columns[] = {
 	"problem_id", "source_id", "seen_at", "sqlstate", "message"
@@ -110,7 +125,14 @@ static const char *const source_problem_columns[] = {
 static const char *const item_columns[] = {
 	"source_id", "key", "account_id", "currency", "amount", "stages",
 	"document_date", "due_date", "posting_date", "origin", "number",
-	"is_disputed", "recorded_at", "seq", "superseded_at"
+	"is_disputed", "recorded_at", "seq", "is_counted", "is_open", "document",
+	"open_amount", "settled_on", "reversed_on", "delivered", "invoiced",
+	"settled", "disputed_amount", "retention_amount", "retention_until",
+	"is_write_off", "next_on", "superseded_at"
+};
+static const char *const settlement_columns[] = {
+	"source_id", "key", "settled_on", "amount", "kind", "payment_source_id",
+	"payment_key", "stated_by_source_id", "stated_by_key", "recorded_at"
 };
 static const char *const journal_columns[] = {
 	"account_id", "scope", "currency", "seq", "first_seq", "posted_at",
@@ -133,6 +155,7 @@ static TableInfo tables[LEDGER_NTABLES] = {
 	{"source_problem", source_problem_columns, PROBLEM_NCOLUMNS},
 	{"item", item_columns, ITEM_NCOLUMNS},
 	{"item_version", item_columns, VERSION_NCOLUMNS},
+	{"settlement", settlement_columns, SETTLEMENT_NCOLUMNS},
 	{"journal", journal_columns, JOURNAL_NCOLUMNS},
 	{"decision_log", decision_columns, DECISION_NCOLUMNS},
 	{"setting", setting_columns, SETTING_NCOLUMNS},
@@ -194,9 +217,8 @@ lookup_table(LedgerTable id)
 }
 
 /*
- * Entries of expression, partial, exclusion or deferrable indexes, or of
- * another kind than btree, cannot be made here.  Plain ones that a DBA adds are
- * fine.
+ * Entries of expression, exclusion or deferrable indexes, or of another kind
+ * than btree, cannot be made here.  Plain ones that a DBA adds are fine.
  */
 static bool
 is_odd_index(Relation index)
@@ -204,9 +226,61 @@ is_odd_index(Relation index)
 	return index->rd_rel->relam != BTREE_AM_OID ||
 		index->rd_indextuple == NULL ||
 		!heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) ||
-		!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) ||
 		index->rd_index->indisexclusion ||
 		!index->rd_index->indimmediate;
+}
+
+/*
+ * Reads the condition of a partial index; false: it is none of the few that
+ * cost nothing to evaluate.
+ */
+static bool
+load_predicate(Relation index, IndexFacts *facts)
+{
+	List	   *predicate = RelationGetIndexPredicate(index);
+	Node	   *node;
+
+	facts->predicate = INDEX_ALL;
+	if (predicate == NIL)
+		return true;
+	node = linitial(predicate);
+	if (list_length(predicate) != 1)
+		return false;
+	facts->predicate = INDEX_IF_TRUE;
+	if (IsA(node, NullTest) && ((NullTest *) node)->nulltesttype == IS_NOT_NULL)
+	{
+		facts->predicate = INDEX_IF_NOT_NULL;
+		node = (Node *) ((NullTest *) node)->arg;
+	}
+	else if (is_notclause(node))
+	{
+		facts->predicate = INDEX_IF_FALSE;
+		node = (Node *) get_notclausearg(node);
+	}
+	if (!IsA(node, Var) || ((Var *) node)->varattno <= 0)
+		return false;
+	facts->predicate_att = ((Var *) node)->varattno;
+	return true;
+}
+
+/* Does an index have an entry of this row? */
+static bool
+satisfies_predicate(const IndexFacts *facts, const Datum *raw, const bool *raw_nulls)
+{
+	int			i = facts->predicate_att - 1;
+
+	switch (facts->predicate)
+	{
+		case INDEX_ALL:
+			return true;
+		case INDEX_IF_NOT_NULL:
+			return !raw_nulls[i];
+		case INDEX_IF_TRUE:
+			return !raw_nulls[i] && DatumGetBool(raw[i]);
+		case INDEX_IF_FALSE:
+			return !raw_nulls[i] && !DatumGetBool(raw[i]);
+	}
+	return true;
 }
 
 static void
@@ -220,12 +294,13 @@ load_indexes(TableInfo *info, Relation rel)
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 		IndexFacts *facts = &info->indexes[info->nindexes];
 
-		if (is_odd_index(index) || info->nindexes == LEDGER_MAX_INDEXES)
+		if (info->nindexes == LEDGER_MAX_INDEXES || is_odd_index(index) ||
+			!load_predicate(index, facts))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("index \"%s\" on \"credit.%s\" cannot be maintained by the ledger",
 							RelationGetRelationName(index), info->name),
-					 errdetail("Ledger tables can have %d plain btree indexes: no expression, partial, exclusion or deferrable ones.",
+					 errdetail("Ledger tables can have %d plain btree indexes: no expression, exclusion or deferrable ones, and partial ones only of a boolean column or of one that is not NULL.",
 							   LEDGER_MAX_INDEXES),
 					 errhint("Drop the index.")));
 		facts->oid = RelationGetRelid(index);
@@ -458,7 +533,7 @@ insert_index_entry(LedgerRel *ledger, int i, ItemPointer tid, const Datum *raw,
 	Datum		keys[INDEX_MAX_KEYS];
 	bool		key_nulls[INDEX_MAX_KEYS];
 
-	if (!facts->is_ready)
+	if (!facts->is_ready || !satisfies_predicate(facts, raw, raw_nulls))
 		return true;
 	for (int k = 0; k < facts->nkeys; k++)
 	{
@@ -493,6 +568,68 @@ ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls)
 	simple_heap_insert(ledger->rel, tuple);
 	insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls);
 	heap_freetuple(tuple);
+}
+
+/*
+ * Inserts a row whose primary key is perhaps there already, even if of a
+ * transaction that is under way; false: it is, and nothing was inserted.
+ */
+bool
+ledger_insert_new(LedgerRel *ledger, Datum *values, bool *nulls)
+{
+	bool		is_taken;
+
+	ledger_insert_many(ledger, &values, &nulls, 1, &is_taken);
+	return !is_taken;
+}
+
+/* Who holds a tuple in a buffer, of those under way; invalid: nobody now. */
+static TransactionId
+tuple_holder(HeapTupleHeader tuple, Buffer buffer)
+{
+	TransactionId xmax;
+	bool		is_multi;
+	MultiXactMember *members;
+	int			n;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	xmax = HeapTupleHeaderGetRawXmax(tuple);
+	is_multi = (tuple->t_infomask & HEAP_XMAX_IS_MULTI) != 0;
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	if (!is_multi)
+		return xmax;
+	n = GetMultiXactIdMembers(xmax, &members, false, false);
+	xmax = InvalidTransactionId;
+	for (int i = 0; i < n; i++)
+		if (TransactionIdIsInProgress(members[i].xid) &&
+			!TransactionIdIsCurrentTransactionId(members[i].xid))
+			xmax = members[i].xid;
+	return xmax;
+}
+
+/*
+ * Locks a row version against other writers until the end of the transaction,
+ * without waiting.  False: it is not the latest, or somebody has it, whose
+ * transaction is *holder then.
+ */
+bool
+ledger_lock(LedgerRel *ledger, HeapTuple tuple, TransactionId *holder)
+{
+	HeapTupleData target;
+	Buffer		buffer;
+	TM_FailureData failure;
+	TM_Result	result;
+
+	*holder = InvalidTransactionId;
+	target.t_self = tuple->t_self;
+	target.t_tableOid = RelationGetRelid(ledger->rel);
+	result = heap_lock_tuple(ledger->rel, &target, GetCurrentCommandId(true),
+							 LockTupleNoKeyExclusive, LockWaitSkip, false,
+							 &buffer, &failure);
+	if (result == TM_WouldBlock || result == TM_BeingModified)
+		*holder = tuple_holder(target.t_data, buffer);
+	ReleaseBuffer(buffer);
+	return result == TM_Ok;
 }
 
 static int

@@ -23,6 +23,7 @@ typedef enum LedgerTable
 	LEDGER_SOURCE_PROBLEM,
 	LEDGER_ITEM,
 	LEDGER_ITEM_VERSION,
+	LEDGER_SETTLEMENT,
 	LEDGER_JOURNAL,
 	LEDGER_DECISION,
 	LEDGER_SETTING,
@@ -54,6 +55,7 @@ enum
 {
 	SOURCE_ID, SOURCE_NAME, SOURCE_RELATION, SOURCE_KIND, SOURCE_FIELDS,
 	SOURCE_ON_BREACH, SOURCE_NULL_LIMIT, SOURCE_ZERO_LIMIT, SOURCE_ON_ERROR,
+	SOURCE_ORIGIN_KIND, SOURCE_APPLIES_TO_KIND, SOURCE_PAYMENT_KIND,
 	SOURCE_NCOLUMNS
 };
 enum
@@ -66,9 +68,20 @@ enum
 	ITEM_SOURCE_ID, ITEM_KEY, ITEM_ACCOUNT_ID, ITEM_CURRENCY, ITEM_AMOUNT,
 	ITEM_STAGES, ITEM_DOCUMENT_DATE, ITEM_DUE_DATE, ITEM_POSTING_DATE,
 	ITEM_ORIGIN, ITEM_NUMBER, ITEM_IS_DISPUTED, ITEM_RECORDED_AT, ITEM_SEQ,
+	ITEM_IS_COUNTED, ITEM_IS_OPEN, ITEM_DOCUMENT, ITEM_OPEN_AMOUNT,
+	ITEM_SETTLED_ON, ITEM_REVERSED_ON, ITEM_DELIVERED, ITEM_INVOICED,
+	ITEM_SETTLED, ITEM_DISPUTED_AMOUNT, ITEM_RETENTION_AMOUNT,
+	ITEM_RETENTION_UNTIL, ITEM_IS_WRITE_OFF, ITEM_NEXT_ON,
 	ITEM_NCOLUMNS,
 	VERSION_SUPERSEDED_AT = ITEM_NCOLUMNS,	/* item_version has one more */
 	VERSION_NCOLUMNS
+};
+enum
+{
+	SETTLEMENT_SOURCE_ID, SETTLEMENT_KEY, SETTLEMENT_SETTLED_ON,
+	SETTLEMENT_AMOUNT, SETTLEMENT_KIND, SETTLEMENT_PAYMENT_SOURCE_ID,
+	SETTLEMENT_PAYMENT_KEY, SETTLEMENT_STATED_BY_SOURCE_ID,
+	SETTLEMENT_STATED_BY_KEY, SETTLEMENT_RECORDED_AT, SETTLEMENT_NCOLUMNS
 };
 enum
 {
@@ -94,8 +107,8 @@ enum
 	RULE_NAME, RULE_REACTION, RULE_NCOLUMNS
 };
 
-#define LEDGER_MAX_COLUMNS 16
-#define LEDGER_MAX_INDEXES 8
+#define LEDGER_MAX_COLUMNS 32
+#define LEDGER_MAX_INDEXES 12
 
 /*
  * An open table.  Columns are found by name, so that a new library works with
@@ -143,6 +156,9 @@ extern Relation ledger_primary_index(LedgerRel *ledger);
 extern void ledger_deform(LedgerRel *ledger, HeapTuple tuple,
 						  Datum *values, bool *nulls);
 extern void ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls);
+extern bool ledger_insert_new(LedgerRel *ledger, Datum *values, bool *nulls);
+extern bool ledger_lock(LedgerRel *ledger, HeapTuple tuple,
+						TransactionId *holder);
 extern void ledger_insert_many(LedgerRel *ledger, Datum **values, bool **nulls,
 							   int n, bool *is_taken);
 extern void ledger_update(LedgerRel *ledger, HeapTuple old,

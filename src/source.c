@@ -60,8 +60,6 @@ static void guard(SourceEntry *entry, SourceMapping *mapping,
 static void compile_mapping(SourceEntry *entry, SourceMapping *mapping, void *arg);
 static void build_states(SourceEntry *entry, SourceMapping *mapping, void *arg);
 static void refresh_states(SourceEntry *entry);
-static void load_mapping(SourceMapping *mapping, LedgerRel *ledger,
-						 HeapTuple tuple, char **texts);
 static void report_problem(SourceMapping *mapping, const char *sqlstate,
 						   const char *message);
 
@@ -233,7 +231,7 @@ fill_entry(SourceEntry *entry, Relation rel)
 		memset(mapping, 0, sizeof(SourceMapping));
 		entry->nmappings++;
 		texts = palloc0(sizeof(char *) * FIELD_COUNT);
-		load_mapping(mapping, ledger, tuple, texts);
+		source_load(&mapping->source, ledger, tuple, texts);
 		args.rel = rel;
 		args.texts = texts;
 		guard(entry, mapping, compile_mapping, &args);
@@ -248,12 +246,17 @@ fill_entry(SourceEntry *entry, Relation rel)
 	refresh_states(entry);
 }
 
-/* Reads one row of credit.source. */
-static void
-load_mapping(SourceMapping *mapping, LedgerRel *ledger, HeapTuple tuple,
-			 char **texts)
+/* A kind that a column of credit.source names; NULL: none. */
+static bool
+parse_reference_kind(Datum value, bool isnull, CreditKind *kind)
 {
-	CreditSource *source = &mapping->source;
+	*kind = KIND_NONE;
+	return isnull || credit_kind_parse(TextDatumGetCString(value), kind);
+}
+
+void
+source_load(CreditSource *source, LedgerRel *ledger, HeapTuple tuple, char **texts)
+{
 	Datum		values[LEDGER_MAX_COLUMNS];
 	bool		nulls[LEDGER_MAX_COLUMNS];
 	Jsonb	   *fields;
@@ -273,7 +276,13 @@ load_mapping(SourceMapping *mapping, LedgerRel *ledger, HeapTuple tuple,
 		!limit_state_parse(TextDatumGetCString(values[SOURCE_NULL_LIMIT]),
 						   &source->null_limit) ||
 		!limit_state_parse(TextDatumGetCString(values[SOURCE_ZERO_LIMIT]),
-						   &source->zero_limit))
+						   &source->zero_limit) ||
+		!parse_reference_kind(values[SOURCE_ORIGIN_KIND],
+							  nulls[SOURCE_ORIGIN_KIND], &source->origin_kind) ||
+		!parse_reference_kind(values[SOURCE_APPLIES_TO_KIND],
+							  nulls[SOURCE_APPLIES_TO_KIND], &source->applies_to_kind) ||
+		!parse_reference_kind(values[SOURCE_PAYMENT_KIND],
+							  nulls[SOURCE_PAYMENT_KIND], &source->payment_kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("source \"%s\" was made by another version of extension \"credit\"",
@@ -295,7 +304,8 @@ load_mapping(SourceMapping *mapping, LedgerRel *ledger, HeapTuple tuple,
 		}
 		else if (token == WJB_VALUE && field != FIELD_COUNT && v.type == jbvString)
 		{
-			texts[field] = pnstrdup(v.val.string.val, v.val.string.len);
+			if (texts != NULL)
+				texts[field] = pnstrdup(v.val.string.val, v.val.string.len);
 			source->has_field[field] = true;
 		}
 	}
@@ -662,6 +672,8 @@ credit_invalidate_source(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" must be called as an AFTER ROW trigger",
 						"invalidate_source")));
+	/* for the list of all sources */
+	CacheInvalidateRelcache(trigdata->tg_relation);
 	tuples[0] = trigdata->tg_trigtuple;
 	tuples[1] = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
 		trigdata->tg_newtuple : NULL;

@@ -6,6 +6,7 @@
 #define CREDIT_SOURCE_H
 
 #include "expression.h"
+#include "ledger.h"
 #include "rule.h"
 #include "limit.h"
 
@@ -20,6 +21,9 @@ typedef struct CreditSource
 	CreditLimitState	zero_limit;
 	bool		refuse_on_error;
 	bool		has_limit;		/* field credit_limit is mapped */
+	CreditKind	origin_kind;	/* of what these fields name, or KIND_NONE */
+	CreditKind	applies_to_kind;
+	CreditKind	payment_kind;
 	bool		has_field[FIELD_COUNT];
 	char		name[NAMEDATALEN * 2 + 24];
 } CreditSource;
@@ -54,6 +58,10 @@ typedef struct SourceEntry
 	int			nmappings;
 	SourceMapping *mappings;
 } SourceEntry;
+
+/* Reads one row of credit.source; with texts, the expressions as well. */
+extern void source_load(CreditSource *source, LedgerRel *ledger, HeapTuple tuple,
+						char **texts);
 
 extern SourceEntry *source_lookup(Relation rel);
 extern const CreditSource *source_by_id(SourceEntry *entry, int32 source_id);

@@ -16,18 +16,24 @@ CREATE TABLE credit.source
 	on_error	text NOT NULL DEFAULT 'pass',
 	attached_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	attached_by	text NOT NULL DEFAULT SESSION_USER,
+	origin_kind	text COLLATE "C",
+	applies_to_kind text COLLATE "C",
+	payment_kind text COLLATE "C",
 	UNIQUE (relation, kind),
 	CHECK (on_breach IN ('off', 'shadow', 'warn', 'hold', 'reject')),
 	CHECK (null_limit IN ('not_set', 'unlimited', 'blocked')),
 	CHECK (zero_limit IN ('amount', 'not_set', 'unlimited', 'blocked')),
-	CHECK (on_error IN ('pass', 'refuse'))
+	CHECK (on_error IN ('pass', 'refuse')),
+	CHECK (origin_kind IN ('order', 'delivery')),
+	CHECK (applies_to_kind IN ('invoice', 'receivable')),
+	CHECK (payment_kind IN ('payment', 'credit_note', 'receivable'))
 );
 COMMENT ON TABLE credit.source IS
 'Mappings made by attach(): one per table and kind. View sources shows them with their health.';
 COMMENT ON COLUMN credit.source.source_id IS 'Own key.';
 COMMENT ON COLUMN credit.source.name IS 'Name of the source: the table, with the kind where a table has several.';
 COMMENT ON COLUMN credit.source.relation IS 'Table of the ERP.';
-COMMENT ON COLUMN credit.source.kind IS 'Kind of document: customer, order or payment.';
+COMMENT ON COLUMN credit.source.kind IS 'customer, or the kind of document: order, delivery, invoice, receivable, credit_note, payment, application or link.';
 COMMENT ON COLUMN credit.source.fields IS 'Expression over the row by field name, fully qualified.';
 COMMENT ON COLUMN credit.source.on_breach IS 'Strongest reaction this source allows: off, shadow, warn or reject.';
 COMMENT ON COLUMN credit.source.null_limit IS 'What a NULL limit means in this ERP.';
@@ -35,6 +41,9 @@ COMMENT ON COLUMN credit.source.zero_limit IS 'What a limit of 0 means in this E
 COMMENT ON COLUMN credit.source.on_error IS 'What happens when the mapping breaks later: pass (warning, source is unverified) or refuse.';
 COMMENT ON COLUMN credit.source.attached_at IS 'When it was attached.';
 COMMENT ON COLUMN credit.source.attached_by IS 'Session user who attached it.';
+COMMENT ON COLUMN credit.source.origin_kind IS 'Kind of the documents that field origin names; NULL: it is not mapped, or only shown.';
+COMMENT ON COLUMN credit.source.applies_to_kind IS 'Kind of the documents that field applies_to names, of a link field document; NULL: it is not mapped, or only shown.';
+COMMENT ON COLUMN credit.source.payment_kind IS 'Kind of the documents that field payment names; NULL: it is not mapped.';
 
 CREATE TABLE credit.source_problem
 (

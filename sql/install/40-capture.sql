@@ -271,6 +271,114 @@ $$;
 COMMENT ON FUNCTION credit.check_rows(regclass, text, jsonb) IS
 'What stands in the rows of a table that the ledger cannot hold, one sentence each.';
 
+/* The columns of an item that are fields of the same name, as a list. */
+CREATE FUNCTION credit.plain_columns(kind text, prefix text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT string_agg(prefix || quote_ident(c.field), ', ' ORDER BY c.field)
+  FROM credit.field_catalog() c
+ WHERE kind = ANY (c.kinds)
+   AND c.field IN ('document_date', 'due_date', 'posting_date', 'number', 'is_disputed',
+				   'open_amount', 'settled_on', 'reversed_on', 'disputed_amount',
+				   'retention_amount', 'retention_until', 'is_write_off')
+$$;
+COMMENT ON FUNCTION credit.plain_columns(text, text) IS
+'Columns of item that a backfill of this kind takes as they are, each with a prefix.';
+
+CREATE FUNCTION credit.origin_column(kind text, prefix text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT COALESCE((SELECT prefix || quote_ident(c.field) FROM credit.field_catalog() c
+				  WHERE kind = ANY (c.kinds) AND c.field IN ('origin', 'applies_to')), 'NULL')
+$$;
+COMMENT ON FUNCTION credit.origin_column(text, text) IS
+'Field that column origin of item is of this kind, with a prefix.';
+
+/* What a source that states its open amounts says of the time before: no day is known. */
+CREATE FUNCTION credit.backfill_settlement(source_id integer) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+INSERT INTO credit.settlement (source_id, key, settled_on, amount, kind, stated_by_source_id, stated_by_key, recorded_at)
+SELECT i.source_id, i.key,
+	   CASE WHEN COALESCE(i.open_amount, 0) = 0 AND isfinite(i.settled_on) THEN i.settled_on END,
+	   i.amount - COALESCE(i.open_amount, 0), 'stated', i.source_id, i.key, clock_timestamp()
+  FROM credit.item i
+ WHERE i.source_id = $1
+   AND (i.open_amount <> i.amount OR (i.open_amount IS NULL AND isfinite(i.settled_on)))
+$$;
+COMMENT ON FUNCTION credit.backfill_settlement(integer) IS
+'Writes down what the documents of a new source say of their settlement; use attach().';
+
+/* Rows that only join documents have no account. */
+CREATE FUNCTION credit.backfill_joins(relation regclass, source_id integer, kind text, fields jsonb) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
+AS $$
+DECLARE
+	n bigint;
+BEGIN
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
+	EXECUTE format($q$
+		INSERT INTO credit.item (source_id, key, currency, amount, stages, recorded_at,
+								 is_counted, is_open, next_on, origin, document %6$s)
+		SELECT %1$s, credit.progress_row(q.key, 'writing documents', $1), q.currency, q.amount, '{}', clock_timestamp(),
+			   o.is_counted, false, o.next_on, %2$s, q.%3$I %7$s
+		  FROM (%4$s) q
+		 CROSS JOIN LATERAL credit.own_stages(%5$L, q.amount, NULL, NULL, %8$s, NULL, NULL) o
+		 WHERE q.amount IS NOT NULL$q$,
+		source_id, credit.origin_column(kind, 'q.'),
+		CASE kind WHEN 'link' THEN 'document' ELSE 'payment' END,
+		credit.mapping_query(relation, kind, fields), kind,
+		', ' || credit.plain_columns(kind, ''), ', ' || credit.plain_columns(kind, 'q.'),
+		CASE kind WHEN 'application' THEN 'q.reversed_on' ELSE 'NULL' END)
+		USING credit.estimated_rows(relation);
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END
+$$;
+COMMENT ON FUNCTION credit.backfill_joins(regclass, integer, text, jsonb) IS
+'Takes the applications or links that are in a table into the ledger; use attach().';
+
+/*
+ * Joins what a backfill has written to its family.  A key that documents name
+ * and that this source does not have gets a row, where whoever brings it meets
+ * them.
+ */
+CREATE FUNCTION credit.join_source(source_id integer) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM credit.progress_phase('joining documents',
+		(SELECT count(*) FROM credit.item i WHERE i.source_id = join_source.source_id));
+	INSERT INTO credit.item (source_id, key, stages, recorded_at, is_counted, is_open)
+	SELECT join_source.source_id, n.key, '{}'::numeric[], clock_timestamp(), false, NULL::boolean
+	  FROM credit.source s
+	  CROSS JOIN LATERAL
+		   (SELECT i.origin AS key FROM credit.item i JOIN credit.source x ON x.source_id = i.source_id
+			 WHERE i.origin IS NOT NULL
+			   AND s.kind = CASE WHEN x.kind IN ('payment', 'credit_note', 'application')
+								 THEN x.applies_to_kind ELSE x.origin_kind END
+			UNION
+			SELECT i.document FROM credit.item i JOIN credit.source x ON x.source_id = i.source_id
+			 WHERE i.document IS NOT NULL
+			   AND s.kind = CASE x.kind WHEN 'link' THEN x.applies_to_kind ELSE x.payment_kind END) n
+	 WHERE s.source_id = join_source.source_id
+	   AND NOT EXISTS (SELECT FROM credit.item i WHERE i.source_id = s.source_id AND i.key = n.key);
+	PERFORM credit.join_documents(source_id);
+END
+$$;
+COMMENT ON FUNCTION credit.join_source(integer) IS
+'Joins the documents of a new source to those they name and to those that name them; use attach().';
+
 /* Takes the documents that are there into the ledger: never refuses any. */
 CREATE FUNCTION credit.backfill_documents(relation regclass, source_id integer, kind text, fields jsonb) RETURNS bigint
 LANGUAGE plpgsql
@@ -309,35 +417,40 @@ BEGIN
 	EXECUTE format($q$
 		WITH document AS MATERIALIZED
 			(SELECT q.*, credit.progress_row(a.account_id, 'reading documents', $1) AS account_id,
-					COALESCE(q.currency, %1$L) COLLATE "C" AS item_currency,
-					ARRAY_REMOVE(%2$s, NULL) AS stages
-			   FROM (%3$s) q
+					COALESCE(q.currency, %1$L) COLLATE "C" AS item_currency, o.*
+			   FROM (%2$s) q
 			   JOIN credit.account a ON a.customer = q.customer AND a.segment = COALESCE(q.segment, '')
+			  CROSS JOIN LATERAL credit.own_stages(%3$L, q.amount, %4$s) o
 			  WHERE q.amount IS NOT NULL),
 		posted AS MATERIALIZED
 			(SELECT s.account_id, s.item_currency, credit.adjust
-					(credit.progress_row(s.account_id, 'posting to the journal', NULL), s.item_currency, s.stages, %4$s) AS seq
-			   FROM (SELECT d.account_id, d.item_currency, %5$s AS stages
-					   FROM document d GROUP BY d.account_id, d.item_currency
+					(credit.progress_row(s.account_id, 'posting to the journal', NULL), s.item_currency,
+					 ARRAY[s.ordered, s.delivered, s.invoiced, s.unapplied], %5$s) AS seq
+			   FROM (SELECT d.account_id, d.item_currency,
+							COALESCE(sum(d.stages[1]), 0) AS ordered, COALESCE(sum(d.stages[2]), 0) AS delivered,
+							COALESCE(sum(d.stages[3]), 0) AS invoiced, COALESCE(sum(d.stages[4]), 0) AS unapplied
+					   FROM document d WHERE d.stages <> '{}'
+					  GROUP BY d.account_id, d.item_currency
 					  ORDER BY d.account_id, d.item_currency) s)
-		INSERT INTO credit.item (source_id, key, account_id, currency, amount, stages,
-								 document_date, due_date, posting_date, origin, number,
-								 is_disputed, recorded_at, seq)
-		SELECT %4$s, credit.progress_row(d.key, 'writing documents', $1), d.account_id, d.item_currency, d.amount, d.stages,
-			   d.document_date, d.due_date, d.posting_date, d.%6$I, d.number,
-			   d.is_disputed, clock_timestamp(), p.seq
+		INSERT INTO credit.item (source_id, key, account_id, currency, amount, stages, recorded_at, seq,
+								 is_counted, is_open, next_on, origin, %6$s)
+		SELECT %5$s, credit.progress_row(d.key, 'writing documents', $1), d.account_id, d.item_currency,
+			   d.amount, d.stages, clock_timestamp(),
+			   CASE WHEN d.stages <> '{}' THEN p.seq END,
+			   d.is_counted, d.stages <> '{}', d.next_on, %7$s, %8$s
 		  FROM document d
-		  JOIN posted p ON p.account_id = d.account_id AND p.item_currency = d.item_currency$q$,
-		base_currency,
-		CASE kind WHEN 'payment'
-			 THEN 'CASE WHEN q.amount = 0 THEN ''{}''::numeric[] ELSE ARRAY[0, 0, 0, -q.amount] END'
-			 ELSE 'CASE WHEN q.amount = 0 THEN ''{}''::numeric[] ELSE ARRAY[q.amount] END' END,
-		query,
-		source_id,
-		CASE kind WHEN 'payment' THEN 'ARRAY[0, 0, 0, -sum(d.amount)]' ELSE 'ARRAY[sum(d.amount)]' END,
-		CASE kind WHEN 'payment' THEN 'applies_to' ELSE 'origin' END)
+		  LEFT JOIN posted p ON p.account_id = d.account_id AND p.item_currency = d.item_currency$q$,
+		base_currency, query, kind,
+		(SELECT string_agg(CASE WHEN kind = ANY (c.kinds) THEN 'q.' || c.field ELSE 'NULL' END, ', '
+						   ORDER BY array_position(ARRAY['open_amount', 'settled_on', 'reversed_on', 'document_date', 'posting_date'], c.field))
+		   FROM credit.field_catalog() c
+		  WHERE c.field IN ('open_amount', 'settled_on', 'reversed_on', 'document_date', 'posting_date')),
+		source_id, credit.plain_columns(kind, ''), credit.origin_column(kind, 'd.'), credit.plain_columns(kind, 'd.'))
 		USING estimated;
 	GET DIAGNOSTICS n = ROW_COUNT;
+	IF fields ?| ARRAY['open_amount', 'settled_on'] THEN
+		PERFORM credit.backfill_settlement(source_id);
+	END IF;
 	RETURN n;
 END
 $$;
@@ -422,10 +535,55 @@ $$;
 COMMENT ON FUNCTION credit.lock_source_table(regclass, text) IS
 'Locks a table against writers for attach() and detach(), waiting no longer than lock_timeout.';
 
+/*
+ * Which kind of document each reference of a mapping names: as the caller says,
+ * or what is usual.  It is fixed here, so that a later attach does not change
+ * what an earlier one means.
+ */
+CREATE FUNCTION credit.check_references
+	(kind text, fields jsonb, origin_kind text, applies_to_kind text, payment_kind text,
+	 OUT origin text, OUT applies_to text, OUT payment text, OUT problems text[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	r record;
+	debt text := CASE WHEN EXISTS (SELECT FROM credit.source s WHERE s.kind = 'receivable')
+					   AND NOT EXISTS (SELECT FROM credit.source s WHERE s.kind = 'invoice')
+					  THEN 'receivable' ELSE 'invoice' END;
+BEGIN
+	problems := '{}';
+	IF kind IN ('delivery', 'invoice', 'receivable', 'link') AND fields ? 'origin' THEN
+		origin := COALESCE(origin_kind, 'order');
+	END IF;
+	IF (kind IN ('payment', 'credit_note', 'application') AND fields ? 'applies_to') OR
+	   (kind = 'link' AND fields ? 'document') THEN
+		applies_to := COALESCE(applies_to_kind, debt);
+	END IF;
+	IF kind = 'application' AND fields ? 'payment' THEN
+		payment := COALESCE(payment_kind, CASE applies_to WHEN 'receivable' THEN 'receivable' ELSE 'payment' END);
+	END IF;
+	FOR r IN SELECT * FROM (VALUES
+		('origin_kind', origin_kind, origin, CASE WHEN kind = 'delivery' THEN ARRAY['order'] ELSE ARRAY['order', 'delivery'] END),
+		('applies_to_kind', applies_to_kind, applies_to, ARRAY['invoice', 'receivable']),
+		('payment_kind', payment_kind, payment, ARRAY['payment', 'credit_note', 'receivable'])) v (name, given, used, allowed)
+	LOOP
+		IF r.given IS NOT NULL AND r.used IS NULL THEN
+			problems := problems || format('%s: kind %s has no such reference, or its field is not mapped.', r.name, kind);
+		ELSIF NOT r.used = ANY (r.allowed) THEN
+			problems := problems || format('%s: %L cannot be named here. Use %s.', r.name, r.used, array_to_string(r.allowed, ' or '));
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION credit.check_references(text, jsonb, text, text, text) IS
+'Which kind of document the references of a mapping name, and what is wrong with what the caller says about them.';
+
 CREATE FUNCTION credit.attach_mapping
 	(relation regclass, kind text, fields jsonb, on_breach text, null_limit text,
 	 zero_limit text, on_error text, lock_timeout text, backfill boolean,
-	 dry_run boolean, path text)
+	 dry_run boolean, path text, origin_kind text DEFAULT NULL,
+	 applies_to_kind text DEFAULT NULL, payment_kind text DEFAULT NULL)
 RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -436,13 +594,16 @@ DECLARE
 	source_name text;
 	new_id integer;
 	n bigint := 0;
+	refs record;
 BEGIN
 	IF relation IS NULL THEN
 		RAISE EXCEPTION 'the table to attach is NULL' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
-	IF kind IS NULL OR kind NOT IN ('customer', 'order', 'payment') THEN
+	IF kind IS NULL OR kind NOT IN ('customer', 'order', 'delivery', 'invoice', 'receivable',
+									'credit_note', 'payment', 'application', 'link') THEN
 		RAISE EXCEPTION 'there is no kind "%"', kind
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'Use customer, order or payment.';
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Use customer, order, delivery, invoice, receivable, credit_note, payment, application or link.';
 	END IF;
 	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND NOT dry_run THEN
 		RAISE EXCEPTION 'attach cannot run in a transaction in %', upper(current_setting('transaction_isolation'))
@@ -450,10 +611,10 @@ BEGIN
 				  DETAIL = 'It must see every row that was committed before it got its lock.',
 				  HINT = 'Use READ COMMITTED.';
 	END IF;
-	on_breach := COALESCE(on_breach, CASE kind WHEN 'order' THEN 'reject' ELSE 'off' END);
+	on_breach := COALESCE(on_breach, CASE WHEN kind IN ('order', 'delivery') THEN 'reject' ELSE 'off' END);
 	IF on_breach NOT IN ('off', 'shadow', 'warn', 'reject') THEN
 		problems := problems || format('on_breach: %L is not a reaction. Use off, shadow, warn or reject.', on_breach);
-	ELSIF kind <> 'order' AND on_breach <> 'off' THEN
+	ELSIF kind NOT IN ('order', 'delivery') AND on_breach <> 'off' THEN
 		problems := problems || format('on_breach: rows of kind %s are counted, never refused.', kind);
 	END IF;
 	IF null_limit IS NULL OR null_limit NOT IN ('not_set', 'unlimited', 'blocked') THEN
@@ -465,7 +626,8 @@ BEGIN
 	IF on_error IS NULL OR on_error NOT IN ('pass', 'refuse') THEN
 		problems := problems || format('on_error: %L is not known. Use pass or refuse.', on_error);
 	END IF;
-	problems := problems || ARRAY(SELECT credit.relation_problems(relation, kind));
+	SELECT * INTO refs FROM credit.check_references(kind, fields, origin_kind, applies_to_kind, payment_kind);
+	problems := problems || refs.problems || ARRAY(SELECT credit.relation_problems(relation, kind));
 	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) THEN
 		SELECT * INTO checked FROM credit.check_fields(relation, kind, fields, path);
 		problems := problems || checked.problems;
@@ -501,8 +663,10 @@ BEGIN
 		RETURN source_name;
 	END IF;
 
-	INSERT INTO credit.source (name, relation, kind, fields, on_breach, null_limit, zero_limit, on_error)
-	VALUES (source_name, relation, kind, checked.normalised, on_breach, null_limit, zero_limit, on_error)
+	INSERT INTO credit.source (name, relation, kind, fields, on_breach, null_limit, zero_limit, on_error,
+							   origin_kind, applies_to_kind, payment_kind)
+	VALUES (source_name, relation, kind, checked.normalised, on_breach, null_limit, zero_limit, on_error,
+			refs.origin, refs.applies_to, refs.payment)
 	RETURNING source_id INTO new_id;
 	PERFORM credit.progress_phase('creating the triggers', NULL);
 	IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = 'zz_credit_row') THEN
@@ -513,8 +677,13 @@ BEGIN
 	END IF;
 	IF backfill AND kind = 'customer' THEN
 		n := credit.backfill_customers(relation, new_id, checked.normalised);
+	ELSIF backfill AND kind IN ('application', 'link') THEN
+		n := credit.backfill_joins(relation, new_id, kind, checked.normalised);
 	ELSIF backfill THEN
 		n := credit.backfill_documents(relation, new_id, kind, checked.normalised);
+	END IF;
+	IF kind <> 'customer' THEN
+		PERFORM credit.join_source(new_id);
 	END IF;
 	PERFORM credit.progress_phase('looking at the result', NULL);
 	PERFORM credit.attach_report(source_name, kind, n);
@@ -522,7 +691,7 @@ BEGIN
 	RETURN source_name;
 END
 $$;
-COMMENT ON FUNCTION credit.attach_mapping(regclass, text, jsonb, text, text, text, text, text, boolean, boolean, text) IS
+COMMENT ON FUNCTION credit.attach_mapping(regclass, text, jsonb, text, text, text, text, text, boolean, boolean, text, text, text, text) IS
 'The work of attach(), with the fields as one object and the search path their names are read along.';
 
 CREATE FUNCTION credit.attach
@@ -536,7 +705,12 @@ CREATE FUNCTION credit.attach
 	 counts_when text DEFAULT NULL, on_breach text DEFAULT NULL,
 	 null_limit text DEFAULT 'not_set', zero_limit text DEFAULT 'amount',
 	 on_error text DEFAULT 'pass', lock_timeout text DEFAULT '5s',
-	 backfill boolean DEFAULT true, dry_run boolean DEFAULT false)
+	 backfill boolean DEFAULT true, dry_run boolean DEFAULT false,
+	 payment text DEFAULT NULL, document text DEFAULT NULL, reversed_on text DEFAULT NULL,
+	 disputed_amount text DEFAULT NULL, retention_amount text DEFAULT NULL,
+	 retention_until text DEFAULT NULL, is_write_off text DEFAULT NULL,
+	 origin_kind text DEFAULT NULL, applies_to_kind text DEFAULT NULL,
+	 payment_kind text DEFAULT NULL)
 RETURNS text
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
@@ -550,13 +724,16 @@ SELECT credit.attach_mapping
 		 'open_amount', open_amount, 'settled_on', settled_on,
 		 'is_disputed', is_disputed, 'name', name, 'credit_limit', credit_limit,
 		 'parent', parent, 'status', status, 'terms_days', terms_days,
-		 'rating', rating, 'counts_when', counts_when)),
+		 'rating', rating, 'counts_when', counts_when, 'payment', payment,
+		 'document', document, 'reversed_on', reversed_on,
+		 'disputed_amount', disputed_amount, 'retention_amount', retention_amount,
+		 'retention_until', retention_until, 'is_write_off', is_write_off)),
 	 on_breach, null_limit, zero_limit, on_error, lock_timeout,
 	 COALESCE(backfill, true), COALESCE(dry_run, false),
-	 current_setting('search_path'));
+	 current_setting('search_path'), origin_kind, applies_to_kind, payment_kind);
 END;
-COMMENT ON FUNCTION credit.attach(regclass, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, boolean, boolean) IS
-'Maps a table of the ERP: kind customer, order or payment, and an SQL expression over the row for each field (field_catalog() lists them). Creates triggers on the table and takes what is there into the ledger; returns the name of the source. Answers with everything that is wrong at once. dry_run => true changes nothing and says what would be read, locked and written. on_breach (orders): off, shadow, warn or reject, default reject. null_limit, zero_limit: what NULL and 0 in credit_limit mean. on_error: pass or refuse rows that the mapping cannot read any more.';
+COMMENT ON FUNCTION credit.attach(regclass, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, boolean, boolean, text, text, text, text, text, text, text, text, text, text) IS
+'Maps a table of the ERP: a kind (customer, order, delivery, invoice, receivable, credit_note, payment, application, link), and an SQL expression over the row for each field (field_catalog() lists them). Creates triggers on the table and takes what is there into the ledger; returns the name of the source. Answers with everything that is wrong at once. dry_run => true changes nothing and says what would be read, locked and written. on_breach (orders, deliveries): off, shadow, warn or reject, default reject. null_limit, zero_limit: what NULL and 0 in credit_limit mean. on_error: pass or refuse rows that the mapping cannot read any more. origin_kind, applies_to_kind, payment_kind: which documents origin, applies_to (of a link: document) and payment name, where it is not the order, the invoice, the payment.';
 
 CREATE FUNCTION credit.detach(source text, lock_timeout text DEFAULT '5s') RETURNS bigint
 LANGUAGE plpgsql
@@ -579,10 +756,12 @@ BEGIN
 		PERFORM credit.lock_source_table(s.relation, lock_timeout);
 	END IF;
 	SELECT CASE s.kind WHEN 'customer' THEN (SELECT count(*) FROM credit.account a WHERE a.source_id = s.source_id)
-					   ELSE (SELECT count(*) FROM credit.item i WHERE i.source_id = s.source_id) END INTO n;
+					   ELSE (SELECT count(*) FROM credit.item i WHERE i.source_id = s.source_id AND i.amount IS NOT NULL) END INTO n;
 	PERFORM credit.progress_phase('taking documents out of exposure', n);
 	PERFORM credit.forget(s.relation, s.source_id, s.kind);
 	PERFORM credit.maintain(true);
+	/* keys that documents of other sources name */
+	DELETE FROM credit.item i WHERE i.source_id = s.source_id;
 	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
 	DELETE FROM credit.source x WHERE x.source_id = s.source_id;
 	PERFORM credit.maintain(false);
@@ -646,7 +825,7 @@ SELECT s.name, s.relation, s.kind, s.on_breach, s.null_limit, s.zero_limit, s.on
 COMMENT ON VIEW credit.sources IS 'Attached tables with their mapping and its health.';
 COMMENT ON COLUMN credit.sources.name IS 'Name of the source, for detach().';
 COMMENT ON COLUMN credit.sources.relation IS 'Table of the ERP.';
-COMMENT ON COLUMN credit.sources.kind IS 'customer, order or payment.';
+COMMENT ON COLUMN credit.sources.kind IS 'customer, or the kind of document.';
 COMMENT ON COLUMN credit.sources.on_breach IS 'Strongest reaction the source allows.';
 COMMENT ON COLUMN credit.sources.null_limit IS 'What a NULL limit means.';
 COMMENT ON COLUMN credit.sources.zero_limit IS 'What a limit of 0 means.';

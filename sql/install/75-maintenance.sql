@@ -43,6 +43,9 @@ ALTER TABLE credit.item_version SET
 	(autovacuum_vacuum_insert_threshold = 200000, autovacuum_vacuum_insert_scale_factor = 0,
 	 autovacuum_freeze_min_age = 0, autovacuum_vacuum_scale_factor = 0.01,
 	 vacuum_truncate = off);
+ALTER TABLE credit.settlement SET
+	(autovacuum_vacuum_insert_threshold = 200000, autovacuum_vacuum_insert_scale_factor = 0,
+	 autovacuum_freeze_min_age = 0, vacuum_truncate = off);
 ALTER TABLE credit.decision_log SET
 	(autovacuum_vacuum_insert_threshold = 200000, autovacuum_vacuum_insert_scale_factor = 0,
 	 autovacuum_freeze_min_age = 0, vacuum_truncate = off);
@@ -116,12 +119,15 @@ CREATE PROCEDURE credit.daily()
 LANGUAGE plpgsql
 AS $$
 BEGIN
+	WHILE credit.recount_documents() > 0 LOOP
+		COMMIT;
+	END LOOP;
 	CALL credit.purge();
 	PERFORM credit.report_status();
 END
 $$;
 COMMENT ON PROCEDURE credit.daily() IS
-'All that should be done once a day: purges what settings keep_... give free, and puts what status() finds into the log of the server. Call it from any scheduler; schedule() makes a job for pg_cron.';
+'All that should be done once a day: takes in what was dated for today, purges what settings keep_... give free, and puts what status() finds into the log of the server. Call it from any scheduler; schedule() makes a job for pg_cron.';
 
 /* What the jobs are called and do. */
 CREATE FUNCTION credit.job_catalog
@@ -134,7 +140,7 @@ SELECT q.job, q.schedule, q.command
   FROM (VALUES
 		('credit daily', daily, 'CALL credit.daily()'),
 		('credit vacuum', vacuum,
-		 'VACUUM (SKIP_LOCKED, ANALYZE) credit.journal, credit.item, credit.item_version, credit.account, credit.account_limit, credit.limit_change, credit.decision_log')
+		 'VACUUM (SKIP_LOCKED, ANALYZE) credit.journal, credit.item, credit.item_version, credit.settlement, credit.account, credit.account_limit, credit.limit_change, credit.decision_log')
 	   ) q (job, schedule, command)
 $$;
 COMMENT ON FUNCTION credit.job_catalog(text, text) IS

@@ -1,0 +1,25 @@
+/*
+ * Subject stage: in which stage of exposure the value of a document stands.
+ * The rule is in src/stage.c and nowhere else; a backfill asks it row by row.
+ */
+CREATE FUNCTION credit.own_stages
+	(kind text, amount numeric, open_amount numeric, settled_on date,
+	 reversed_on date, document_date date, posting_date date,
+	 OUT is_counted boolean, OUT next_on date, OUT stages numeric[])
+RETURNS record
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_own_stages';
+COMMENT ON FUNCTION credit.own_stages(text, numeric, numeric, date, date, date, date) IS
+'What a document that no other one names adds to exposure today, by stage; whether it counts, and the day on which to look again.';
+
+CREATE FUNCTION credit.join_documents(source_id integer) RETURNS bigint
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'credit_join_documents';
+COMMENT ON FUNCTION credit.join_documents(integer) IS
+'Joins the documents that a backfill has written to those they name and to those that name them; use attach(). Returns how many there were.';
+
+CREATE FUNCTION credit.recount_documents() RETURNS bigint
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'credit_recount_documents';
+COMMENT ON FUNCTION credit.recount_documents() IS
+'Looks again at documents whose day has come (receipts dated in the future, reversals, settlements), 2000 at a time. Returns how many there were; daily() calls it until there is none.';

@@ -1,0 +1,206 @@
+/*
+ * settlement.c
+ *	  Who settled what, and when.
+ *
+ * The open amount of a debt on any day is its amount less the settlements
+ * dated up to that day.  Rows are only ever added: what a document states is
+ * compared with what was written for it before, and the difference goes in.
+ *
+ *	- It states another amount or day: a correction, so the old rows are
+ *	  cancelled on their own days.
+ *	- It states nothing any more (a receipt bounced, an application was taken
+ *	  back): the debt is open again from that day, and was not before.
+ *	- It states something again: from the day on which it had ceased.
+ *
+ * A residual states a total instead, and only the difference is news.
+ *
+ * The debt's item is locked, so nobody else writes rows of it meanwhile.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "settlement.h"
+#include "vector.h"
+
+#define SETTLEMENT_INDEX "settlement_item"
+
+/* What was written on one day. */
+typedef struct DaySum
+{
+	DateADT		day;
+	Numeric		amount;
+} DaySum;
+
+/* What was written for one document and one debt. */
+typedef struct Written
+{
+	List	   *days;			/* of DaySum */
+	Numeric		amount;
+	DateADT		last_day;
+	DateADT		ceased_on;		/* last day with a negative row */
+} Written;
+
+static bool
+is_stated_by(const Settlement *settlement, const Datum *values, const bool *nulls)
+{
+	return !nulls[SETTLEMENT_STATED_BY_SOURCE_ID] &&
+		DatumGetInt32(values[SETTLEMENT_STATED_BY_SOURCE_ID]) ==
+		settlement->stated_by_source_id &&
+		!nulls[SETTLEMENT_STATED_BY_KEY] &&
+		strcmp(TextDatumGetCString(values[SETTLEMENT_STATED_BY_KEY]),
+			   settlement->stated_by_key) == 0;
+}
+
+static void
+add_row(Written *written, DateADT day, Numeric amount)
+{
+	DaySum	   *sum = NULL;
+	ListCell   *lc;
+
+	foreach(lc, written->days)
+		if (((DaySum *) lfirst(lc))->day == day)
+			sum = lfirst(lc);
+	if (sum == NULL)
+	{
+		sum = palloc0(sizeof(DaySum));
+		sum->day = day;
+		written->days = lappend(written->days, sum);
+	}
+	sum->amount = credit_add(sum->amount, amount);
+	written->amount = credit_add(written->amount, amount);
+	written->last_day = Max(written->last_day, day);
+	if (credit_compare(amount, NULL) < 0)
+		written->ceased_on = Max(written->ceased_on, day);
+}
+
+/* Reads what was written before. */
+static void
+read_written(LedgerRel *settlements, const Settlement *settlement, Written *written)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData keys[2];
+	LedgerScan	scan;
+	HeapTuple	tuple;
+
+	memset(written, 0, sizeof(Written));
+	written->last_day = written->ceased_on = DATEVAL_NOBEGIN;
+	ledger_key(settlements, &keys[0], SETTLEMENT_SOURCE_ID, BTEqualStrategyNumber,
+			   F_INT4EQ, Int32GetDatum(settlement->source_id));
+	ledger_key(settlements, &keys[1], SETTLEMENT_KEY, BTEqualStrategyNumber,
+			   F_TEXTEQ, CStringGetTextDatum(settlement->key));
+	ledger_scan(&scan, settlements, SETTLEMENT_INDEX, snapshot, keys, 2);
+	while (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
+	{
+		Datum		values[LEDGER_MAX_COLUMNS];
+		bool		nulls[LEDGER_MAX_COLUMNS];
+
+		ledger_deform(settlements, tuple, values, nulls);
+		if (is_stated_by(settlement, values, nulls))
+			add_row(written, nulls[SETTLEMENT_SETTLED_ON] ? DATEVAL_NOBEGIN :
+					DatumGetDateADT(values[SETTLEMENT_SETTLED_ON]),
+					DatumGetNumericCopy(values[SETTLEMENT_AMOUNT]));
+	}
+	ledger_scan_end(&scan);
+	UnregisterSnapshot(snapshot);
+}
+
+static void
+write_row(LedgerRel *settlements, const Settlement *settlement, DateADT day,
+		  Numeric amount)
+{
+	Datum		values[SETTLEMENT_NCOLUMNS];
+	bool		nulls[SETTLEMENT_NCOLUMNS] = {false};
+
+	if (credit_is_zero(amount))
+		return;
+	values[SETTLEMENT_SOURCE_ID] = Int32GetDatum(settlement->source_id);
+	values[SETTLEMENT_KEY] = CStringGetTextDatum(settlement->key);
+	values[SETTLEMENT_SETTLED_ON] = DateADTGetDatum(day);
+	nulls[SETTLEMENT_SETTLED_ON] = DATE_IS_NOBEGIN(day);
+	values[SETTLEMENT_AMOUNT] = NumericGetDatum(amount);
+	values[SETTLEMENT_KIND] = CStringGetTextDatum(settlement->kind);
+	values[SETTLEMENT_PAYMENT_SOURCE_ID] = Int32GetDatum(settlement->payment_source_id);
+	nulls[SETTLEMENT_PAYMENT_SOURCE_ID] = settlement->payment_source_id == 0;
+	nulls[SETTLEMENT_PAYMENT_KEY] = settlement->payment_source_id == 0;
+	if (settlement->payment_source_id != 0)
+		values[SETTLEMENT_PAYMENT_KEY] = CStringGetTextDatum(settlement->payment_key);
+	values[SETTLEMENT_STATED_BY_SOURCE_ID] =
+		Int32GetDatum(settlement->stated_by_source_id);
+	values[SETTLEMENT_STATED_BY_KEY] = CStringGetTextDatum(settlement->stated_by_key);
+	values[SETTLEMENT_RECORDED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+	ledger_insert(settlements, values, nulls);
+}
+
+/* Cancels all that was written, on its own days. */
+static void
+cancel_written(LedgerRel *settlements, const Settlement *settlement,
+			   const Written *written)
+{
+	ListCell   *lc;
+
+	foreach(lc, written->days)
+	{
+		DaySum	   *sum = lfirst(lc);
+
+		write_row(settlements, settlement, sum->day,
+				  credit_subtract(NULL, sum->amount));
+	}
+}
+
+/* What an application, or a payment that names its debt, states. */
+static void
+state_amount(LedgerRel *settlements, const Settlement *settlement,
+			 const Written *written)
+{
+	bool		same_day = written->last_day == settlement->settled_on ||
+		!DATE_IS_NOBEGIN(written->ceased_on);
+
+	if (credit_compare(written->amount, settlement->amount) == 0 &&
+		(settlement->amount == NULL || same_day))
+		return;
+	if (settlement->amount == NULL)
+		write_row(settlements, settlement,
+				  Max(settlement->reversed_on, written->last_day),
+				  credit_subtract(NULL, written->amount));
+	else if (credit_is_zero(written->amount))
+		write_row(settlements, settlement,
+				  Max(settlement->settled_on, written->ceased_on),
+				  settlement->amount);
+	else
+	{
+		cancel_written(settlements, settlement, written);
+		write_row(settlements, settlement, settlement->settled_on,
+				  settlement->amount);
+	}
+}
+
+/* What a residual states: the total, whose latest part has a day. */
+static void
+state_total(LedgerRel *settlements, const Settlement *settlement,
+			const Written *written)
+{
+	Numeric		difference = credit_subtract(settlement->amount, written->amount);
+
+	if (credit_compare(difference, NULL) < 0)
+		write_row(settlements, settlement, settlement->reversed_on, difference);
+	else
+		write_row(settlements, settlement,
+				  Max(settlement->settled_on, written->ceased_on), difference);
+}
+
+/* Writes what a document states now, as far as it is news. */
+void
+settlement_state(LedgerRel *settlements, const Settlement *settlement)
+{
+	Written		written;
+
+	read_written(settlements, settlement, &written);
+	if (settlement->is_total)
+		state_total(settlements, settlement, &written);
+	else
+		state_amount(settlements, settlement, &written);
+}

@@ -1,0 +1,30 @@
+/*
+ * settlement.h
+ *	  Who settled what, and when.
+ */
+#ifndef CREDIT_SETTLEMENT_H
+#define CREDIT_SETTLEMENT_H
+
+#include "ledger.h"
+#include "utils/date.h"
+#include "utils/numeric.h"
+
+/* What one document states about the settlement of a debt. */
+typedef struct Settlement
+{
+	int32		source_id;		/* the debt */
+	const char *key;
+	int32		stated_by_source_id;
+	const char *stated_by_key;
+	int32		payment_source_id;	/* 0: none */
+	const char *payment_key;
+	const char *kind;
+	Numeric		amount;			/* NULL: nothing any more */
+	bool		is_total;		/* of all days, as the ERP's residual says it */
+	DateADT		settled_on;		/* of the latest of it, where it is a total */
+	DateADT		reversed_on;	/* where there is nothing any more, or less */
+} Settlement;
+
+extern void settlement_state(LedgerRel *settlements, const Settlement *settlement);
+
+#endif							/* CREDIT_SETTLEMENT_H */
