@@ -116,14 +116,3 @@ directory_find(int32 source_id)
 			return &list->sources[i];
 	return NULL;
 }
-
-bool
-directory_has_kind(CreditKind kind)
-{
-	const Directory *list = directory();
-
-	for (int i = 0; i < list->n; i++)
-		if (list->sources[i].kind == kind)
-			return true;
-	return false;
-}

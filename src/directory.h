@@ -16,6 +16,5 @@ typedef struct Directory
 
 extern const Directory *directory(void);
 extern const CreditSource *directory_find(int32 source_id);
-extern bool directory_has_kind(CreditKind kind);
 
 #endif							/* CREDIT_DIRECTORY_H */

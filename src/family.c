@@ -358,6 +358,14 @@ add_settled(Family *family, Document *debt, Document *stated_by,
 	family->settlements = lappend(family->settlements, pair);
 }
 
+/* Does an application say what pays? */
+static bool
+names_payment(const Document *application)
+{
+	return application->source->payment_kind != KIND_NONE &&
+		!application->new.nulls[ITEM_DOCUMENT];
+}
+
 /* What an application joins; it counts if both of its documents do. */
 static void
 add_application(Family *family, Document *application, int sign)
@@ -368,8 +376,7 @@ add_application(Family *family, Document *application, int sign)
 
 	if (debt == NULL)
 		return;
-	if (payment == NULL && !application->new.nulls[ITEM_DOCUMENT] &&
-		directory_has_kind(application->source->payment_kind))
+	if (payment == NULL && names_payment(application))
 		return;
 	if (payment != NULL && !same_currency(debt->new.currency, payment->new.currency))
 		return;
@@ -852,12 +859,9 @@ is_settling(Family *family, const Pair *pair)
 		named_document(family, stated_by, ITEM_ORIGIN,
 					   stated_by->new.currency, 0) != pair->debt)
 		return false;
-	if (stated_by->source->kind != KIND_APPLICATION ||
-		stated_by->new.nulls[ITEM_DOCUMENT])
-		return true;
-	return named_document(family, stated_by, ITEM_DOCUMENT,
-						  stated_by->new.currency, 0) != NULL ||
-		!directory_has_kind(stated_by->source->payment_kind);
+	return stated_by->source->kind != KIND_APPLICATION || !names_payment(stated_by) ||
+		named_document(family, stated_by, ITEM_DOCUMENT,
+					   stated_by->new.currency, 0) != NULL;
 }
 
 /* States one pair: amount and day where it settles, nothing where not. */

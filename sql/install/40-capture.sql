@@ -574,6 +574,9 @@ BEGIN
 			problems := problems || format('%s: %L cannot be named here. Use %s.', r.name, r.used, array_to_string(r.allowed, ' or '));
 		END IF;
 	END LOOP;
+	IF payment IS NOT NULL AND NOT EXISTS (SELECT FROM credit.source s WHERE s.kind = payment) THEN
+		problems := problems || format('payment: no source of kind %s is attached yet. Attach it first, or leave payment out: then each application counts by itself.', payment);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION credit.check_references(text, jsonb, text, text, text) IS
