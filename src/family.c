@@ -872,7 +872,7 @@ settle_pair(Family *family, LedgerRel *settlements, const Pair *pair)
 	Settlement	settlement;
 
 	/* a debt that rules its own open amount is stated by itself */
-	if (!pair->debt->new.exists || !pair->debt->new.nulls[ITEM_OPEN_AMOUNT])
+	if (pair->debt->new.exists && !pair->debt->new.nulls[ITEM_OPEN_AMOUNT])
 		return;
 	memset(&settlement, 0, sizeof(settlement));
 	settlement.source_id = pair->debt->source->source_id;

@@ -30,6 +30,7 @@
 #include "stage.h"
 
 PG_FUNCTION_INFO_V1(credit_own_stages);
+PG_FUNCTION_INFO_V1(credit_order_stages);
 
 static Numeric
 min_zero(Numeric a)
@@ -172,6 +173,15 @@ stage_set(CreditItem *item, const CreditSource *source, DateADT today,
 	}
 }
 
+static void
+check_finite(Numeric amount)
+{
+	if (numeric_is_nan(amount) || numeric_is_inf(amount))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("amounts by stage cannot be NaN or infinite")));
+}
+
 /* The kind that a function of SQL is given. */
 static CreditKind
 kind_argument(text *name)
@@ -201,6 +211,7 @@ credit_own_stages(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Datum		values[3];
 	bool		nulls[3] = {false};
+	Numeric		number;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -217,9 +228,14 @@ credit_own_stages(PG_FUNCTION_ARGS)
 	for (int i = 0; i < (int) lengthof(columns); i++)
 	{
 		item.nulls[columns[i]] = PG_ARGISNULL(i + 1);
-		if (!PG_ARGISNULL(i + 1))
-			item.values[columns[i]] = i < 2 ?
-				NumericGetDatum(PG_GETARG_NUMERIC(i + 1)) : PG_GETARG_DATUM(i + 1);
+		if (PG_ARGISNULL(i + 1))
+			continue;
+		item.values[columns[i]] = PG_GETARG_DATUM(i + 1);
+		if (i >= 2)
+			continue;
+		number = PG_GETARG_NUMERIC(i + 1);
+		check_finite(number);
+		item.values[columns[i]] = NumericGetDatum(number);
 	}
 	stage_count(&item, &source, credit_today());
 	stage_set(&item, &source, credit_today(), false);
@@ -229,4 +245,22 @@ credit_own_stages(PG_FUNCTION_ARGS)
 	values[2] = vector_to_datum(&item.stages);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  values, nulls)));
+}
+
+/* order_stages(amount, delivered, invoiced) */
+Datum
+credit_order_stages(PG_FUNCTION_ARGS)
+{
+	Numeric		arguments[3];
+	CreditVector stages;
+
+	for (int i = 0; i < 3; i++)
+	{
+		arguments[i] = PG_ARGISNULL(i) ? NULL : PG_GETARG_NUMERIC(i);
+		if (arguments[i] != NULL)
+			check_finite(arguments[i]);
+	}
+	memset(&stages, 0, sizeof(stages));
+	set_order(&stages, arguments[0], arguments[1], arguments[2]);
+	PG_RETURN_DATUM(vector_to_datum(&stages));
 }

@@ -23,3 +23,9 @@ LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'credit_recount_documents';
 COMMENT ON FUNCTION credit.recount_documents() IS
 'Looks again at documents whose day has come (receipts dated in the future, reversals, settlements), 2000 at a time. Returns how many there were; daily() calls it until there is none.';
+
+CREATE FUNCTION credit.order_stages(amount numeric, delivered numeric, invoiced numeric) RETURNS numeric[]
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_order_stages';
+COMMENT ON FUNCTION credit.order_stages(numeric, numeric, numeric) IS
+'What an order adds to exposure, by stage (ordered, delivered), when so much of it was delivered and invoiced; NULL is 0.';

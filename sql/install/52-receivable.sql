@@ -1,0 +1,453 @@
+/*
+ * Subject receivable: what is open, of whom, since when, today or on any other
+ * day; aging over it, and statements of account.
+ *
+ * Today's open amounts stand on the items, which the order check goes by.
+ * Those of another day are amounts less the settlements dated up to that day,
+ * from the documents as they are known now.  Where an ERP states nothing about
+ * which payment pays what, that is worked out here and never stored.
+ *
+ * Functions are plain queries, so that the planner sees through them.
+ */
+CREATE VIEW credit.settlement_rule AS
+SELECT s.source_id, s.name AS source, s.kind,
+	   CASE WHEN s.fields ?| ARRAY['open_amount', 'settled_on'] THEN 'stated'
+			WHEN s.kind IN ('payment', 'credit_note') AND s.applies_to_kind IS NOT NULL THEN 'named'
+			WHEN EXISTS (SELECT FROM credit.source a
+						  WHERE a.kind = 'application' AND s.kind IN (a.applies_to_kind, a.payment_kind)) THEN 'applied'
+			ELSE 'allocated' END AS rule
+  FROM credit.source s
+ WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment');
+COMMENT ON VIEW credit.settlement_rule IS
+'How the open amounts of each source come about.';
+COMMENT ON COLUMN credit.settlement_rule.source_id IS 'Source.';
+COMMENT ON COLUMN credit.settlement_rule.source IS 'Name of the source.';
+COMMENT ON COLUMN credit.settlement_rule.kind IS 'Kind of document.';
+COMMENT ON COLUMN credit.settlement_rule.rule IS 'stated: the ERP says what is open or when it was settled; named: payments name what they pay; applied: applications say it; allocated: nobody says, so it is worked out when read: equal amounts first, then the oldest due.';
+
+/* Open amounts of today, in the sign of the balance: credits are negative. */
+CREATE VIEW credit.open_now AS
+SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
+	   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0) AS open_amount
+  FROM credit.item i
+  JOIN credit.source s ON s.source_id = i.source_id
+ WHERE i.is_open AND s.kind IN ('invoice', 'receivable', 'credit_note', 'payment');
+COMMENT ON VIEW credit.open_now IS 'Receivables, credit notes and payments of which something is open today, before allocation.';
+COMMENT ON COLUMN credit.open_now.source_id IS 'Source.';
+COMMENT ON COLUMN credit.open_now.key IS 'Key of the document.';
+COMMENT ON COLUMN credit.open_now.account_id IS 'Account.';
+COMMENT ON COLUMN credit.open_now.currency IS 'Currency of the amount.';
+COMMENT ON COLUMN credit.open_now.kind IS 'Kind of document.';
+COMMENT ON COLUMN credit.open_now.open_amount IS 'Open amount; negative: owed to the customer.';
+
+CREATE FUNCTION credit.open_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
+			   kind text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+WITH document AS
+	(SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
+			CASE WHEN s.kind IN ('payment', 'credit_note') THEN -i.amount ELSE i.amount END AS amount,
+			s.kind IN ('payment', 'credit_note') AS takes_off
+	   FROM credit.item i
+	   JOIN credit.source s ON s.source_id = i.source_id
+	  WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+		AND i.amount IS NOT NULL
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+		AND (i.reversed_on IS NULL OR i.reversed_on > as_of)),
+/* what was settled of each debt, and what each payment has settled */
+settled AS
+	(SELECT q.source_id, q.key, sum(q.amount) AS amount
+	   FROM (SELECT t.source_id, t.key, CASE WHEN d.takes_off THEN -t.amount ELSE t.amount END AS amount
+			   FROM credit.settlement t
+			   JOIN document d ON d.source_id = t.source_id AND d.key = t.key
+			  WHERE (t.settled_on <= as_of OR t.settled_on IS NULL)
+			UNION ALL
+			SELECT t.payment_source_id, t.payment_key, -t.amount
+			  FROM credit.settlement t
+			  JOIN document d ON d.source_id = t.source_id AND d.key = t.key
+			 WHERE t.payment_key IS NOT NULL
+			   AND (t.settled_on <= as_of OR t.settled_on IS NULL)) q
+	  GROUP BY q.source_id, q.key)
+SELECT d.source_id, d.key, d.account_id, d.currency, d.kind,
+	   d.amount - COALESCE(s.amount, 0)
+  FROM document d
+  LEFT JOIN settled s ON s.source_id = d.source_id AND s.key = d.key
+ WHERE d.amount <> COALESCE(s.amount, 0);
+END;
+COMMENT ON FUNCTION credit.open_on(date) IS
+'Receivables, credit notes and payments of which something was open on a day, before allocation, from the documents as they are known now.';
+
+CREATE FUNCTION credit.needs_allocation() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+SELECT EXISTS (SELECT FROM credit.settlement_rule r
+				WHERE r.rule = 'allocated' AND r.kind IN ('payment', 'credit_note', 'receivable'));
+END;
+COMMENT ON FUNCTION credit.needs_allocation() IS
+'Is there a source of payments of which nobody says what they pay?';
+
+/*
+ * Allocation of what nobody says: the n-th payment of an amount pays the n-th
+ * debt of just that amount, oldest due first; what is left pays the oldest due.
+ */
+CREATE FUNCTION credit.allocated_on(as_of date, of_account bigint DEFAULT NULL)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
+			   kind text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+WITH open AS
+	(SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+	   FROM credit.open_now o
+	  WHERE as_of = credit.today() AND (of_account IS NULL OR o.account_id = of_account)
+	 UNION ALL
+	 SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+	   FROM credit.open_on(as_of) o
+	  WHERE as_of <> credit.today() AND (of_account IS NULL OR o.account_id = of_account)),
+ranked AS
+	(SELECT o.*, r.rule = 'allocated' AND o.open_amount < 0 AS pays,
+			r.rule <> 'stated' AND o.open_amount > 0 AS is_paid,
+			COALESCE(i.due_date, i.document_date, i.posting_date) AS due,
+			row_number() OVER (PARTITION BY o.account_id, o.currency, abs(o.open_amount),
+								   r.rule = 'allocated' AND o.open_amount < 0, r.rule <> 'stated' AND o.open_amount > 0
+							   ORDER BY COALESCE(i.due_date, i.document_date, i.posting_date), o.source_id, o.key) AS number
+	   FROM open o
+	   JOIN credit.settlement_rule r ON r.source_id = o.source_id
+	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key),
+paid_exactly AS
+	(SELECT p.source_id AS p_source, p.key AS p_key, d.source_id AS d_source, d.key AS d_key
+	   FROM ranked p
+	   JOIN ranked d ON d.account_id = p.account_id AND d.currency = p.currency
+			AND d.is_paid AND d.open_amount = -p.open_amount AND d.number = p.number
+	  WHERE p.pays),
+rest AS
+	(SELECT r.*,
+			sum(r.open_amount) FILTER (WHERE r.is_paid) OVER (PARTITION BY r.account_id, r.currency) AS debt,
+			-sum(r.open_amount) FILTER (WHERE r.pays) OVER (PARTITION BY r.account_id, r.currency) AS money,
+			abs(sum(r.open_amount) FILTER (WHERE r.pays = (r.open_amount < 0) AND (r.pays OR r.is_paid))
+				OVER (PARTITION BY r.account_id, r.currency, r.pays, r.is_paid
+					  ORDER BY r.due, r.source_id, r.key)) AS running
+	   FROM ranked r
+	  WHERE NOT EXISTS (SELECT FROM paid_exactly e
+						 WHERE (e.p_source, e.p_key) = (r.source_id, r.key)
+							OR (e.d_source, e.d_key) = (r.source_id, r.key)))
+SELECT r.source_id, r.key, r.account_id, r.currency, r.kind, r.left_open
+  FROM (SELECT r.*,
+			   CASE WHEN r.is_paid
+					THEN LEAST(r.open_amount, GREATEST(0, r.running - COALESCE(r.money, 0)))
+					WHEN r.pays
+					THEN -LEAST(-r.open_amount, GREATEST(0, r.running - COALESCE(r.debt, 0)))
+					ELSE r.open_amount END AS left_open
+		  FROM rest r) r
+ WHERE r.left_open <> 0;
+END;
+COMMENT ON FUNCTION credit.allocated_on(date, bigint) IS
+'What is open on a day, of all accounts or of one, after payments of which nobody says what they pay have been allocated: equal amounts first, then the oldest due.';
+
+CREATE FUNCTION credit.open_documents_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
+			   kind text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+  FROM credit.open_now o
+ WHERE as_of = credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+  FROM credit.open_on(as_of) o
+ WHERE as_of <> credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+  FROM credit.allocated_on(as_of) o
+ WHERE credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.open_documents_on(date) IS
+'Receivables, credit notes and payments of which something is open on a day, after allocation.';
+
+CREATE FUNCTION credit.open_items_on(as_of date)
+RETURNS TABLE (customer text, segment text, name text, source text, kind text,
+			   key text, number text, document_date date, due_date date,
+			   currency text, amount numeric, open_amount numeric,
+			   days_past_due integer, is_disputed boolean, disputed_amount numeric,
+			   is_retention boolean, origin text, is_complete boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT a.customer, a.segment, a.name, s.name, o.kind, i.key, COALESCE(i.number, i.key),
+	   i.document_date, p.due_date, o.currency, i.amount, p.open_amount,
+	   as_of - p.due_date,
+	   COALESCE(i.is_disputed, false) OR COALESCE(i.disputed_amount, 0) <> 0,
+	   CASE WHEN i.disputed_amount IS NOT NULL THEN LEAST(i.disputed_amount, p.open_amount)
+			WHEN i.is_disputed THEN p.open_amount ELSE 0 END,
+	   p.is_retention, i.origin,
+	   as_of >= credit.day_of(s.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
+		   (SELECT FROM credit.settlement t
+			 WHERE t.source_id = o.source_id AND t.settled_on IS NULL)
+  FROM credit.open_documents_on(as_of) o
+  JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
+  JOIN credit.source s ON s.source_id = o.source_id
+  JOIN credit.settlement_rule r ON r.source_id = o.source_id
+  JOIN credit.account a ON a.account_id = o.account_id
+ CROSS JOIN LATERAL
+	   (SELECT CASE o.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
+					ELSE COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date,
+								  i.posting_date) END AS due_date,
+			   o.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), o.open_amount), 0) AS open_amount,
+			   false AS is_retention
+		UNION ALL
+		SELECT i.retention_until, GREATEST(LEAST(i.retention_amount, o.open_amount), 0), true
+		 WHERE i.retention_amount > 0) p
+ WHERE p.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.open_items_on(date) IS
+'Open items on a day: receivables, and with negative amounts credit notes and unapplied payments. A retained part is a row of its own with its own due date. Without a due date the terms of the customer count from the document date.';
+
+CREATE VIEW credit.open_items AS
+SELECT o.customer, o.segment, o.name, o.source, o.kind, o.key, o.number,
+	   o.document_date, o.due_date, o.currency, o.amount, o.open_amount,
+	   o.days_past_due, o.is_disputed, o.disputed_amount, o.is_retention, o.origin,
+	   o.is_complete
+  FROM credit.open_items_on(credit.as_of()) o;
+COMMENT ON VIEW credit.open_items IS 'Open items today, or on the day of credit.as_of; see open_items_on().';
+COMMENT ON COLUMN credit.open_items.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.open_items.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.open_items.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.open_items.source IS 'Source, as in view sources.';
+COMMENT ON COLUMN credit.open_items.kind IS 'invoice, receivable, credit_note or payment.';
+COMMENT ON COLUMN credit.open_items.key IS 'Key of the document in the ERP.';
+COMMENT ON COLUMN credit.open_items.number IS 'Number people know it by.';
+COMMENT ON COLUMN credit.open_items.document_date IS 'Date of the document.';
+COMMENT ON COLUMN credit.open_items.due_date IS 'Due date; of a payment the day it came, of a retained part the day it is released. NULL: unknown.';
+COMMENT ON COLUMN credit.open_items.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.open_items.amount IS 'Amount of the document as the ERP has it.';
+COMMENT ON COLUMN credit.open_items.open_amount IS 'What is open of it; negative: the customer''s.';
+COMMENT ON COLUMN credit.open_items.days_past_due IS 'Days since the due date; negative: not due yet.';
+COMMENT ON COLUMN credit.open_items.is_disputed IS 'True: the customer disputes it, or part of it.';
+COMMENT ON COLUMN credit.open_items.disputed_amount IS 'How much of what is open is disputed.';
+COMMENT ON COLUMN credit.open_items.is_retention IS 'True: the retained part of the document.';
+COMMENT ON COLUMN credit.open_items.origin IS 'Key of the document it comes from, or pays.';
+COMMENT ON COLUMN credit.open_items.is_complete IS 'False: the day is before the source was attached, and it does not say when debts of that time were paid; some that were open then are missing.';
+
+CREATE FUNCTION credit.customer_aging_on(as_of date, credits text DEFAULT 'separate')
+RETURNS TABLE (customer text, segment text, name text, currency text,
+			   current numeric, d1_30 numeric, d31_60 numeric, d61_90 numeric,
+			   d91_120 numeric, d121_plus numeric, undated numeric, credits numeric,
+			   total numeric, overdue numeric, disputed numeric, n_items bigint,
+			   oldest_days_past_due integer, average_days_past_due float8,
+			   is_complete boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT q.customer, q.segment, q.name, q.currency,
+	   (q.a).current, (q.a).d1_30, (q.a).d31_60, (q.a).d61_90, (q.a).d91_120,
+	   (q.a).d121_plus, (q.a).undated, (q.a).credits, (q.a).total,
+	   (q.a).d1_30 + (q.a).d31_60 + (q.a).d61_90 + (q.a).d91_120 + (q.a).d121_plus,
+	   q.disputed, q.n_items, q.oldest, q.average, q.is_complete
+  FROM (SELECT o.customer, o.segment, o.name, o.currency,
+			   credit.aging(o.open_amount, o.due_date, customer_aging_on.as_of, customer_aging_on.credits) AS a,
+			   COALESCE(sum(o.disputed_amount), 0) AS disputed, count(*) AS n_items,
+			   max(o.days_past_due) FILTER (WHERE o.open_amount > 0) AS oldest,
+			   (sum(o.open_amount * o.days_past_due) FILTER (WHERE o.open_amount > 0) /
+				NULLIF(sum(o.open_amount) FILTER (WHERE o.open_amount > 0 AND o.days_past_due IS NOT NULL), 0))::float8 AS average,
+			   bool_and(o.is_complete) AS is_complete
+		  FROM credit.open_items_on(customer_aging_on.as_of) o
+		 GROUP BY o.customer, o.segment, o.name, o.currency) q;
+END;
+COMMENT ON FUNCTION credit.customer_aging_on(date, text) IS
+'Aging of each customer and currency on a day. credits: separate (a column of their own), own (each in the bucket of its own date) or oldest (taken off the oldest buckets). The buckets, undated and credits add up to total, the balance.';
+
+CREATE VIEW credit.customer_aging AS
+SELECT a.customer, a.segment, a.name, a.currency, a.current, a.d1_30, a.d31_60,
+	   a.d61_90, a.d91_120, a.d121_plus, a.undated, a.credits, a.total, a.overdue,
+	   a.disputed, a.n_items, a.oldest_days_past_due, a.average_days_past_due,
+	   a.is_complete
+  FROM credit.customer_aging_on(credit.as_of()) a;
+COMMENT ON VIEW credit.customer_aging IS 'Aging of each customer and currency today, or on the day of credit.as_of; credits in a column of their own.';
+COMMENT ON COLUMN credit.customer_aging.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.customer_aging.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.customer_aging.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.customer_aging.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.customer_aging.current IS 'Due on the day or later.';
+COMMENT ON COLUMN credit.customer_aging.d1_30 IS '1 to 30 days past due.';
+COMMENT ON COLUMN credit.customer_aging.d31_60 IS '31 to 60 days past due.';
+COMMENT ON COLUMN credit.customer_aging.d61_90 IS '61 to 90 days past due.';
+COMMENT ON COLUMN credit.customer_aging.d91_120 IS '91 to 120 days past due.';
+COMMENT ON COLUMN credit.customer_aging.d121_plus IS 'More than 120 days past due.';
+COMMENT ON COLUMN credit.customer_aging.undated IS 'Without any date.';
+COMMENT ON COLUMN credit.customer_aging.credits IS 'Credit notes and unapplied payments, negative.';
+COMMENT ON COLUMN credit.customer_aging.total IS 'Balance: the sum of all columns before.';
+COMMENT ON COLUMN credit.customer_aging.overdue IS 'Sum of the columns past due.';
+COMMENT ON COLUMN credit.customer_aging.disputed IS 'How much of it is disputed; it stands in its buckets too.';
+COMMENT ON COLUMN credit.customer_aging.n_items IS 'Number of open items.';
+COMMENT ON COLUMN credit.customer_aging.oldest_days_past_due IS 'Most days past due of any debt; negative: none is due.';
+COMMENT ON COLUMN credit.customer_aging.average_days_past_due IS 'Days past due of the debts, weighted by amount; not yet due counts negative.';
+COMMENT ON COLUMN credit.customer_aging.is_complete IS 'False: see view open_items.';
+
+CREATE FUNCTION credit.customer_aging_by
+	(as_of date, bounds integer[], credits text DEFAULT 'separate', basis text DEFAULT 'due')
+RETURNS TABLE (customer text, segment text, name text, currency text,
+			   bounds integer[], buckets numeric[], undated numeric, credits numeric,
+			   total numeric, n_items bigint, is_complete boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT q.customer, q.segment, q.name, q.currency, (q.a).bounds, (q.a).buckets,
+	   (q.a).undated, (q.a).credits, (q.a).total, q.n_items, q.is_complete
+  FROM (SELECT o.customer, o.segment, o.name, o.currency,
+			   credit.aging(o.open_amount,
+							CASE customer_aging_by.basis WHEN 'document' THEN o.document_date ELSE o.due_date END,
+							customer_aging_by.as_of, customer_aging_by.bounds,
+							customer_aging_by.credits, customer_aging_by.basis) AS a,
+			   count(*) AS n_items, bool_and(o.is_complete) AS is_complete
+		  FROM credit.open_items_on(customer_aging_by.as_of) o
+		 GROUP BY o.customer, o.segment, o.name, o.currency) q;
+END;
+COMMENT ON FUNCTION credit.customer_aging_by(date, integer[], text, text) IS
+'The same with buckets of one''s own (ascending upper bounds in days, 0 among them for basis due), and by days past due or (basis document) days since the document date.';
+
+CREATE FUNCTION credit.portfolio_aging_on(as_of date, credits text DEFAULT 'separate')
+RETURNS TABLE (segment text, currency text, n_customers bigint,
+			   current numeric, d1_30 numeric, d31_60 numeric, d61_90 numeric,
+			   d91_120 numeric, d121_plus numeric, undated numeric, credits numeric,
+			   total numeric, overdue numeric, overdue_ratio float8, disputed numeric,
+			   n_items bigint, is_complete boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+BEGIN ATOMIC
+SELECT a.segment, a.currency, count(*), sum(a.current), sum(a.d1_30), sum(a.d31_60),
+	   sum(a.d61_90), sum(a.d91_120), sum(a.d121_plus), sum(a.undated), sum(a.credits),
+	   sum(a.total), sum(a.overdue),
+	   (sum(a.overdue) / NULLIF(sum(a.current + a.overdue + a.undated), 0))::float8,
+	   sum(a.disputed), sum(a.n_items)::bigint, bool_and(a.is_complete)
+  FROM credit.customer_aging_on(portfolio_aging_on.as_of, portfolio_aging_on.credits) a
+ GROUP BY a.segment, a.currency;
+END;
+COMMENT ON FUNCTION credit.portfolio_aging_on(date, text) IS
+'Aging of all customers of a segment and currency on a day; credits as in customer_aging_on(), set off within each customer.';
+
+CREATE VIEW credit.portfolio_aging AS
+SELECT a.segment, a.currency, a.n_customers, a.current, a.d1_30, a.d31_60, a.d61_90,
+	   a.d91_120, a.d121_plus, a.undated, a.credits, a.total, a.overdue,
+	   a.overdue_ratio, a.disputed, a.n_items, a.is_complete
+  FROM credit.portfolio_aging_on(credit.as_of()) a;
+COMMENT ON VIEW credit.portfolio_aging IS 'Aging by segment and currency today, or on the day of credit.as_of.';
+COMMENT ON COLUMN credit.portfolio_aging.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.portfolio_aging.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.portfolio_aging.n_customers IS 'Number of customers with open items.';
+COMMENT ON COLUMN credit.portfolio_aging.current IS 'Due on the day or later.';
+COMMENT ON COLUMN credit.portfolio_aging.d1_30 IS '1 to 30 days past due.';
+COMMENT ON COLUMN credit.portfolio_aging.d31_60 IS '31 to 60 days past due.';
+COMMENT ON COLUMN credit.portfolio_aging.d61_90 IS '61 to 90 days past due.';
+COMMENT ON COLUMN credit.portfolio_aging.d91_120 IS '91 to 120 days past due.';
+COMMENT ON COLUMN credit.portfolio_aging.d121_plus IS 'More than 120 days past due.';
+COMMENT ON COLUMN credit.portfolio_aging.undated IS 'Without any date.';
+COMMENT ON COLUMN credit.portfolio_aging.credits IS 'Credit notes and unapplied payments, negative.';
+COMMENT ON COLUMN credit.portfolio_aging.total IS 'Balance: the sum of all buckets, undated and credits.';
+COMMENT ON COLUMN credit.portfolio_aging.overdue IS 'Sum of the columns past due.';
+COMMENT ON COLUMN credit.portfolio_aging.overdue_ratio IS 'Share (0 to 1) of the debts that is past due.';
+COMMENT ON COLUMN credit.portfolio_aging.disputed IS 'How much of it is disputed; it stands in its buckets too.';
+COMMENT ON COLUMN credit.portfolio_aging.n_items IS 'Number of open items.';
+COMMENT ON COLUMN credit.portfolio_aging.is_complete IS 'False: see view open_items.';
+
+/*
+ * What moved the balance of an account: documents on their days, and
+ * settlements that no payment of ours stands for.
+ */
+CREATE FUNCTION credit.account_movements(account_id bigint, as_of date)
+RETURNS TABLE (moved_on date, kind text, source_id integer, key text, currency text, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+WITH document AS
+	(SELECT i.*, s.kind, s.kind IN ('payment', 'credit_note') AS takes_off,
+			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day
+	   FROM credit.item i
+	   JOIN credit.source s ON s.source_id = i.source_id
+	  WHERE i.account_id = account_movements.account_id AND (i.is_open OR NOT i.is_open)
+		AND i.amount IS NOT NULL
+		AND s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+		AND (i.reversed_on IS NULL OR i.reversed_on > as_of))
+SELECT d.day, d.kind, d.source_id, d.key, d.currency,
+	   CASE WHEN d.takes_off THEN -d.amount ELSE d.amount END
+  FROM document d
+UNION ALL
+SELECT GREATEST(COALESCE(t.settled_on, d.day), d.day), t.kind, t.source_id, t.key, d.currency,
+	   CASE WHEN d.takes_off THEN t.amount ELSE -t.amount END
+  FROM document d
+  JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
+ WHERE t.payment_key IS NULL
+   AND (t.settled_on <= as_of OR t.settled_on IS NULL);
+END;
+COMMENT ON FUNCTION credit.account_movements(bigint, date) IS
+'What has moved the balance of an account up to a day, one row per document and per settlement without a payment; use account_statement().';
+
+/* The same as open_documents_on, by the indexes of one account. */
+CREATE FUNCTION credit.open_of_account(account_id bigint, as_of date)
+RETURNS TABLE (source_id integer, key text, currency text, kind text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT d.source_id, d.key, d.currency, d.kind, d.open_amount
+  FROM (SELECT i.source_id, i.key, i.currency, s.kind,
+			   CASE WHEN s.kind IN ('payment', 'credit_note') THEN o.settled - i.amount ELSE i.amount - o.settled END AS open_amount
+		  FROM credit.item i
+		  JOIN credit.source s ON s.source_id = i.source_id
+		 CROSS JOIN LATERAL
+			   (SELECT COALESCE((SELECT sum(t.amount) FROM credit.settlement t
+								  WHERE t.source_id = i.source_id AND t.key = i.key
+									AND (t.settled_on <= open_of_account.as_of OR t.settled_on IS NULL)), 0) +
+					   COALESCE((SELECT sum(CASE s.kind WHEN 'receivable' THEN -t.amount ELSE t.amount END)
+								   FROM credit.settlement t
+								   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+								  WHERE t.payment_source_id = i.source_id AND t.payment_key = i.key
+									AND x.amount IS NOT NULL
+									AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= open_of_account.as_of
+									AND (x.reversed_on IS NULL OR x.reversed_on > open_of_account.as_of)
+									AND (t.settled_on <= open_of_account.as_of OR t.settled_on IS NULL)), 0) AS settled) o
+		 WHERE i.account_id = open_of_account.account_id AND (i.is_open OR NOT i.is_open)
+		   AND i.amount IS NOT NULL
+		   AND s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= open_of_account.as_of
+		   AND (i.reversed_on IS NULL OR i.reversed_on > open_of_account.as_of)) d
+ WHERE d.open_amount <> 0 AND NOT credit.needs_allocation()
+UNION ALL
+SELECT o.source_id, o.key, o.currency, o.kind, o.open_amount
+  FROM credit.allocated_on(open_of_account.as_of, open_of_account.account_id) o
+ WHERE credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.open_of_account(bigint, date) IS
+'What is open of one account on a day, after allocation, from the documents as they are known now.';
+
+CREATE FUNCTION credit.account_statement
+	(customer text, as_of date DEFAULT NULL, from_date date DEFAULT NULL, segment text DEFAULT '')
+RETURNS TABLE (moved_on date, kind text, number text, due_date date, currency text,
+			   debit numeric, credit numeric, balance numeric, open_amount numeric,
+			   source text, key text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+WITH day AS (SELECT COALESCE(account_statement.as_of, credit.as_of()) AS as_of),
+account AS
+	(SELECT a.account_id, day.as_of FROM credit.account a CROSS JOIN day
+	  WHERE a.customer = account_statement.customer COLLATE "C"
+		AND a.segment = account_statement.segment COLLATE "C"),
+movement AS
+	(SELECT m.* FROM account a CROSS JOIN LATERAL credit.account_movements(a.account_id, a.as_of) m),
+line AS
+	(SELECT from_date AS moved_on, 'opening balance' AS kind, NULL::integer AS source_id, NULL::text AS key,
+			m.currency, sum(m.amount) AS amount, 0 AS rank
+	   FROM movement m WHERE m.moved_on < from_date GROUP BY m.currency
+	 UNION ALL
+	 SELECT m.moved_on, m.kind, m.source_id, m.key, m.currency, m.amount, 1
+	   FROM movement m WHERE from_date IS NULL OR m.moved_on >= from_date)
+SELECT l.moved_on, l.kind, COALESCE(i.number, l.key), i.due_date, l.currency,
+	   GREATEST(l.amount, 0), GREATEST(-l.amount, 0),
+	   sum(l.amount) OVER (PARTITION BY l.currency ORDER BY l.moved_on, l.rank, l.amount DESC, l.source_id, l.key
+						   ROWS UNBOUNDED PRECEDING),
+	   CASE WHEN l.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+			THEN COALESCE(o.open_amount, 0) END,
+	   s.name, l.key
+  FROM line l
+  LEFT JOIN credit.item i ON i.source_id = l.source_id AND i.key = l.key
+  LEFT JOIN credit.source s ON s.source_id = l.source_id
+  LEFT JOIN (SELECT d.source_id, d.key, d.open_amount
+			   FROM account a CROSS JOIN LATERAL credit.open_of_account(a.account_id, a.as_of) d) o
+	ON o.source_id = l.source_id AND o.key = l.key
+ ORDER BY l.currency, l.moved_on, l.rank, l.amount DESC, l.source_id, l.key;
+END;
+COMMENT ON FUNCTION credit.account_statement(text, date, date, text) IS
+'Statement of account of a customer as of a day (NULL: that of credit.as_of), from the beginning or from a day on with the opening balance; balance is that after the line, the last one is the total of customer_aging. open_amount: what is open of the document on the as-of day.';
