@@ -96,7 +96,7 @@ DELETE FROM shop.orders WHERE id = 6;
 SELECT credit.attach('shop.orders', 'order', customer => 'custommer', amount => 'day',
 	due_date => 'day +', counts_when => 'total', name => 'party', applies_to => 'id',
 	on_breach => 'shout', null_limit => 'zero', zero_limit => 'none', on_error => 'panic');
-SELECT credit.attach('shop.orders', 'invoice', key => 'id', customer => 'customer', amount => 'total');
+SELECT credit.attach('shop.orders', 'bill', key => 'id', customer => 'customer', amount => 'total');
 SELECT credit.attach('shop.orders', NULL, key => 'id');
 SELECT credit.attach(NULL, 'order', key => 'id');
 \set VERBOSITY terse

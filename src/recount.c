@@ -8,7 +8,10 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -25,7 +28,7 @@
 #define NEXT_INDEX "item_next"
 
 PG_FUNCTION_INFO_V1(credit_join_documents);
-PG_FUNCTION_INFO_V1(credit_recount_documents);
+PG_FUNCTION_INFO_V1(credit_recount);
 
 /* A document by name. */
 typedef struct ItemName
@@ -152,26 +155,55 @@ credit_join_documents(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(total);
 }
 
-/*
- * recount_documents(): a portion of what is due.  The caller commits and calls
- * again until there is none: what is posted stands in nobody's way for long.
- */
-Datum
-credit_recount_documents(PG_FUNCTION_ARGS)
+/* Takes in a portion of what is due; says how much it was. */
+static int
+recount_portion(void)
 {
-	LedgerRel  *items;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "credit recount",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(cxt);
+	LedgerRel  *items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
 	ItemName   *names = palloc(sizeof(ItemName) * PORTION);
-	Family	   *family;
-	int			n;
+	int			n = names_that_are_due(items, names);
+	Family	   *family = family_create(items, false);
 
-	PreventCommandIfReadOnly("credit.recount_documents()");
-	items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
-	n = names_that_are_due(items, names);
-	family = family_create(items, false);
 	for (int i = 0; i < n; i++)
 		family_recount(family, names[i].source_id, names[i].key);
 	if (n > 0)
 		apply_family(family);
 	ledger_close(items);
-	PG_RETURN_INT64(n);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(cxt);
+	return n;
+}
+
+/*
+ * recount(): a procedure that commits each portion, so that what it posts
+ * stands in nobody's way for long.
+ */
+Datum
+credit_recount(PG_FUNCTION_ARGS)
+{
+	CallContext *context = (CallContext *) fcinfo->context;
+	int			n;
+
+	if (context == NULL || !IsA(context, CallContext) || context->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("credit.recount() cannot run inside a transaction block or a function"),
+				 errdetail("It commits each portion, so that nobody has to wait for it."),
+				 errhint("Run CALL credit.recount() by itself.")));
+	PreventCommandIfReadOnly("credit.recount()");
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	do
+	{
+		SPI_commit();
+		/* whatever default_transaction_isolation says */
+		XactIsoLevel = XACT_READ_COMMITTED;
+		PushActiveSnapshot(GetTransactionSnapshot());
+		n = recount_portion();
+		PopActiveSnapshot();
+	} while (n == PORTION);
+	SPI_finish();
+	PG_RETURN_VOID();
 }

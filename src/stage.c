@@ -135,6 +135,21 @@ open_amount(const CreditItem *item, const CreditSource *source, DateADT today)
 	return credit_subtract(item_number(item, ITEM_AMOUNT), item->settled);
 }
 
+/* A debt, or (takes_off) money; a refund is money too, and adds to exposure. */
+static void
+set_open(CreditVector *stages, Numeric amount, Numeric open, bool takes_off)
+{
+	if (takes_off)
+		open = negate(open);
+	if (takes_off && credit_compare(amount, NULL) < 0)
+	{
+		stages->stage[STAGE_UNAPPLIED] = open;
+		return;
+	}
+	stages->stage[STAGE_INVOICED] = max_zero(open);
+	stages->stage[STAGE_UNAPPLIED] = min_zero(open);
+}
+
 /*
  * Works out what a document adds to exposure.  is_in_order: its value stands
  * with the order it was delivered for.
@@ -162,11 +177,8 @@ stage_set(CreditItem *item, const CreditSource *source, DateADT today,
 		case KIND_RECEIVABLE:
 		case KIND_CREDIT_NOTE:
 		case KIND_PAYMENT:
-			amount = open_amount(item, source, today);
-			if (takes_off(source->kind))
-				amount = negate(amount);
-			item->stages.stage[STAGE_INVOICED] = max_zero(amount);
-			item->stages.stage[STAGE_UNAPPLIED] = min_zero(amount);
+			set_open(&item->stages, amount, open_amount(item, source, today),
+					 takes_off(source->kind));
 			break;
 		default:
 			break;

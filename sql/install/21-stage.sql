@@ -18,11 +18,11 @@ AS 'MODULE_PATHNAME', 'credit_join_documents';
 COMMENT ON FUNCTION credit.join_documents(integer) IS
 'Joins the documents that a backfill has written to those they name and to those that name them; use attach(). Returns how many there were.';
 
-CREATE FUNCTION credit.recount_documents() RETURNS bigint
-LANGUAGE c STRICT
-AS 'MODULE_PATHNAME', 'credit_recount_documents';
-COMMENT ON FUNCTION credit.recount_documents() IS
-'Looks again at documents whose day has come (receipts dated in the future, reversals, settlements), 2000 at a time. Returns how many there were; daily() calls it until there is none.';
+CREATE PROCEDURE credit.recount()
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'credit_recount';
+COMMENT ON PROCEDURE credit.recount() IS
+'Looks again at documents whose day has come: receipts dated in the future, reversals and settlements. Commits as it goes; daily() calls it.';
 
 CREATE FUNCTION credit.order_stages(amount numeric, delivered numeric, invoiced numeric) RETURNS numeric[]
 LANGUAGE c IMMUTABLE PARALLEL SAFE

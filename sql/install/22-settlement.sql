@@ -22,7 +22,7 @@ COMMENT ON COLUMN credit.settlement.source_id IS 'Source of the debt.';
 COMMENT ON COLUMN credit.settlement.key IS 'Key of the debt.';
 COMMENT ON COLUMN credit.settlement.settled_on IS 'Day from which it counts; NULL: before the source was attached, nobody knows when.';
 COMMENT ON COLUMN credit.settlement.amount IS 'Amount settled, in the currency of the debt; negative: open again.';
-COMMENT ON COLUMN credit.settlement.kind IS 'payment, credit_note, receivable (a line of the ledger), write_off, or stated (the ERP says that it is settled, not by what).';
+COMMENT ON COLUMN credit.settlement.kind IS 'By what: payment, credit_note, receivable (a line of the ledger), write_off, or stated (the ERP says that it is settled, not by what).';
 COMMENT ON COLUMN credit.settlement.payment_source_id IS 'Source of the payment or credit note; NULL: none is known.';
 COMMENT ON COLUMN credit.settlement.payment_key IS 'Key of the payment or credit note.';
 COMMENT ON COLUMN credit.settlement.stated_by_source_id IS 'Source of the document that says so: application, payment, or the debt itself.';

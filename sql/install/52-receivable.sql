@@ -23,7 +23,7 @@ COMMENT ON VIEW credit.settlement_rule IS
 COMMENT ON COLUMN credit.settlement_rule.source_id IS 'Source.';
 COMMENT ON COLUMN credit.settlement_rule.source IS 'Name of the source.';
 COMMENT ON COLUMN credit.settlement_rule.kind IS 'Kind of document.';
-COMMENT ON COLUMN credit.settlement_rule.rule IS 'stated: the ERP says what is open or when it was settled; named: payments name what they pay; applied: applications say it; allocated: nobody says, so it is worked out when read: equal amounts first, then the oldest due.';
+COMMENT ON COLUMN credit.settlement_rule.rule IS 'Stated: the ERP says what is open or when it was settled; named: payments name what they pay; applied: applications say it; allocated: nobody says, so it is worked out when read: equal amounts first, then the oldest due.';
 
 /* Open amounts of today, in the sign of the balance: credits are negative. */
 CREATE VIEW credit.open_now AS
@@ -212,7 +212,7 @@ COMMENT ON COLUMN credit.open_items.customer IS 'Key of the customer in the ERP.
 COMMENT ON COLUMN credit.open_items.segment IS 'Company, division or the like.';
 COMMENT ON COLUMN credit.open_items.name IS 'Name of the customer.';
 COMMENT ON COLUMN credit.open_items.source IS 'Source, as in view sources.';
-COMMENT ON COLUMN credit.open_items.kind IS 'invoice, receivable, credit_note or payment.';
+COMMENT ON COLUMN credit.open_items.kind IS 'Kind of document: invoice, receivable, credit_note or payment.';
 COMMENT ON COLUMN credit.open_items.key IS 'Key of the document in the ERP.';
 COMMENT ON COLUMN credit.open_items.number IS 'Number people know it by.';
 COMMENT ON COLUMN credit.open_items.document_date IS 'Date of the document.';

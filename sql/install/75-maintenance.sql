@@ -119,15 +119,13 @@ CREATE PROCEDURE credit.daily()
 LANGUAGE plpgsql
 AS $$
 BEGIN
-	WHILE credit.recount_documents() > 0 LOOP
-		COMMIT;
-	END LOOP;
 	CALL credit.purge();
 	PERFORM credit.report_status();
+	CALL credit.recount();
 END
 $$;
 COMMENT ON PROCEDURE credit.daily() IS
-'All that should be done once a day: takes in what was dated for today, purges what settings keep_... give free, and puts what status() finds into the log of the server. Call it from any scheduler; schedule() makes a job for pg_cron.';
+'All that should be done once a day: purges what settings keep_... give free, puts what status() finds into the log of the server, and takes in documents that are dated for today. Call it from any scheduler; schedule() makes a job for pg_cron.';
 
 /* What the jobs are called and do. */
 CREATE FUNCTION credit.job_catalog
