@@ -86,11 +86,11 @@ COMMENT ON FUNCTION credit.version() IS NULL|missing: function credit.version.*:
 ALTER TABLE credit.item ADD COLUMN extra text|table credit.item: column extra type = text
 ALTER TABLE credit.item_version ALTER COLUMN is_disputed TYPE text|table credit.item_version: column is_disputed type = text
 ALTER TABLE credit.source ALTER COLUMN on_error SET DEFAULT 'refuse'|table credit.source: column on_error default = 'refuse'
-ALTER TABLE credit.item ALTER COLUMN amount DROP NOT NULL|table credit.item: column amount not null = false
+ALTER TABLE credit.item ALTER COLUMN stages DROP NOT NULL|table credit.item: column stages not null = false
 ALTER TABLE credit.journal SET (fillfactor = 80)|table credit.journal: options = .*fillfactor=80
 ALTER TABLE credit.journal RESET (vacuum_truncate)|table credit.journal: options =
 ALTER TABLE credit.source DROP CONSTRAINT source_on_error_check|missing: table constraint source_on_error_check on credit.source
-DROP INDEX credit.item_account|missing: index credit.item_account
+DROP INDEX credit.item_open|missing: index credit.item_open
 ALTER TABLE credit.journal DISABLE TRIGGER refuse_change|trigger refuse_change on credit.journal: enabled = D
 DROP TRIGGER refuse_change ON credit.item|missing: trigger refuse_change on credit.item
 CREATE OR REPLACE VIEW credit.over_limit AS SELECT e.customer, e.segment, e.name, e.currency, e.total, e.limit_state, e.credit_limit, 0::numeric AS excess FROM credit.exposure e|view credit.over_limit: definition
@@ -167,10 +167,22 @@ ok 'old catalog: orders arrive' wait_for_orders 100
 session_start open upgrade -d erp
 session_run open "BEGIN; $(erp_order 581 2 10)"
 
-# An open transaction holds locks on every table of the ledger. The update must
-# not need one that conflicts with them.
-ok 'ALTER EXTENSION UPDATE while clerks are at work, with a transaction open and one prepared' \
-	cluster_psql upgrade -d erp -c "SET lock_timeout = '3s'" -c 'ALTER EXTENSION credit UPDATE'
+# An open transaction holds locks on every table of the ledger. The first update
+# needs none that conflicts with them; the second adds columns to the documents
+# and must wait, no longer than it is told, and leave everything as it was.
+ok "ALTER EXTENSION UPDATE TO '0.2.0' while clerks are at work, with a transaction open and one prepared" \
+	cluster_psql upgrade -d erp -c "SET lock_timeout = '3s'" -c "ALTER EXTENSION credit UPDATE TO '0.2.0'"
+ok 'orders arrive' wait_for_orders 100
+like "$(cluster_psql upgrade -d erp -c "SET lock_timeout = '1s'" -c 'ALTER EXTENSION credit UPDATE' 2>&1 || :)" \
+	'canceling statement due to lock timeout' 'the update to this version waits for them, as long as it may'
+is "$(cluster_value upgrade "SELECT extversion FROM pg_extension WHERE extname = 'credit'" -d erp)" 0.2.0 \
+	'and changes nothing when it may not'
+ok 'orders arrive' wait_for_orders 100
+session_run open "$(erp_order 582 2 10); COMMIT"
+is "$STATE" 00000 'the open transaction goes on and commits'
+cluster_psql upgrade -d erp -c "COMMIT PREPARED 'px'"
+ok 'without them it runs while clerks are at work' \
+	cluster_psql upgrade -d erp -c "SET lock_timeout = '30s'" -c 'ALTER EXTENSION credit UPDATE'
 ok 'orders arrive' wait_for_orders 100
 kill "$worker" 2>/dev/null || :
 wait "$worker" || :
@@ -178,9 +190,6 @@ is "$(grep -c 'ERROR\|aborted' "$CREDIT_WORK/work-upgrade.log" || :)" 0 'no cler
 
 order 600 1 5000
 is "$STATE" 23514 'the session from before the update checks orders'
-session_run open "$(erp_order 582 2 10); COMMIT"
-is "$STATE" 00000 'the open transaction goes on and commits'
-cluster_psql upgrade -d erp -c "COMMIT PREPARED 'px'"
 order 601 1 1
 is "$STATE" 00000 'what fits passes'
 is "$(erp_differences upgrade erp)" '' 'exposure is right'
