@@ -345,7 +345,7 @@ write_account(const CreditSource *source, const char *customer,
 		nulls[ACCOUNT_SOURCE_ID] = true;
 	}
 	if (changed)
-		ledger_update(accounts, tuple, values, nulls);
+		ledger_must_update(accounts, tuple, values, nulls);
 	shortlock_give_name(customer, segment);
 	ledger_close(accounts);
 }

@@ -649,12 +649,9 @@ count_documents(Document **documents, int n)
 	}
 }
 
-/*
- * Writes documents.  With unsure, some of them were taken for new; one that
- * turns out to be there is left alone and marked.
- */
+/* Writes documents; what is not any more what it was taken for is marked. */
 static void
-write_documents(LedgerRel *items, Document **documents, int n, bool unsure)
+write_documents(LedgerRel *items, Document **documents, int n)
 {
 	CreditChange *changes = palloc0(sizeof(CreditChange) * (n + 1));
 
@@ -665,7 +662,7 @@ write_documents(LedgerRel *items, Document **documents, int n, bool unsure)
 		changes[i].seq = documents[i]->seq;
 	}
 	if (n > 0)
-		item_write(items, changes, n, unsure);
+		item_write(items, changes, n);
 	for (int i = 0; i < n; i++)
 		documents[i]->is_taken = changes[i].is_taken;
 }
@@ -722,8 +719,7 @@ write_family(Family *family, ApplyTotals *totals, int *n)
 		for (int i = 0; i < *n; i++)
 			documents[i]->seq = SEQ_LATER;
 	count_documents(documents, *n);
-	write_documents(family->items, documents, *n,
-					family->trusts_inserts || family->has_references);
+	write_documents(family->items, documents, *n);
 	if (totals != NULL)
 		add_documents(totals, documents, *n);
 	family_settle(family);
@@ -739,11 +735,16 @@ apply_family(Family *family)
 	CommandCounterIncrement();
 }
 
-/* Once more, for documents whose keys turned out to be taken. */
+/*
+ * Once more, for documents that somebody else has brought or changed between
+ * our look and our writing.  Rows that are locked when they are looked up, as
+ * those of families are, cannot be among them.
+ */
 static void
 apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals)
 {
 	Family	   *family = NULL;
+	int			ntaken;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -754,8 +755,10 @@ apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals)
 		family_change(family, documents[i]->change,
 					  totals == NULL ? &documents[i]->new : NULL);
 	}
-	if (family != NULL)
-		(void) write_family(family, totals, &n);
+	if (family == NULL)
+		return;
+	documents = write_family(family, totals, &ntaken);
+	apply_taken(items, documents, ntaken, totals);
 }
 
 static void

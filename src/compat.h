@@ -18,13 +18,21 @@
 
 /* 16: an update says which indexes it touches */
 #if PG_VERSION_NUM >= 160000
-#define credit_heap_update(rel, tid, tuple) \
+#define credit_heap_update(rel, tid, tuple, failure, result) \
 	do { \
 		TU_UpdateIndexes credit_touched; \
-		simple_heap_update(rel, tid, tuple, &credit_touched); \
+		LockTupleMode credit_mode; \
+		*(result) = heap_update(rel, tid, tuple, GetCurrentCommandId(true), \
+								InvalidSnapshot, true, failure, &credit_mode, \
+								&credit_touched); \
 	} while (0)
 #else
-#define credit_heap_update(rel, tid, tuple) simple_heap_update(rel, tid, tuple)
+#define credit_heap_update(rel, tid, tuple, failure, result) \
+	do { \
+		LockTupleMode credit_mode; \
+		*(result) = heap_update(rel, tid, tuple, GetCurrentCommandId(true), \
+								InvalidSnapshot, true, failure, &credit_mode); \
+	} while (0)
 #endif
 
 /* 16: a descent is told the table; 17: it takes no snapshot any more */

@@ -363,34 +363,37 @@ item_hold_key(LedgerRel *items, int32 source_id, const char *key)
 }
 
 /*
- * Replaces one version by the next: either may not exist.  seq is the row of
+ * Replaces one version by the next: either may not exist.  False: somebody has
+ * meanwhile changed what was taken for the latest version.  seq is the row of
  * the journal that carries the change; 0 where exposure stays as it is, -1
  * where that row is still to come (a statement in portions).
  */
-static void
+static bool
 write_one(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	bool		done = true;
 
-	if (old->exists || old->account_id != 0)
-		keep_version(old, now);
 	if (new->is_row)
 		stamp(old, new, seq, now);
 	if (old->is_row && new->is_row)
-		ledger_update(items, old->tuple, new->values, new->nulls);
+		done = ledger_update(items, old->tuple, new->values, new->nulls);
 	else if (new->is_row)
-		ledger_insert(items, new->values, new->nulls);
+		done = ledger_insert_new(items, new->values, new->nulls);
 	else if (old->is_row)
-		ledger_delete(items, old->tuple);
+		done = ledger_delete(items, old->tuple);
+	if (done && (old->exists || old->account_id != 0))
+		keep_version(old, now);
+	return done;
 }
 
 /*
  * Writes many documents, which are in the order of source and key.  What is
- * new among them goes into the table together.  With unsure, a document that
- * is said to be new may turn out to be there; it is left alone and marked.
+ * new among them goes into the table together.  One that turns out to be not
+ * what it was taken for is left alone and marked.
  */
 void
-item_write(LedgerRel *items, CreditChange *changes, int n, bool unsure)
+item_write(LedgerRel *items, CreditChange *changes, int n)
 {
 	Datum	  **values = palloc(sizeof(Datum *) * n);
 	bool	  **nulls = palloc(sizeof(bool *) * n);
@@ -401,9 +404,9 @@ item_write(LedgerRel *items, CreditChange *changes, int n, bool unsure)
 	{
 		CreditItem *new = changes[i].new;
 
-		if (changes[i].old->is_row || !new->is_row || (n == 1 && !unsure))
+		if (changes[i].old->is_row || !new->is_row || n == 1)
 		{
-			write_one(items, changes[i].old, new, changes[i].seq);
+			changes[i].is_taken = !write_one(items, changes[i].old, new, changes[i].seq);
 			continue;
 		}
 		stamp(changes[i].old, new, changes[i].seq, GetCurrentTimestamp());
@@ -412,7 +415,7 @@ item_write(LedgerRel *items, CreditChange *changes, int n, bool unsure)
 	}
 	if (nnew == 0)
 		return;
-	ledger_insert_many(items, values, nulls, nnew, unsure ? is_taken : NULL);
+	ledger_insert_many(items, values, nulls, nnew, is_taken);
 	for (int i = 0, k = 0; i < n; i++)
 		if (!changes[i].old->is_row && changes[i].new->is_row)
 			changes[i].is_taken = is_taken[k++];

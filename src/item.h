@@ -36,7 +36,7 @@ typedef struct CreditChange
 	CreditItem *old;
 	CreditItem *new;
 	int64		seq;			/* row of the journal, see item_write */
-	bool		is_taken;		/* set by item_write: old does exist */
+	bool		is_taken;		/* set by item_write: old is not the latest */
 } CreditChange;
 
 extern void item_find(LedgerRel *items, int32 source_id, const char *key,
@@ -51,8 +51,7 @@ extern void item_build(CreditItem *item, const CreditSource *source, const char 
 					   const CreditRow *row);
 extern void item_seal(CreditItem *item, int32 source_id, const char *key);
 extern bool item_same(const CreditItem *a, const CreditItem *b);
-extern void item_write(LedgerRel *items, CreditChange *changes, int n,
-					   bool unsure);
+extern void item_write(LedgerRel *items, CreditChange *changes, int n);
 
 /* Values of a document; NULL and DATEVAL_NOEND where it has none. */
 extern Numeric item_number(const CreditItem *item, int column);

@@ -577,10 +577,23 @@ ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls)
 bool
 ledger_insert_new(LedgerRel *ledger, Datum *values, bool *nulls)
 {
-	bool		is_taken;
+	Datum		raw[LEDGER_MAX_ATTS];
+	bool		raw_nulls[LEDGER_MAX_ATTS];
+	HeapTuple	tuple;
+	bool		is_new = true;
 
-	ledger_insert_many(ledger, &values, &nulls, 1, &is_taken);
-	return !is_taken;
+	spread_values(ledger, values, nulls, raw, raw_nulls);
+	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
+	simple_heap_insert(ledger->rel, tuple);
+	for (int i = 0; i < tables[ledger->id].nindexes && is_new; i++)
+		is_new = insert_index_entry(ledger, i, &tuple->t_self, raw, raw_nulls, true);
+	if (!is_new)
+	{
+		CommandCounterIncrement();	/* or it could not be seen */
+		simple_heap_delete(ledger->rel, &tuple->t_self);
+	}
+	heap_freetuple(tuple);
+	return is_new;
 }
 
 /* Who holds a tuple in a buffer, of those under way; invalid: nobody now. */
@@ -759,29 +772,55 @@ ledger_insert_many(LedgerRel *ledger, Datum **values, bool **nulls, int n,
 	/* memory goes with the portion of the statement */
 }
 
-/* The caller knows that nobody else is changing the row. */
-void
+/*
+ * Replaces a row version; false: it is not the latest any more, and nothing
+ * was written.
+ */
+bool
 ledger_update(LedgerRel *ledger, HeapTuple old, Datum *values, bool *nulls)
 {
 	Datum		raw[LEDGER_MAX_ATTS];
 	bool		raw_nulls[LEDGER_MAX_ATTS];
 	ItemPointerData tid = old->t_self;
 	HeapTuple	tuple;
+	TM_FailureData failure;
+	TM_Result	result;
 
 	spread_values(ledger, values, nulls, raw, raw_nulls);
 	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
-	credit_heap_update(ledger->rel, &tid, tuple);
-	if (!HeapTupleIsHeapOnly(tuple))
+	credit_heap_update(ledger->rel, &tid, tuple, &failure, &result);
+	if (result == TM_SelfModified || result == TM_Invisible)
+		elog(ERROR, "row of \"%s\" was already changed by this command",
+			 RelationGetRelationName(ledger->rel));
+	if (result == TM_Ok && !HeapTupleIsHeapOnly(tuple))
 		insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls);
 	heap_freetuple(tuple);
+	return result == TM_Ok;
 }
 
+/* The caller knows that nobody else is changing the row. */
 void
+ledger_must_update(LedgerRel *ledger, HeapTuple old, Datum *values, bool *nulls)
+{
+	if (!ledger_update(ledger, old, values, nulls))
+		elog(ERROR, "row of \"%s\" was changed under a lock of ours",
+			 RelationGetRelationName(ledger->rel));
+}
+
+/* The same as ledger_update for the end of a row. */
+bool
 ledger_delete(LedgerRel *ledger, HeapTuple old)
 {
 	ItemPointerData tid = old->t_self;
+	TM_FailureData failure;
+	TM_Result	result;
 
-	simple_heap_delete(ledger->rel, &tid);
+	result = heap_delete(ledger->rel, &tid, GetCurrentCommandId(true),
+						 InvalidSnapshot, true, &failure, false);
+	if (result == TM_SelfModified || result == TM_Invisible)
+		elog(ERROR, "row of \"%s\" was already changed by this command",
+			 RelationGetRelationName(ledger->rel));
+	return result == TM_Ok;
 }
 
 /* Next value of an identity column, whatever the rights of the user. */

@@ -161,9 +161,11 @@ extern bool ledger_lock(LedgerRel *ledger, HeapTuple tuple,
 						TransactionId *holder);
 extern void ledger_insert_many(LedgerRel *ledger, Datum **values, bool **nulls,
 							   int n, bool *is_taken);
-extern void ledger_update(LedgerRel *ledger, HeapTuple old,
+extern bool ledger_update(LedgerRel *ledger, HeapTuple old,
 						  Datum *values, bool *nulls);
-extern void ledger_delete(LedgerRel *ledger, HeapTuple old);
+extern void ledger_must_update(LedgerRel *ledger, HeapTuple old,
+							   Datum *values, bool *nulls);
+extern bool ledger_delete(LedgerRel *ledger, HeapTuple old);
 extern int64 ledger_next_id(LedgerRel *ledger, int column);
 
 /* True where the last tuple of a scan was written by this transaction. */

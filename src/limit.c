@@ -383,7 +383,7 @@ limit_write(int64 account_id, const char *customer, const NewLimit *new)
 	changed = (!new->only_if_mapped || DatumGetBool(values[LIMIT_IS_MAPPED])) &&
 		change_limit_columns(new, values, nulls);
 	if (changed)
-		ledger_update(limits, tuple, values, nulls);
+		ledger_must_update(limits, tuple, values, nulls);
 	shortlock_give(account_id);
 	if (changed && !same_limit(values, nulls, old, old_nulls))
 		record_limit_change(account_id, new, old, old_nulls);
