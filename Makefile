@@ -5,8 +5,9 @@ MODULE_big = credit
 
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
-	expression source directory wait shortlock limit account item stage family settlement journal control refusal \
-	decision apply recount frame capture exposure asof aggregate money aging \
+	expression source directory wait shortlock limit account item stage \
+	family settlement journal control refusal decision apply recount frame \
+	capture exposure asof aggregate money aging rate currency \
 	probability dayhist behaviour profile cycle linalg logit logit_profile \
 	logit_model logit_fit bag validation calibration stability agreement \
 	maintenance
@@ -21,7 +22,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
-	capture_partition capture_bulk control refusal stat exposure health \
+	capture_partition capture_bulk control refusal stat exposure currency health \
 	aging behaviour logit validation maintenance
 
 PG_CONFIG ?= pg_config

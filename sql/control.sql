@@ -293,7 +293,7 @@ SELECT verdict FROM credit.check_order('A', 'NaN');
 SELECT verdict FROM credit.check_order(NULL, 1);
 SELECT verdict FROM credit.check_order('A', NULL);
 
--- 7. Amounts in several currencies need rates, which are not there
+-- 7. Amounts in several currencies need rates, which are not there (where they are: currency.sql)
 
 INSERT INTO shop.orders VALUES (70, 'A', 10, 'open', NULL, 'EUR');
 \pset format unaligned

@@ -113,7 +113,7 @@ SELECT credit.as_of();
 COMMIT;
 SELECT credit.as_of() = credit.today() AS today;
 
--- 5. Other currencies stand beside the figures: no rate, no total
+-- 5. Other currencies: no rate, no total (where there are rates: currency.sql)
 
 INSERT INTO shop.orders VALUES (20, 'A', 10, '2020-02-01', NULL, NULL, 'EUR'), (21, 'A', 10, '2020-02-01', NULL, NULL, 'CHF');
 SELECT ordered, unapplied, total, headroom, utilisation, is_over_limit, other_currencies FROM credit.exposure WHERE customer = 'A';

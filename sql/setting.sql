@@ -51,6 +51,10 @@ SELECT name, value, try_setting(name, value) FROM (VALUES
 	('time_zone', 'Europe/Berlin'), ('time_zone', 'server'), ('time_zone', 'UTC'), ('time_zone', 'Mars/Olympus'), ('time_zone', ''),
 	('near_limit', '0.75'), ('near_limit', '0'), ('near_limit', '1'), ('near_limit', '1.1'), ('near_limit', '-0.1'),
 	('near_limit', 'NaN'), ('near_limit', '90 %'),
+	('rate_type', 'planning'), ('rate_type', ''), ('rate_type', repeat('x', 31)),
+	('rate_age', '0d'), ('rate_age', '48h'), ('rate_age', '36h'), ('rate_age', '7'), ('rate_age', '-1d'), ('rate_age', '3651d'), ('rate_age', 'forever'),
+	('rate_add_on', '0.05'), ('rate_add_on', '1'), ('rate_add_on', '1.01'), ('rate_add_on', '-0.1'), ('rate_add_on', '.5'),
+	('rate_add_on', '1.0.0'), ('rate_add_on', '5e-2'), ('rate_add_on', 'NaN'), ('rate_add_on', ''),
 	('nothing', 'x'), ('', 'x'), ('MODE', 'off'), (NULL, 'x'), ('nothing', NULL)) t (name, value);
 SELECT name, value FROM credit.setting ORDER BY name;
 DELETE FROM credit.setting;

@@ -14,6 +14,10 @@
  * An outcome can depend on transactions that have not ended: orders of others
  * in progress, or a limit being changed.  Only where a refusal hangs on it do
  * we wait, without any lock; shadow and warn never wait.
+ *
+ * Chains in other currencies are converted at today's rates and added up, and
+ * what others have in flight there is, too: a rate is positive, so that an upper
+ * bound stays one.  Nothing converted is stored.
  */
 #include "postgres.h"
 
@@ -76,8 +80,8 @@ judge_rule(CreditRule rule, const ControlFigures *figures,
 			return limit->state == LIMIT_AMOUNT_SET ?
 				judge_limit(figures, limit) : OUTCOME_PASS;
 		case RULE_MISSING_RATE:
-			return limit->state == LIMIT_AMOUNT_SET && figures->missing_rate ?
-				OUTCOME_BREACH : OUTCOME_PASS;
+			return limit->state == LIMIT_AMOUNT_SET ?
+				figures->missing_rate : OUTCOME_PASS;
 		case RULE_NOT_SET:
 			return limit->state == LIMIT_NOT_SET ? OUTCOME_BREACH : OUTCOME_PASS;
 		case RULE_COUNT:
@@ -103,11 +107,126 @@ judge_versions(CreditRule rule, const ControlFigures *figures,
 	return outcome;
 }
 
+/* The entry of a currency that is not the account's; a new one if need be. */
+static ControlForeign *
+foreign_of(ControlFigures *figures, const char *currency)
+{
+	ControlForeign *foreign;
+	ListCell   *lc;
+
+	foreach(lc, figures->foreign)
+	{
+		foreign = lfirst(lc);
+		if (strcmp(foreign->currency, currency) == 0)
+			return foreign;
+	}
+	foreign = palloc0(sizeof(ControlForeign));
+	foreign->currency = currency;
+	figures->foreign = lappend(figures->foreign, foreign);
+	return foreign;
+}
+
+/* What an amount of another currency comes to with what stands there already. */
+static Numeric
+convert(const ControlForeign *foreign, Numeric amount)
+{
+	return rate_apply_add_on(&foreign->rate, amount, amount);
+}
+
+/*
+ * Exposure from what stands in the account's currency and, in the order of
+ * figures->foreign, in the others.
+ */
+Numeric
+control_total(const ControlFigures *figures, Numeric own, const Numeric *foreign)
+{
+	Numeric		total = own;
+	bool		converts = false;
+
+	for (int i = 0; i < list_length(figures->foreign); i++)
+	{
+		ControlForeign *part = list_nth(figures->foreign, i);
+
+		if (!rate_is_usable(&part->rate))
+			continue;
+		converts = true;
+		total = credit_add(total, convert(part, foreign[i]));
+	}
+	return converts ? rate_round(total, figures->currency) : total;
+}
+
+/* Does it matter that there is no rate?  A decrease by the statement does not. */
+static RuleOutcome
+miss_rate(const ControlForeign *foreign)
+{
+	if (!credit_is_zero(foreign->exposure) ||
+		credit_compare(foreign->raise, NULL) > 0)
+		return OUTCOME_BREACH;
+	return credit_is_zero(foreign->others) ? OUTCOME_PASS : OUTCOME_DEPENDS;
+}
+
+/* Looks up the rates in force; false: some are to be loaded first. */
+static bool
+find_rates(ControlFigures *figures)
+{
+	ListCell   *lc;
+
+	foreach(lc, figures->foreign)
+	{
+		ControlForeign *foreign = lfirst(lc);
+		const CreditRate *rate = rate_in_force(foreign->currency, figures->currency);
+
+		if (rate == NULL)
+			figures->to_load = lappend(figures->to_load, (char *) foreign->currency);
+		else
+			foreign->rate = *rate;
+	}
+	return figures->to_load == NIL;
+}
+
+/* Takes the other currencies into the figures, at the rates in force. */
+static void
+convert_foreign(ControlFigures *figures)
+{
+	int			n = list_length(figures->foreign);
+	Numeric    *before = palloc(sizeof(Numeric) * n);
+	Numeric    *after = palloc(sizeof(Numeric) * n);
+	Numeric    *reach = palloc(sizeof(Numeric) * n);
+	Numeric		own_reach;
+	bool		converts = false;
+
+	figures->own_after = credit_add(figures->exposure, figures->raise);
+	own_reach = credit_add(figures->own_after, figures->others);
+	if (!find_rates(figures))
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		ControlForeign *foreign = list_nth(figures->foreign, i);
+
+		before[i] = foreign->exposure;
+		after[i] = credit_add(before[i], foreign->raise);
+		reach[i] = credit_add(after[i], foreign->others);
+		if (rate_is_usable(&foreign->rate))
+			converts = true;
+		else
+			foreign->missing_rate = miss_rate(foreign);
+		figures->missing_rate = Max(figures->missing_rate, foreign->missing_rate);
+	}
+	if (!converts)
+		return;
+	figures->exposure = control_total(figures, figures->exposure, before);
+	figures->raise = credit_subtract(control_total(figures, figures->own_after, after),
+									 figures->exposure);
+	figures->others = credit_subtract(control_total(figures, own_reach, reach),
+									  credit_add(figures->exposure, figures->raise));
+}
+
 /* Adds up an account over all its chains, in its own currency. */
 static void
 sum_figures(const ControlRequest *request, const AccountLimit *limit,
 			List *chains, ControlFigures *figures)
 {
+	ControlForeign *foreign;
 	ListCell   *lc;
 
 	memset(figures, 0, sizeof(ControlFigures));
@@ -126,21 +245,46 @@ sum_figures(const ControlRequest *request, const AccountLimit *limit,
 			figures->others = credit_add(figures->others, chain->others);
 		}
 		else if (!credit_is_zero(total) || !credit_is_zero(chain->others))
-			figures->missing_rate = true;
+		{
+			foreign = foreign_of(figures, chain->currency);
+			foreign->exposure = total;
+			foreign->others = chain->others;
+		}
 	}
 	foreach(lc, request->deltas)
 	{
 		ControlDelta *delta = lfirst(lc);
+		Numeric		total = vector_total(&delta->delta);
 
 		if (strcmp(delta->currency, limit->currency) == 0)
-			figures->raise = credit_add(figures->raise, vector_total(&delta->delta));
-		else if (credit_compare(vector_total(&delta->delta), NULL) > 0)
-			figures->missing_rate = true;
+			figures->raise = credit_add(figures->raise, total);
+		else if (!credit_is_zero(total))
+		{
+			foreign = foreign_of(figures, delta->currency);
+			foreign->raise = credit_add(foreign->raise, total);
+		}
 	}
+	if (figures->foreign != NIL)
+		convert_foreign(figures);
 }
 
-/* Judges all rules; the caller holds the short lock. */
-static void
+/*
+ * Does a statement that raises one currency and lowers another come to no more
+ * than before?  Then there is nothing to refuse.
+ */
+static bool
+offsets_itself(const ControlRequest *request, const ControlFigures *figures)
+{
+	return list_length(request->deltas) > 1 &&
+		figures->missing_rate == OUTCOME_PASS &&
+		credit_compare(figures->raise, NULL) <= 0;
+}
+
+/*
+ * Judges all rules; the caller holds the short lock.  False: rates have to be
+ * loaded first, which the caller does without the lock.
+ */
+static bool
 judge(const ControlRequest *request, const AccountLimit *limit, List *chains,
 	  ControlVerdict *verdict)
 {
@@ -150,6 +294,10 @@ judge(const ControlRequest *request, const AccountLimit *limit, List *chains,
 
 	memset(verdict, 0, sizeof(ControlVerdict));
 	sum_figures(request, limit, chains, &verdict->figures);
+	if (verdict->figures.to_load != NIL)
+		return false;
+	if (offsets_itself(request, &verdict->figures))
+		return true;
 	verdict->wait_xid = limit->changing_xid;
 	if (!TransactionIdIsValid(verdict->wait_xid))
 	{
@@ -183,6 +331,7 @@ judge(const ControlRequest *request, const AccountLimit *limit, List *chains,
 		if (verdict->outcome[rule] == OUTCOME_BREACH)
 			verdict->strongest = Max(verdict->strongest, reaction);
 	}
+	return true;
 }
 
 static bool
@@ -304,11 +453,13 @@ control_check(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 	AccountLimit limit;
 	List	   *chains;
 
+	rate_begin();
 	shortlock_take(request->account_id);
 	limit_read(limits, request->account_id, &limit);
 	chains = journal_read_all(journal, request->account_id, SCOPE_OWN);
 	shortlock_give(request->account_id);
-	judge(request, &limit, chains, verdict);
+	while (!judge(request, &limit, chains, verdict))
+		rate_load(verdict->figures.to_load, verdict->figures.currency);
 }
 
 /* What an account would be above its limit, in the list by currency. */
@@ -434,7 +585,10 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 	(void) GetCurrentTransactionId();	/* not under the lock */
 	verdict.strongest = REACTION_OFF;
 	if (check)
+	{
 		stat_add(request->source->source_id, STAT_CHECKS, 1);
+		rate_begin();
+	}
 	for (;;)
 	{
 		AccountLimit limit;
@@ -446,7 +600,12 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 		{
 			limit_read(limits, request->account_id, &limit);
 			chains = journal_read_all(journal, request->account_id, SCOPE_OWN);
-			judge(request, &limit, chains, &verdict);
+			if (!judge(request, &limit, chains, &verdict))
+			{
+				shortlock_give(request->account_id);
+				rate_load(verdict.figures.to_load, verdict.figures.currency);
+				continue;
+			}
 			depends = depends_on_others(&verdict);
 		}
 		if (verdict.strongest < REACTION_REJECT && !depends)

@@ -8,6 +8,7 @@
 #include "account.h"
 #include "journal.h"
 #include "limit.h"
+#include "rate.h"
 #include "rule.h"
 #include "source.h"
 #include "vector.h"
@@ -70,7 +71,29 @@ struct ControlStatement
 /* Documents that a refusal names. */
 #define CONTROL_NAMED_DOCUMENTS 10
 
-/* What a check looked at. */
+typedef enum RuleOutcome
+{
+	OUTCOME_PASS,
+	OUTCOME_DEPENDS,			/* on transactions of others */
+	OUTCOME_BREACH
+} RuleOutcome;
+
+/* What stands in another currency than that of the account, in that currency. */
+typedef struct ControlForeign
+{
+	const char *currency;
+	Numeric		exposure;		/* as in ControlFigures, each */
+	Numeric		raise;
+	Numeric		others;
+	CreditRate	rate;			/* to the currency of the account */
+	RuleOutcome missing_rate;	/* PASS: there is one, or none is needed */
+} ControlForeign;
+
+/*
+ * What a check looked at, in the currency of the account.  Where something was
+ * converted, sums are rounded: exposure, exposure with raise, and that with
+ * others; so that the figures of a message add up.
+ */
 typedef struct ControlFigures
 {
 	const char *currency;		/* of the account */
@@ -78,15 +101,14 @@ typedef struct ControlFigures
 	Numeric		exposure;		/* committed and own, before the statement */
 	Numeric		raise;			/* what the statement adds */
 	Numeric		others;			/* what others may still commit */
-	bool		missing_rate;
+	List	   *foreign;		/* of ControlForeign; those without a rate are not
+								 * in the figures */
+	Numeric		own_after;		/* with foreign: exposure with raise of what is in
+								 * the currency of the account */
+	RuleOutcome missing_rate;	/* BREACH: one of them has none */
+	List	   *to_load;		/* currencies whose rates are to be loaded before
+								 * anything can be judged */
 } ControlFigures;
-
-typedef enum RuleOutcome
-{
-	OUTCOME_PASS,
-	OUTCOME_DEPENDS,			/* on transactions of others */
-	OUTCOME_BREACH
-} RuleOutcome;
 
 /* Answer of a check: per rule its outcome and the reaction in force. */
 typedef struct ControlVerdict
@@ -114,6 +136,8 @@ extern void control_check(LedgerRel *journal, LedgerRel *limits,
 						  ControlRequest *request, ControlVerdict *verdict);
 
 extern CreditRule control_leading_rule(const ControlVerdict *verdict);
+extern Numeric control_total(const ControlFigures *figures, Numeric own,
+							 const Numeric *foreign);
 
 /* refusal.c: the words */
 extern Datum refusal_reasons(const ControlRequest *request,

@@ -37,6 +37,7 @@ relcache_callback(Datum arg, Oid relid)
 	credit_directory_invalidate(relid);
 	credit_account_invalidate(relid);
 	credit_limit_invalidate(relid);
+	credit_rate_invalidate(relid);
 }
 
 static void
@@ -65,6 +66,7 @@ _PG_init(void)
 	credit_sabotage_init();
 	credit_ledger_init();
 	credit_setting_init();
+	credit_rate_init();
 	credit_source_init();
 	credit_frame_init();
 	credit_asof_init();

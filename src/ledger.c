@@ -146,6 +146,9 @@ static const char *const decision_columns[] = {
 };
 static const char *const setting_columns[] = {"name", "value"};
 static const char *const rule_columns[] = {"rule", "reaction"};
+static const char *const exchange_rate_columns[] = {
+	"rate_type", "from_currency", "to_currency", "valid_on", "rate"
+};
 
 static TableInfo tables[LEDGER_NTABLES] = {
 	{"account", account_columns, ACCOUNT_NCOLUMNS},
@@ -160,6 +163,7 @@ static TableInfo tables[LEDGER_NTABLES] = {
 	{"decision_log", decision_columns, DECISION_NCOLUMNS},
 	{"setting", setting_columns, SETTING_NCOLUMNS},
 	{"rule_reaction", rule_columns, RULE_NCOLUMNS},
+	{"exchange_rate", exchange_rate_columns, RATE_NCOLUMNS},
 };
 
 static void load_indexes(TableInfo *info, Relation rel);
@@ -314,6 +318,16 @@ load_indexes(TableInfo *info, Relation rel)
 		info->nindexes++;
 		index_close(index, AccessShareLock);
 	}
+}
+
+/* Is the table there?  The catalog of an older version lacks newer ones. */
+bool
+ledger_exists(LedgerTable id)
+{
+	Oid			nspoid = get_namespace_oid("credit", true);
+
+	return tables[id].valid ||
+		(OidIsValid(nspoid) && OidIsValid(get_relname_relid(tables[id].name, nspoid)));
 }
 
 Oid

@@ -28,6 +28,7 @@ typedef enum LedgerTable
 	LEDGER_DECISION,
 	LEDGER_SETTING,
 	LEDGER_RULE_REACTION,
+	LEDGER_EXCHANGE_RATE,
 	LEDGER_NTABLES
 } LedgerTable;
 
@@ -106,6 +107,10 @@ enum
 {
 	RULE_NAME, RULE_REACTION, RULE_NCOLUMNS
 };
+enum
+{
+	RATE_TYPE, RATE_FROM, RATE_TO, RATE_VALID_ON, RATE_RATE, RATE_NCOLUMNS
+};
 
 #define LEDGER_MAX_COLUMNS 32
 #define LEDGER_MAX_INDEXES 12
@@ -137,6 +142,7 @@ typedef struct LedgerScan
 	SnapshotData dirty;			/* the snapshot of a dirty scan */
 } LedgerScan;
 
+extern bool ledger_exists(LedgerTable id);
 extern Oid	ledger_relid(LedgerTable id);
 extern LedgerRel *ledger_open(LedgerTable id, LOCKMODE lockmode);
 extern void ledger_close(LedgerRel *ledger);

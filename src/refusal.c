@@ -15,6 +15,8 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/lsyscache.h"
 
 #include "control.h"
@@ -49,6 +51,81 @@ is_over(const ControlFigures *figures)
 						  figures->limit.amount) > 0;
 }
 
+/* The first currency whose missing rate broke the rule. */
+static const ControlForeign *
+missing_rate(const ControlFigures *figures)
+{
+	ListCell   *lc;
+
+	foreach(lc, figures->foreign)
+	{
+		ControlForeign *foreign = lfirst(lc);
+
+		if (foreign->missing_rate == figures->missing_rate)
+			return foreign;
+	}
+	return NULL;				/* not reached: the rule is broken */
+}
+
+static char *
+date_text(DateADT date)
+{
+	int			y;
+	int			m;
+	int			d;
+
+	j2date(date + POSTGRES_EPOCH_JDATE, &y, &m, &d);
+	return psprintf("%04d-%02d-%02d", y, m, d);
+}
+
+/* By which rates the figures came about; nothing where nothing was converted. */
+static void
+append_rates(StringInfo buf, const ControlFigures *figures)
+{
+	const char *start = " Converted to";
+	const CreditSettings *settings = credit_settings();
+	ListCell   *lc;
+
+	foreach(lc, figures->foreign)
+	{
+		ControlForeign *foreign = lfirst(lc);
+
+		if (!rate_is_usable(&foreign->rate))
+			continue;
+		if (start)
+			appendStringInfo(buf, "%s %s:", start, figures->currency);
+		appendStringInfo(buf, "%s %s at %s of %s", start ? "" : ",",
+						 foreign->currency, rate_text(&foreign->rate),
+						 date_text(foreign->rate.date));
+		start = NULL;
+	}
+	if (start)
+		return;
+	if (!credit_is_zero(settings->rate_add_on))
+		appendStringInfo(buf, ", with an add-on of %s (setting rate_add_on)",
+						 credit_amount_text(settings->rate_add_on));
+	appendStringInfoChar(buf, '.');
+}
+
+/* Why a rate is missing. */
+static void
+append_missing_rate(StringInfo buf, const ControlFigures *figures)
+{
+	const ControlForeign *foreign = missing_rate(figures);
+	const CreditSettings *settings = credit_settings();
+
+	if (foreign->rate.path == RATE_STALE)
+		appendStringInfo(buf, "The last rate of type \"%s\" from %s to %s is of %s, which is more than %d days ago (setting rate_age).",
+						 settings->rate_type, foreign->currency, figures->currency,
+						 date_text(foreign->rate.date), settings->rate_age);
+	else
+		appendStringInfo(buf, "There is no rate of type \"%s\" from %s to %s.",
+						 settings->rate_type, foreign->currency, figures->currency);
+	if (figures->missing_rate == OUTCOME_DEPENDS)
+		appendStringInfo(buf, " Only uncommitted documents of others are in %s.",
+						 foreign->currency);
+}
+
 /* One line for one rule: what happened and the figures. */
 char *
 refusal_message(const ControlRequest *request, const ControlFigures *figures,
@@ -74,8 +151,9 @@ refusal_message(const ControlRequest *request, const ControlFigures *figures,
 							credit_amount_text(figures->exposure),
 							credit_amount_text(figures->raise), figures->currency);
 		case RULE_MISSING_RATE:
-			return psprintf("%s cannot be checked: no exchange rate to %s",
-							subject, figures->currency);
+			return psprintf("%s cannot be checked: no exchange rate from %s to %s",
+							subject, missing_rate(figures)->currency,
+							figures->currency);
 		case RULE_NOT_SET:
 			return psprintf("%s: the customer has no credit limit yet", subject);
 		case RULE_COUNT:
@@ -109,6 +187,7 @@ refusal_reason(const ControlRequest *request, const ControlFigures *figures,
 				appendStringInfo(&buf, "Exposure would be %s %s, and uncommitted transactions of others can change it by %s or change the limit.",
 								 credit_amount_text(after), figures->currency,
 								 credit_amount_text(figures->others));
+				append_rates(&buf, figures);
 				break;
 			}
 			appendStringInfo(&buf, "Exposure would be %s, which is %s %s above the limit.",
@@ -118,10 +197,10 @@ refusal_reason(const ControlRequest *request, const ControlFigures *figures,
 			if (!credit_is_zero(figures->others))
 				appendStringInfo(&buf, " Uncommitted orders of others come to %s on top.",
 								 credit_amount_text(figures->others));
+			append_rates(&buf, figures);
 			break;
 		case RULE_MISSING_RATE:
-			appendStringInfo(&buf, "Exposure stands in several currencies; the limit is in %s.",
-							 figures->currency);
+			append_missing_rate(&buf, figures);
 			break;
 		case RULE_NOT_SET:
 			appendStringInfoString(&buf, "Nobody has decided a limit for the customer.");
@@ -154,7 +233,7 @@ refusal_hint(const ControlFigures *figures, CreditRule rule, bool with_figures)
 			return psprintf("Collect %s %s from the customer, or have the limit raised.",
 							credit_amount_text(excess), figures->currency);
 		case RULE_MISSING_RATE:
-			return psprintf("Keep the documents of the customer in %s, or ask credit control.",
+			return psprintf("Have the rate entered (credit.set_rate), or keep the documents of the customer in %s.",
 							figures->currency);
 		case RULE_NOT_SET:
 			return pstrdup("Have credit control decide a limit.");
@@ -264,26 +343,55 @@ append_documents(StringInfo buf, const ControlRequest *request,
 	appendStringInfoChar(buf, '.');
 }
 
+/* Where the sum stands to which a document belongs; NULL: it has no rate. */
+static Numeric *
+sum_of(const ControlFigures *figures, const ControlDocument *document,
+	   Numeric *own, Numeric *foreign)
+{
+	if (strcmp(document->currency, figures->currency) == 0)
+		return own;
+	for (int i = 0; i < list_length(figures->foreign); i++)
+	{
+		ControlForeign *part = list_nth(figures->foreign, i);
+
+		if (strcmp(document->currency, part->currency) == 0)
+			return rate_is_usable(&part->rate) ? &foreign[i] : NULL;
+	}
+	return NULL;
+}
+
 /* How many fit, taken by date and key, and which is the first that does not. */
 static void
 append_fitting(StringInfo buf, const ControlFigures *figures,
 			   ControlDocument *documents, int n)
 {
-	Numeric		after = credit_add(figures->exposure, figures->raise);
+	Numeric		own = figures->foreign != NIL ? figures->own_after :
+		credit_add(figures->exposure, figures->raise);
+	Numeric    *foreign = palloc(sizeof(Numeric) * (list_length(figures->foreign) + 1));
+	Numeric    *sum;
 	int			fitting = 0;
 
+	for (int i = 0; i < list_length(figures->foreign); i++)
+	{
+		ControlForeign *part = list_nth(figures->foreign, i);
+
+		foreign[i] = credit_add(part->exposure, part->raise);
+	}
 	/* what the statement comes to without the documents that raise it */
 	for (int i = 0; i < n; i++)
 	{
-		if (strcmp(documents[i].currency, figures->currency) != 0)
+		sum = sum_of(figures, &documents[i], &own, foreign);
+		if (sum == NULL)
 			return;
-		after = credit_subtract(after, documents[i].amount);
+		*sum = credit_subtract(*sum, documents[i].amount);
 	}
 	qsort(documents, n, sizeof(ControlDocument), compare_dates);
 	while (fitting < n)
 	{
-		after = credit_add(after, documents[fitting].amount);
-		if (credit_compare(after, figures->limit.amount) > 0)
+		sum = sum_of(figures, &documents[fitting], &own, foreign);
+		*sum = credit_add(*sum, documents[fitting].amount);
+		if (credit_compare(control_total(figures, own, foreign),
+						   figures->limit.amount) > 0)
 			break;
 		fitting++;
 	}

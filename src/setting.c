@@ -48,6 +48,9 @@ static bool apply_max_wait(CreditSettings *settings, const char *value);
 static bool apply_sqlstate(CreditSettings *settings, const char *value);
 static bool apply_figures(CreditSettings *settings, const char *value);
 static bool apply_currency(CreditSettings *settings, const char *value);
+static bool apply_rate_type(CreditSettings *settings, const char *value);
+static bool apply_rate_age(CreditSettings *settings, const char *value);
+static bool apply_rate_add_on(CreditSettings *settings, const char *value);
 static bool apply_bypass_role(CreditSettings *settings, const char *value);
 static bool apply_time_zone(CreditSettings *settings, const char *value);
 static bool apply_near_limit(CreditSettings *settings, const char *value);
@@ -58,6 +61,8 @@ static bool apply_keep_problems(CreditSettings *settings, const char *value);
 static bool apply_keep_limits(CreditSettings *settings, const char *value);
 static bool apply_large_journal(CreditSettings *settings, const char *value);
 static bool apply_old_transaction(CreditSettings *settings, const char *value);
+
+static bool parse_with_unit(const char *value, int flags, int least, int *result);
 
 #define KEEP_ALLOWED "forever, or a time of at least a day with its unit: 730d, 8760h"
 
@@ -81,8 +86,17 @@ static const SettingInfo setting_infos[] = {
 		"off: messages to the placing role carry no amounts.",
 	apply_figures},
 	{"currency", "USD", "a currency code of 1 to 12 characters",
-		"Currency of accounts and documents whose mapping names none. Set it before the first attach().",
+		"Currency of accounts and documents whose mapping names none, and the one through which exchange rates are crossed. Set it before the first attach().",
 	apply_currency},
+	{"rate_type", "closing", "a name of 1 to 30 characters",
+		"Type of the exchange rates by which exposure is converted: column rate_type of exchange_rate.",
+	apply_rate_type},
+	{"rate_age", "7d", "a time of whole days with its unit, 0d to 3650d",
+		"Age after which an exchange rate counts as missing.",
+	apply_rate_age},
+	{"rate_add_on", "0", "a ratio from 0 to 1, as 0.05",
+		"Add-on for the risk of the rate on what a customer owes in a currency other than that of the account.",
+	apply_rate_add_on},
 	{"bypass_role", "", "a role, or empty",
 		"Members of this role (superusers only if they are members) are never refused; what would have been refused is in view decision. For data migration.",
 	apply_bypass_role},
@@ -331,6 +345,42 @@ apply_currency(CreditSettings *settings, const char *value)
 	if (value[0] == '\0' || strlen(value) > 12)
 		return false;
 	settings->currency = pstrdup(value);
+	return true;
+}
+
+static bool
+apply_rate_type(CreditSettings *settings, const char *value)
+{
+	if (value[0] == '\0' || strlen(value) > 30)
+		return false;
+	settings->rate_type = pstrdup(value);
+	return true;
+}
+
+static bool
+apply_rate_age(CreditSettings *settings, const char *value)
+{
+	int			minutes;
+
+	if (!parse_with_unit(value, GUC_UNIT_MIN, 0, &minutes) ||
+		minutes % (HOURS_PER_DAY * MINS_PER_HOUR) != 0)
+		return false;
+	settings->rate_age = minutes / (HOURS_PER_DAY * MINS_PER_HOUR);
+	return settings->rate_age <= 3650;
+}
+
+/* Digits and a point, so that numeric_in has nothing to complain of. */
+static bool
+apply_rate_add_on(CreditSettings *settings, const char *value)
+{
+	if (strlen(value) > 20 || strspn(value, "0123456789.") != strlen(value) ||
+		value[0] < '0' || strtod(value, NULL) > 1 ||
+		strchr(value, '.') != strrchr(value, '.'))
+		return false;
+	settings->rate_add_on =
+		DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(value),
+											ObjectIdGetDatum(InvalidOid),
+											Int32GetDatum(-1)));
 	return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "pgtime.h"
 #include "utils/date.h"
+#include "utils/numeric.h"
 
 #include "rule.h"
 
@@ -22,6 +23,9 @@ typedef struct CreditSettings
 	int			sqlstate;		/* of a refusal */
 	bool		figures;		/* amounts in messages */
 	const char *currency;		/* where a mapping names none */
+	const char *rate_type;		/* of exchange rates */
+	int			rate_age;		/* days after which a rate is none any more */
+	Numeric		rate_add_on;	/* on what is owed in other currencies */
 	const char *bypass_role;	/* "": none */
 	pg_tz	   *time_zone;		/* decides which day it is */
 	int			keep_minutes[KEEP_COUNT];	/* 0: for ever */

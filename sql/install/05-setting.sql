@@ -43,7 +43,7 @@ CREATE FUNCTION credit.invalidate_setting() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'credit_invalidate_setting';
 COMMENT ON FUNCTION credit.invalidate_setting() IS
-'Trigger on setting and rule_reaction: makes every session read them anew.';
+'Trigger on setting, rule_reaction and exchange_rate: makes every session read them anew.';
 
 CREATE TRIGGER check_setting BEFORE INSERT OR UPDATE ON credit.setting
 	FOR EACH ROW EXECUTE FUNCTION credit.check_setting('setting');

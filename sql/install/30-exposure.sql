@@ -80,25 +80,42 @@ RETURNS TABLE (customer text, segment text, name text, currency text,
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
 SELECT a.customer, a.segment, a.name, l.currency,
-	   COALESCE(b.ordered, 0), COALESCE(b.delivered, 0), COALESCE(b.invoiced, 0),
-	   COALESCE(b.unapplied, 0),
-	   CASE WHEN b.other_currencies IS NULL
-			THEN COALESCE(b.ordered + b.delivered + b.invoiced + b.unapplied, 0) END,
+	   CASE WHEN b.is_mixed THEN credit.round_amount(b.ordered, l.currency) ELSE b.ordered END,
+	   CASE WHEN b.is_mixed THEN credit.round_amount(b.delivered, l.currency) ELSE b.delivered END,
+	   CASE WHEN b.is_mixed THEN credit.round_amount(b.invoiced, l.currency) ELSE b.invoiced END,
+	   CASE WHEN b.is_mixed THEN credit.round_amount(b.unapplied, l.currency) ELSE b.unapplied END,
+	   CASE WHEN b.other_currencies IS NOT NULL THEN credit.round_amount(b.total, l.currency) ELSE b.total END,
 	   l.limit_state, l.credit_limit, l.valid_until, b.other_currencies
   FROM credit.account a
   JOIN credit.limit_in_force l ON l.account_id = a.account_id
  CROSS JOIN LATERAL
-	   (SELECT sum(COALESCE(i.stages[1], 0)) FILTER (WHERE i.currency = l.currency) AS ordered,
-			   sum(COALESCE(i.stages[2], 0)) FILTER (WHERE i.currency = l.currency) AS delivered,
-			   sum(COALESCE(i.stages[3], 0)) FILTER (WHERE i.currency = l.currency) AS invoiced,
-			   sum(COALESCE(i.stages[4], 0)) FILTER (WHERE i.currency = l.currency) AS unapplied,
-			   array_agg(DISTINCT i.currency) FILTER (WHERE i.currency <> l.currency AND i.amount <> 0) AS other_currencies
-		  FROM credit.item i
-		 WHERE i.account_id = a.account_id
-		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= exposure_on.as_of) b;
+	   (SELECT array_agg(x.currency ORDER BY x.currency) FILTER (WHERE x.currency <> l.currency AND x.total <> 0) AS other_currencies,
+			   COALESCE(bool_or(x.currency <> l.currency), false) AS is_mixed,
+			   CASE WHEN count(c.ordered) = count(*) THEN COALESCE(sum(c.ordered), 0) END AS ordered,
+			   CASE WHEN count(c.delivered) = count(*) THEN COALESCE(sum(c.delivered), 0) END AS delivered,
+			   CASE WHEN count(c.invoiced) = count(*) THEN COALESCE(sum(c.invoiced), 0) END AS invoiced,
+			   CASE WHEN count(c.unapplied) = count(*) THEN COALESCE(sum(c.unapplied), 0) END AS unapplied,
+			   CASE WHEN count(c.total) = count(*) THEN COALESCE(sum(c.total), 0) END AS total
+		  FROM (SELECT i.currency,
+					   sum(COALESCE(i.stages[1], 0)) AS ordered,
+					   sum(COALESCE(i.stages[2], 0)) AS delivered,
+					   sum(COALESCE(i.stages[3], 0)) AS invoiced,
+					   sum(COALESCE(i.stages[4], 0)) AS unapplied,
+					   sum(COALESCE(i.stages[1], 0) + COALESCE(i.stages[2], 0) +
+						   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0)) AS total
+				  FROM credit.item i
+				 WHERE i.account_id = a.account_id
+				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= exposure_on.as_of
+				 GROUP BY i.currency) x
+		 CROSS JOIN LATERAL
+			   (SELECT credit.convert_exposure(x.ordered, x.total, x.currency, l.currency, exposure_on.as_of) AS ordered,
+					   credit.convert_exposure(x.delivered, x.total, x.currency, l.currency, exposure_on.as_of) AS delivered,
+					   credit.convert_exposure(x.invoiced, x.total, x.currency, l.currency, exposure_on.as_of) AS invoiced,
+					   credit.convert_exposure(x.unapplied, x.total, x.currency, l.currency, exposure_on.as_of) AS unapplied,
+					   credit.convert_exposure(x.total, x.total, x.currency, l.currency, exposure_on.as_of) AS total) c) b;
 END;
 COMMENT ON FUNCTION credit.exposure_on(date) IS
-'Exposure of every account on a day, from the dates of the documents as they are known now, beside its present limit; in the currency of the account. total is NULL where documents in other currencies stand beside it (other_currencies).';
+'Exposure of every account on a day, from the dates of the documents as they are known now, beside its present limit; in the currency of the account, documents in others (other_currencies) converted at the rates of that day. total, and each stage, is NULL where a rate it needs is missing.';
 
 CREATE VIEW credit.exposure AS
 SELECT e.customer, e.segment, e.name, e.currency,
@@ -111,22 +128,34 @@ SELECT e.customer, e.segment, e.name, e.currency,
 	   CASE e.limit_state WHEN 'amount' THEN e.total > e.credit_limit
 						  WHEN 'blocked' THEN e.total > 0
 						  ELSE false END AS is_over_limit,
-	   e.other_currencies
+	   e.other_currencies,
+	   CASE WHEN e.total IS NULL
+			THEN ARRAY(SELECT o.currency FROM unnest(e.other_currencies) o (currency)
+						WHERE credit.convert_exposure(1, 1, o.currency, e.currency, credit.as_of()) IS NULL) END AS missing_rates
   FROM (SELECT a.customer, a.segment, a.name, l.currency,
-			   COALESCE(b.ordered, 0) AS ordered, COALESCE(b.delivered, 0) AS delivered,
-			   COALESCE(b.invoiced, 0) AS invoiced, COALESCE(b.unapplied, 0) AS unapplied,
-			   CASE WHEN b.other_currencies IS NULL THEN COALESCE(b.total, 0) END AS total,
+			   CASE WHEN b.is_mixed THEN credit.round_amount(b.ordered, l.currency) ELSE b.ordered END AS ordered,
+			   CASE WHEN b.is_mixed THEN credit.round_amount(b.delivered, l.currency) ELSE b.delivered END AS delivered,
+			   CASE WHEN b.is_mixed THEN credit.round_amount(b.invoiced, l.currency) ELSE b.invoiced END AS invoiced,
+			   CASE WHEN b.is_mixed THEN credit.round_amount(b.unapplied, l.currency) ELSE b.unapplied END AS unapplied,
+			   CASE WHEN b.other_currencies IS NOT NULL THEN credit.round_amount(b.total, l.currency) ELSE b.total END AS total,
 			   l.limit_state, l.credit_limit, l.valid_until, b.other_currencies
 		  FROM credit.account a
 		  JOIN credit.limit_in_force l ON l.account_id = a.account_id
 		 CROSS JOIN LATERAL
 			   (SELECT array_agg(x.currency ORDER BY x.currency) FILTER (WHERE x.currency <> l.currency AND x.total <> 0) AS other_currencies,
-					   sum(x.ordered) FILTER (WHERE x.currency = l.currency) AS ordered,
-					   sum(x.delivered) FILTER (WHERE x.currency = l.currency) AS delivered,
-					   sum(x.invoiced) FILTER (WHERE x.currency = l.currency) AS invoiced,
-					   sum(x.unapplied) FILTER (WHERE x.currency = l.currency) AS unapplied,
-					   sum(x.total) FILTER (WHERE x.currency = l.currency) AS total
-				  FROM credit.balance(a.account_id) x) b
+					   COALESCE(bool_or(x.currency <> l.currency), false) AS is_mixed,
+					   CASE WHEN count(c.ordered) = count(*) THEN COALESCE(sum(c.ordered), 0) END AS ordered,
+					   CASE WHEN count(c.delivered) = count(*) THEN COALESCE(sum(c.delivered), 0) END AS delivered,
+					   CASE WHEN count(c.invoiced) = count(*) THEN COALESCE(sum(c.invoiced), 0) END AS invoiced,
+					   CASE WHEN count(c.unapplied) = count(*) THEN COALESCE(sum(c.unapplied), 0) END AS unapplied,
+					   CASE WHEN count(c.total) = count(*) THEN COALESCE(sum(c.total), 0) END AS total
+				  FROM credit.balance(a.account_id) x
+				 CROSS JOIN LATERAL
+					   (SELECT credit.convert_exposure(x.ordered, x.total, x.currency, l.currency, (SELECT credit.today())) AS ordered,
+							   credit.convert_exposure(x.delivered, x.total, x.currency, l.currency, (SELECT credit.today())) AS delivered,
+							   credit.convert_exposure(x.invoiced, x.total, x.currency, l.currency, (SELECT credit.today())) AS invoiced,
+							   credit.convert_exposure(x.unapplied, x.total, x.currency, l.currency, (SELECT credit.today())) AS unapplied,
+							   credit.convert_exposure(x.total, x.total, x.currency, l.currency, (SELECT credit.today())) AS total) c) b
 		 WHERE credit.as_of() = credit.today()
 		UNION ALL
 		SELECT p.customer, p.segment, p.name, p.currency,
@@ -139,19 +168,20 @@ COMMENT ON VIEW credit.exposure IS
 COMMENT ON COLUMN credit.exposure.customer IS 'Key of the customer in the ERP.';
 COMMENT ON COLUMN credit.exposure.segment IS 'Company, division or the like; empty where the ERP has one only.';
 COMMENT ON COLUMN credit.exposure.name IS 'Name of the customer.';
-COMMENT ON COLUMN credit.exposure.currency IS 'Currency of the account; all amounts are in it.';
-COMMENT ON COLUMN credit.exposure.ordered IS 'Open orders.';
+COMMENT ON COLUMN credit.exposure.currency IS 'Currency of the account; all amounts are in it, those of documents in other currencies at the rates of the day.';
+COMMENT ON COLUMN credit.exposure.ordered IS 'Open orders. Where amounts were converted, this and the other stages are rounded each by itself; NULL: a rate is missing.';
 COMMENT ON COLUMN credit.exposure.delivered IS 'Delivered, not invoiced.';
 COMMENT ON COLUMN credit.exposure.invoiced IS 'Open receivables.';
 COMMENT ON COLUMN credit.exposure.unapplied IS 'Cash received, negative.';
-COMMENT ON COLUMN credit.exposure.total IS 'Exposure: ordered + delivered + invoiced + unapplied. NULL: documents in other currencies stand beside it.';
+COMMENT ON COLUMN credit.exposure.total IS 'Exposure: ordered + delivered + invoiced + unapplied, rounded once where amounts were converted. NULL: a rate is missing (missing_rates).';
 COMMENT ON COLUMN credit.exposure.limit_state IS 'not_set, amount, unlimited or blocked.';
 COMMENT ON COLUMN credit.exposure.credit_limit IS 'Limit in force; only with state amount.';
 COMMENT ON COLUMN credit.exposure.valid_until IS 'Last day of a temporary limit; NULL: no end.';
 COMMENT ON COLUMN credit.exposure.headroom IS 'Limit less exposure; may be negative. NULL: no amount is set.';
 COMMENT ON COLUMN credit.exposure.utilisation IS 'Exposure as a ratio of the limit, 0 below zero. NULL: no amount is set, a limit of 0, or total is NULL.';
 COMMENT ON COLUMN credit.exposure.is_over_limit IS 'True: exposure is above the limit, or the account is blocked and owes. NULL: total is NULL.';
-COMMENT ON COLUMN credit.exposure.other_currencies IS 'Currencies of documents that are not in the figures; NULL: none.';
+COMMENT ON COLUMN credit.exposure.other_currencies IS 'Currencies of documents other than that of the account; NULL: none. View exposure_by_currency has their amounts.';
+COMMENT ON COLUMN credit.exposure.missing_rates IS 'Those of them that have no rate that counts, so that there is no total; NULL: none.';
 
 CREATE VIEW credit.near_limit AS
 SELECT e.customer, e.segment, e.name, e.currency, e.total, e.credit_limit,

@@ -58,6 +58,33 @@ SELECT q.severity, q.subject, q.finding, q.advice
 					WHERE i.account_id = l.account_id AND s.kind = 'order')
 	HAVING count(*) > 0
 	UNION ALL
+	SELECT 2, 'warning', 'exchange rates',
+		   format('%s accounts in %s have documents in %s, and there is no rate of type %s that counts%s: they have no total, and their orders meet rule missing_rate',
+				  q.n, q.currency, q.other, t.value,
+				  CASE WHEN f.rate_path = 'stale' THEN format(' (the last is of %s)', to_char(f.rate_date, 'YYYY-MM-DD')) ELSE '' END),
+		   format('SELECT credit.set_rate(%L, %L, ...), or see to it that rates are loaded every day (setting rate_age).', q.other, q.currency)
+	  FROM (SELECT l.currency, b.currency AS other, count(*) AS n
+			  FROM credit.account_limit l CROSS JOIN LATERAL credit.balance(l.account_id) b
+			 WHERE b.currency <> l.currency AND b.total <> 0
+			 GROUP BY 1, 2) q
+	 CROSS JOIN LATERAL credit.find_rate(q.other, q.currency, credit.today()) f
+	  JOIN credit.settings t ON t.name = 'rate_type'
+	 WHERE f.rate IS NULL
+	UNION ALL
+	SELECT 2, 'warning', 'exchange rates',
+		   format('the last rate of type %s from %s to %s is of %s; after %s it does not count any more, and orders of accounts that need it meet rule missing_rate',
+				  t.value, q.other, q.currency, to_char(f.rate_date, 'YYYY-MM-DD'), to_char(f.rate_date + g.days, 'YYYY-MM-DD')),
+		   'See to it that rates are loaded every day.'
+	  FROM (SELECT DISTINCT l.currency, b.currency AS other
+			  FROM credit.account_limit l CROSS JOIN LATERAL credit.balance(l.account_id) b
+			 WHERE b.currency <> l.currency AND b.total <> 0) q
+	 CROSS JOIN LATERAL credit.find_rate(q.other, q.currency, credit.today()) f
+	  JOIN credit.settings t ON t.name = 'rate_type'
+	 CROSS JOIN LATERAL (SELECT (extract(epoch FROM s.value::interval) / 86400)::int AS days
+						   FROM credit.settings s WHERE s.name = 'rate_age') g
+	 /* over a long weekend it is as it should be */
+	 WHERE f.rate IS NOT NULL AND g.days >= 4 AND f.rate_date + g.days - credit.today() <= 2
+	UNION ALL
 	SELECT 2, 'warning', 'prepared transactions',
 		   format('%s are older than an hour and may hold part of a limit', count(*)),
 		   'SELECT * FROM pg_prepared_xacts, then COMMIT PREPARED or ROLLBACK PREPARED.'

@@ -30,7 +30,7 @@ BEGIN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
 	END LOOP;
 	/* exposure_on() and its kind are plain queries over these tables */
-	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.source, credit.source_problem, credit.setting, credit.rule_reaction TO %s', role);
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.source, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION credit.grant_analyst(regrole) IS
@@ -51,6 +51,9 @@ REVOKE ALL ON FUNCTION credit.grant_analyst(regrole), credit.revoke_analyst(regr
 
 SELECT pg_catalog.pg_extension_config_dump('credit.setting', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.rule_reaction', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.exchange_rate', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rate_change', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rate_change_rate_change_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.account', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.account_account_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.account_limit', '');

@@ -20,7 +20,7 @@ SELECT c.oid::regclass::text AS name,
 	   (SELECT quote_ident(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = 1) AS col
   FROM pg_class c
  WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'r'
-   AND c.relname NOT IN ('setting', 'rule_reaction', 'source_problem');
+   AND c.relname NOT IN ('setting', 'rule_reaction', 'source_problem', 'exchange_rate');
 SELECT cmp_ok((SELECT count(*) FROM shop.ledger), '>=', 8::bigint, 'tables are guarded');
 
 SELECT throws_ok(format('UPDATE %s SET %s = %s', name, col, col), '55000', NULL, 'UPDATE of ' || name) FROM shop.ledger ORDER BY name;
@@ -56,6 +56,19 @@ SELECT throws_ok('DELETE FROM credit.limit_change', '55000', NULL, 'a rollback t
 SELECT throws_ok($$INSERT INTO credit.setting VALUES ('mode', 'nonsense')$$, '22023', NULL, 'a wrong value cannot be put into table setting');
 SELECT throws_ok($$INSERT INTO credit.setting VALUES ('nonsense', 'x')$$, NULL, NULL, 'nor a wrong name');
 SELECT throws_ok($$INSERT INTO credit.rule_reaction VALUES ('limit', 'hold')$$, '22023', NULL, 'nor a wrong reaction');
+
+-- so is the table of rates, and what it said before stays
+SELECT throws_ok(format('INSERT INTO credit.exchange_rate (from_currency, to_currency, valid_on, rate) VALUES (%L, %L, %L, %s)', f, t, d, r), '23514', NULL, what)
+  FROM (VALUES ('EUR', 'USD', '2026-01-01', '0', 'a rate of 0 cannot be put into table exchange_rate'), ('EUR', 'USD', '2026-01-01', '-1', 'nor a negative one'),
+			   ('EUR', 'USD', '2026-01-01', '''NaN''', 'nor none'), ('EUR', 'USD', '2026-01-01', '''Infinity''', 'nor an infinite one'),
+			   ('EUR', 'USD', '2026-01-01', '1e-21', 'nor one next to 0'), ('EUR', 'USD', '2026-01-01', '1.' || repeat('1', 61), 'nor one of too many digits'),
+			   ('EUR', 'EUR', '2026-01-01', '1', 'nor one of a currency to itself'), ('', 'EUR', '2026-01-01', '1', 'nor one of no currency'),
+			   ('EUR', 'USD', '-infinity', '1', 'nor one of no day')) v (f, t, d, r, what);
+SELECT lives_ok($$INSERT INTO credit.exchange_rate (from_currency, to_currency, valid_on, rate) VALUES ('EUR', 'USD', '2026-01-01', 1.1)$$, 'a good one can');
+SELECT lives_ok('UPDATE credit.exchange_rate SET rate = 1.2, recorded_at = ''-infinity'', recorded_by = ''nobody''', 'and be changed');
+SELECT results_eq('SELECT rate, isfinite(recorded_at), recorded_by = session_user FROM credit.exchange_rate', 'VALUES (1.2, true, true)', 'by whom is not up to who does it');
+SELECT lives_ok('DELETE FROM credit.exchange_rate', 'and go');
+SELECT results_eq('SELECT old_rate, new_rate, changed_by = session_user FROM credit.rate_change ORDER BY rate_change_id', 'VALUES (1.1, 1.2, true), (1.2, NULL, true)', 'on record');
 
 SELECT * FROM finish();
 ROLLBACK;
