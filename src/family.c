@@ -945,11 +945,38 @@ open_settlements(LedgerRel *settlements)
 	return ledger_open(LEDGER_SETTLEMENT, RowExclusiveLock);
 }
 
-/* Writes down what has been settled, once the documents are written. */
-void
-family_settle(Family *family)
+/* Marks the months in which something of a debt was settled, if any. */
+static List *
+mark_debt(LedgerRel *settlements, const Document *debt, List *marks)
 {
-	LedgerRel  *settlements = NULL;
+	int64		before = debt->old.exists ? debt->old.account_id : 0;
+	int64		after = debt->new.exists ? debt->new.account_id : 0;
+
+	if (before != 0)
+		marks = settlement_months(settlements, debt->source->source_id, debt->key,
+								  marks, before);
+	if (after != 0 && after != before)
+		marks = settlement_months(settlements, debt->source->source_id, debt->key,
+								  marks, after);
+	return marks;
+}
+
+/* Is a document a debt that may have been settled, and was its row changed? */
+static bool
+is_changed_debt(const Document *document)
+{
+	return (document->source->kind == KIND_INVOICE ||
+			document->source->kind == KIND_RECEIVABLE) &&
+		(document->change != NULL || !document->old.exists) &&
+		(document->old.settled != NULL || document->new.settled != NULL ||
+		 states_itself(document) ||
+		 (document->old.exists && !document->new.exists));
+}
+
+/* States what the pairs of a family have come to, each once. */
+static LedgerRel *
+settle_pairs(Family *family, LedgerRel *settlements, List **marks)
+{
 	int			n = list_length(family->settlements);
 	Pair	  **pairs = palloc(sizeof(Pair *) * (n + 1));
 
@@ -962,15 +989,36 @@ family_settle(Family *family)
 			continue;
 		settlements = open_settlements(settlements);
 		settle_pair(family, settlements, pairs[i]);
+		if (i + 1 == n || pairs[i + 1]->debt != pairs[i]->debt)
+			*marks = mark_debt(settlements, pairs[i]->debt, *marks);
 	}
+	return settlements;
+}
+
+/* Writes down what has been settled, once the documents are written. */
+void
+family_settle(Family *family)
+{
+	List	   *marks = NIL;
+	LedgerRel  *settlements = settle_pairs(family, NULL, &marks);
+
 	for (int i = 0; i < family->n; i++)
 	{
-		if (!states_itself(family->documents[i]) ||
-			family->documents[i]->change == NULL)
-			continue;
-		settlements = open_settlements(settlements);
-		settle_itself(family, settlements, family->documents[i]);
+		Document   *document = family->documents[i];
+
+		if (states_itself(document) && document->change != NULL)
+		{
+			settlements = open_settlements(settlements);
+			settle_itself(family, settlements, document);
+		}
+		if (is_changed_debt(document))
+		{
+			settlements = open_settlements(settlements);
+			marks = mark_debt(settlements, document, marks);
+		}
 	}
 	if (settlements != NULL)
 		ledger_close(settlements);
+	if (marks != NIL)
+		settlement_mark(marks);
 }

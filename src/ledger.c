@@ -134,6 +134,7 @@ static const char *const settlement_columns[] = {
 	"source_id", "key", "settled_on", "amount", "kind", "payment_source_id",
 	"payment_key", "stated_by_source_id", "stated_by_key", "recorded_at"
 };
+static const char *const month_mark_columns[] = {"account_id", "month"};
 static const char *const journal_columns[] = {
 	"account_id", "scope", "currency", "seq", "first_seq", "posted_at",
 	"source_id", "item_key", "delta", "xsum", "psum", "peak", "open",
@@ -159,6 +160,7 @@ static TableInfo tables[LEDGER_NTABLES] = {
 	{"item", item_columns, ITEM_NCOLUMNS},
 	{"item_version", item_columns, VERSION_NCOLUMNS},
 	{"settlement", settlement_columns, SETTLEMENT_NCOLUMNS},
+	{"month_mark", month_mark_columns, MARK_NCOLUMNS},
 	{"journal", journal_columns, JOURNAL_NCOLUMNS},
 	{"decision_log", decision_columns, DECISION_NCOLUMNS},
 	{"setting", setting_columns, SETTING_NCOLUMNS},

@@ -15,10 +15,16 @@
  * A residual states a total instead, and only the difference is news.
  *
  * The debt's item is locked, so nobody else writes rows of it meanwhile.
+ *
+ * Profiles of closed months are kept per account (month_state).  Whoever
+ * changes what was settled in a month leaves a mark, in the same transaction:
+ * so every snapshot sees which of the kept ones it cannot use.  Marks are only
+ * added here; the fold takes them away when it has worked out the month anew.
  */
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -27,6 +33,20 @@
 #include "vector.h"
 
 #define SETTLEMENT_INDEX "settlement_item"
+
+/* Begins a scan of the rows of one debt. */
+static void
+scan_debt(LedgerRel *settlements, LedgerScan *scan, Snapshot snapshot,
+		  int32 source_id, const char *key)
+{
+	ScanKeyData keys[2];
+
+	ledger_key(settlements, &keys[0], SETTLEMENT_SOURCE_ID, BTEqualStrategyNumber,
+			   F_INT4EQ, Int32GetDatum(source_id));
+	ledger_key(settlements, &keys[1], SETTLEMENT_KEY, BTEqualStrategyNumber,
+			   F_TEXTEQ, CStringGetTextDatum(key));
+	ledger_scan(scan, settlements, SETTLEMENT_INDEX, snapshot, keys, 2);
+}
 
 /* What was written on one day. */
 typedef struct DaySum
@@ -42,6 +62,7 @@ typedef struct Written
 	Numeric		amount;
 	DateADT		last_day;
 	DateADT		ceased_on;		/* last day with a negative row */
+	bool		is_same_kind;	/* as what is stated now */
 } Written;
 
 static bool
@@ -82,27 +103,25 @@ static void
 read_written(LedgerRel *settlements, const Settlement *settlement, Written *written)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyData keys[2];
 	LedgerScan	scan;
 	HeapTuple	tuple;
 
 	memset(written, 0, sizeof(Written));
 	written->last_day = written->ceased_on = DATEVAL_NOBEGIN;
-	ledger_key(settlements, &keys[0], SETTLEMENT_SOURCE_ID, BTEqualStrategyNumber,
-			   F_INT4EQ, Int32GetDatum(settlement->source_id));
-	ledger_key(settlements, &keys[1], SETTLEMENT_KEY, BTEqualStrategyNumber,
-			   F_TEXTEQ, CStringGetTextDatum(settlement->key));
-	ledger_scan(&scan, settlements, SETTLEMENT_INDEX, snapshot, keys, 2);
+	scan_debt(settlements, &scan, snapshot, settlement->source_id, settlement->key);
 	while (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
 		Datum		values[LEDGER_MAX_COLUMNS];
 		bool		nulls[LEDGER_MAX_COLUMNS];
 
 		ledger_deform(settlements, tuple, values, nulls);
-		if (is_stated_by(settlement, values, nulls))
-			add_row(written, nulls[SETTLEMENT_SETTLED_ON] ? DATEVAL_NOBEGIN :
-					DatumGetDateADT(values[SETTLEMENT_SETTLED_ON]),
-					DatumGetNumericCopy(values[SETTLEMENT_AMOUNT]));
+		if (!is_stated_by(settlement, values, nulls))
+			continue;
+		written->is_same_kind =
+			strcmp(TextDatumGetCString(values[SETTLEMENT_KIND]), settlement->kind) == 0;
+		add_row(written, nulls[SETTLEMENT_SETTLED_ON] ? DATEVAL_NOBEGIN :
+				DatumGetDateADT(values[SETTLEMENT_SETTLED_ON]),
+				DatumGetNumericCopy(values[SETTLEMENT_AMOUNT]));
 	}
 	ledger_scan_end(&scan);
 	UnregisterSnapshot(snapshot);
@@ -160,7 +179,7 @@ state_amount(LedgerRel *settlements, const Settlement *settlement,
 		!DATE_IS_NOBEGIN(written->ceased_on);
 
 	if (credit_compare(written->amount, settlement->amount) == 0 &&
-		(settlement->amount == NULL || same_day))
+		(settlement->amount == NULL || (same_day && written->is_same_kind)))
 		return;
 	if (settlement->amount == NULL)
 		write_row(settlements, settlement,
@@ -203,4 +222,82 @@ settlement_state(LedgerRel *settlements, const Settlement *settlement)
 		state_total(settlements, settlement, &written);
 	else
 		state_amount(settlements, settlement, &written);
+}
+
+static DateADT
+first_of_month(DateADT day)
+{
+	int			year;
+	int			month;
+	int			unused;
+
+	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &unused);
+	return date2j(year, month, 1) - POSTGRES_EPOCH_JDATE;
+}
+
+/* Adds the months in which something of a debt was settled to a list of marks. */
+List *
+settlement_months(LedgerRel *settlements, int32 source_id, const char *key,
+				  List *marks, int64 account_id)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	LedgerScan	scan;
+	HeapTuple	tuple;
+
+	scan_debt(settlements, &scan, snapshot, source_id, key);
+	while (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
+	{
+		Datum		values[LEDGER_MAX_COLUMNS];
+		bool		nulls[LEDGER_MAX_COLUMNS];
+		MonthMark  *mark;
+
+		ledger_deform(settlements, tuple, values, nulls);
+		if (nulls[SETTLEMENT_SETTLED_ON] ||
+			DATE_NOT_FINITE(DatumGetDateADT(values[SETTLEMENT_SETTLED_ON])))
+			continue;
+		mark = palloc(sizeof(MonthMark));
+		mark->account_id = account_id;
+		mark->month = first_of_month(DatumGetDateADT(values[SETTLEMENT_SETTLED_ON]));
+		marks = lappend(marks, mark);
+	}
+	ledger_scan_end(&scan);
+	UnregisterSnapshot(snapshot);
+	return marks;
+}
+
+static int
+compare_marks(const ListCell *a, const ListCell *b)
+{
+	const MonthMark *x = lfirst(a);
+	const MonthMark *y = lfirst(b);
+
+	if (x->account_id != y->account_id)
+		return x->account_id < y->account_id ? -1 : 1;
+	return x->month < y->month ? -1 : x->month > y->month;
+}
+
+/* Writes marks, each once. */
+void
+settlement_mark(List *marks)
+{
+	LedgerRel  *ledger = ledger_open(LEDGER_MONTH_MARK, RowExclusiveLock);
+	const MonthMark *last = NULL;
+	ListCell   *lc;
+
+	list_sort(marks, compare_marks);
+	foreach(lc, marks)
+	{
+		MonthMark  *mark = lfirst(lc);
+		Datum		values[MARK_NCOLUMNS];
+		bool		nulls[MARK_NCOLUMNS] = {false};
+
+		if (last != NULL && last->account_id == mark->account_id &&
+			last->month == mark->month)
+			continue;
+		values[MARK_ACCOUNT_ID] = Int64GetDatum(mark->account_id);
+		values[MARK_MONTH] = DateADTGetDatum(mark->month);
+		ledger_insert(ledger, values, nulls);
+		last = mark;
+	}
+	ledger_close(ledger);
 }

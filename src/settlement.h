@@ -6,6 +6,7 @@
 #define CREDIT_SETTLEMENT_H
 
 #include "ledger.h"
+#include "nodes/pg_list.h"
 #include "utils/date.h"
 #include "utils/numeric.h"
 
@@ -25,6 +26,16 @@ typedef struct Settlement
 	DateADT		reversed_on;	/* where there is nothing any more, or less */
 } Settlement;
 
+/* A month of an account whose settlements have changed; NOBEGIN: every one. */
+typedef struct MonthMark
+{
+	int64		account_id;
+	DateADT		month;			/* its first day */
+} MonthMark;
+
+extern List *settlement_months(LedgerRel *settlements, int32 source_id,
+							   const char *key, List *marks, int64 account_id);
+extern void settlement_mark(List *marks);
 extern void settlement_state(LedgerRel *settlements, const Settlement *settlement);
 
 #endif							/* CREDIT_SETTLEMENT_H */

@@ -31,3 +31,16 @@ COMMENT ON COLUMN credit.settlement.recorded_at IS 'When it was recorded.';
 
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.settlement
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+
+CREATE TABLE credit.month_mark
+(
+	account_id	bigint NOT NULL,
+	month		date NOT NULL
+);
+CREATE INDEX month_mark_account ON credit.month_mark (account_id, month);
+COMMENT ON TABLE credit.month_mark IS
+'Months of accounts in which something was settled or changed since their profile was worked out; append-only, taken away by the fold.';
+COMMENT ON COLUMN credit.month_mark.account_id IS 'Account.';
+COMMENT ON COLUMN credit.month_mark.month IS 'First day of the month; -infinity: all months of the account.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.month_mark
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();

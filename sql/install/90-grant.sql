@@ -66,6 +66,7 @@ SELECT pg_catalog.pg_extension_config_dump('credit.source_problem_problem_id_seq
 SELECT pg_catalog.pg_extension_config_dump('credit.item', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.item_version', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.settlement', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.month_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.journal', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.decision_log', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.decision_log_decision_id_seq', '');
