@@ -413,3 +413,80 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'credit_csi';
 COMMENT ON FUNCTION credit.csi(float8[], float8[], float8[]) IS
 'Stability of one characteristic from its counts by bin, the reference sample first, and by how many points the mean score has moved because of it. NULLs as psi().';
+
+/* --- two scores of the same customers, and folds ----------------------------- */
+
+CREATE TYPE credit.score_comparison AS (
+	n bigint,
+	n_default bigint,
+	auc_a float8,
+	auc_b float8,
+	difference float8,
+	auc_se_a float8,
+	auc_se_b float8,
+	correlation float8,
+	difference_se float8,
+	difference_low float8,
+	difference_high float8,
+	p_value float8,
+	n_skipped bigint);
+COMMENT ON TYPE credit.score_comparison IS
+'Which of two scores of the same rows tells bad from good better (DeLong et al. 1988). All figures are ratios but the counts. NULL where a class has no row.';
+COMMENT ON COLUMN credit.score_comparison.n IS 'Number of rows with both scores and an outcome.';
+COMMENT ON COLUMN credit.score_comparison.n_default IS 'Number of those that are bad (defaults).';
+COMMENT ON COLUMN credit.score_comparison.auc_a IS 'AUC of the first score, as discrimination() has it over these rows.';
+COMMENT ON COLUMN credit.score_comparison.auc_b IS 'AUC of the second score.';
+COMMENT ON COLUMN credit.score_comparison.difference IS 'The first less the second: above 0, the first is better.';
+COMMENT ON COLUMN credit.score_comparison.auc_se_a IS 'Standard error of auc_a. NULL with less than two rows of a class, as all that follows.';
+COMMENT ON COLUMN credit.score_comparison.auc_se_b IS 'Standard error of auc_b.';
+COMMENT ON COLUMN credit.score_comparison.correlation IS 'Correlation of the two AUCs. NULL where one of them has no error.';
+COMMENT ON COLUMN credit.score_comparison.difference_se IS 'Standard error of the difference, the correlation taken into account.';
+COMMENT ON COLUMN credit.score_comparison.difference_low IS 'Lower end of the 95 % interval of the difference.';
+COMMENT ON COLUMN credit.score_comparison.difference_high IS 'Upper end of that interval.';
+COMMENT ON COLUMN credit.score_comparison.p_value IS 'Two-sided p-value of no difference, normal approximation. NULL where difference_se is 0.';
+COMMENT ON COLUMN credit.score_comparison.n_skipped IS 'Number of rows left out: a score NULL or NaN, or outcome NULL.';
+
+CREATE FUNCTION credit.compare_scores_accum(internal, score_a float8, score_b float8, is_default boolean) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_accum';
+COMMENT ON FUNCTION credit.compare_scores_accum(internal, float8, float8, boolean) IS
+'Part of aggregate compare_scores(): adds a row.';
+
+CREATE FUNCTION credit.compare_scores_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_combine';
+COMMENT ON FUNCTION credit.compare_scores_combine(internal, internal) IS
+'Part of aggregate compare_scores(): adds what another process has collected.';
+
+CREATE FUNCTION credit.compare_scores_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_serialize';
+COMMENT ON FUNCTION credit.compare_scores_serialize(internal) IS
+'Part of aggregate compare_scores(): the state for another process.';
+
+CREATE FUNCTION credit.compare_scores_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_deserialize';
+COMMENT ON FUNCTION credit.compare_scores_deserialize(bytea, internal) IS
+'Part of aggregate compare_scores(): the state of another process.';
+
+CREATE FUNCTION credit.compare_scores_final(internal) RETURNS credit.score_comparison
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_final';
+COMMENT ON FUNCTION credit.compare_scores_final(internal) IS
+'Part of aggregate compare_scores(): the result.';
+
+CREATE AGGREGATE credit.compare_scores(score_a float8, score_b float8, is_default boolean) (
+	SFUNC = credit.compare_scores_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.compare_scores_final,
+	COMBINEFUNC = credit.compare_scores_combine,
+	SERIALFUNC = credit.compare_scores_serialize, DESERIALFUNC = credit.compare_scores_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.compare_scores(float8, float8, boolean) IS
+'Compares the AUC of two scores of the same rows, such as champion and challenger, by DeLongs paired test. Higher scores are better customers: put in a probability of default as its negative.';
+
+CREATE FUNCTION credit.fold(key text, k integer DEFAULT 5) RETURNS integer
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_fold';
+COMMENT ON FUNCTION credit.fold(text, integer) IS
+'The fold of a customer for cross-validation, 0 to k - 1: all rows of one key are in one fold, on every server and for ever.';
