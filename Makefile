@@ -9,7 +9,7 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	decision apply frame capture exposure asof aggregate money aging \
 	probability dayhist behaviour profile cycle linalg logit logit_profile \
 	logit_model logit_fit bag validation calibration stability agreement \
-	comparison calibrate maintenance
+	comparison calibrate rating maintenance
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -22,7 +22,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure health \
-	aging behaviour logit validation calibrate maintenance
+	aging behaviour financials logit validation calibrate rating maintenance
 
 PG_CONFIG ?= pg_config
 

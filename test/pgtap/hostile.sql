@@ -34,7 +34,7 @@ INSERT INTO shop.value VALUES
 	('smallint', 'NULL'), ('smallint', '0'), ('smallint', '-1'), ('smallint', '32767'),
 	('numeric', 'NULL'), ('numeric', '''NaN'''), ('numeric', '''-Infinity'''), ('numeric', '1e1000'), ('numeric', '-1e-1000'),
 	('numeric[]', 'NULL'), ('numeric[]', '''{}'''), ('numeric[]', '''{NULL}'''), ('numeric[]', '''{NaN}'''), ('numeric[]', '''{1,2,3,4,5,6}'''),
-	('numeric[]', '''{{1,2},{3,4}}'''), ('numeric[]', '''[5:6]={1,2}'''), ('numeric[]', '''{Infinity}'''), ('numeric[]', 'array_fill(1::numeric, ARRAY[100000])'),
+	('numeric[]', '''{{1,2},{3,4}}'''), ('numeric[]', '''[5:6]={1,2}'''), ('numeric[]', '''{Infinity}'''), ('numeric[]', 'array_fill(numeric ''1'', ARRAY[100000])'),
 	('double precision', 'NULL'), ('double precision', '0'), ('double precision', '0.5'), ('double precision', '''NaN'''), ('double precision', '''-Infinity'''), ('double precision', '1e308'), ('double precision', '-1e-308'),
 	('double precision[]', 'NULL'), ('double precision[]', '''{}'''), ('double precision[]', '''{NULL}'''), ('double precision[]', '''{NaN}'''), ('double precision[]', '''{1,2,0}'''),
 	('double precision[]', '''{{1,2},{3,4}}'''), ('double precision[]', '''[5:7]={1,2,3}'''), ('double precision[]', '''{Infinity,1e308,1e308}'''), ('double precision[]', 'array_fill(float8 ''1e308'', ARRAY[100000])'),
