@@ -165,6 +165,24 @@ SELECT c.n, c.auc_a, c.difference_se, c.n_skipped FROM (SELECT (credit.compare_s
 SELECT c.n, c.n_default, c.difference, c.n_skipped FROM (SELECT (credit.compare_scores(v.a, v.b, v.bad)).*
   FROM (VALUES (float8 '1', NULL, true), (NULL, float8 '1', true), (1, 'NaN', false), ('NaN', 1, false), (1, 1, NULL), ('infinity', '-infinity', false), ('-infinity', 'infinity', true)) v (a, b, bad)) c;
 
+-- 6a. Weights
+
+SELECT (credit.discrimination(score, bad, 1)).* FROM score \gx
+SELECT d.n, d.n_default, d.auc, d.auc_se FROM (SELECT (credit.discrimination(score, bad, CASE WHEN score > 620 THEN 2 ELSE 0.5 END)).* FROM score) d;
+SELECT d.n, d.auc, d.n_skipped FROM (SELECT (credit.discrimination(score, bad, CASE score WHEN 700 THEN NULL WHEN 650 THEN 0 ELSE 1000000 END)).* FROM score) d;
+-- groups counted already: 100 customers each, Hosmer-Lemeshow as with all rows
+SELECT c.n, c.hosmer_lemeshow, c.hl_groups, c.hl_p_development, c.hl_p FROM (
+	SELECT (credit.calibration(v.p, o.bad, 5, CASE WHEN o.bad THEN v.b ELSE 100 - v.b END)).*
+	  FROM (VALUES (0.01, 2), (0.03, 2), (0.06, 5), (0.10, 12), (0.20, 25)) v (p, b), (VALUES (true), (false)) o (bad)) c;
+SELECT p.* FROM (SELECT credit.cap(score, bad, 3, 1) AS cap FROM score) c, unnest(c.cap) p;
+SELECT credit.discrimination(score, bad, -1) FROM score;
+SELECT credit.discrimination(score, bad, 'NaN') FROM score;
+SELECT credit.discrimination(score, bad, 1e-7) FROM score;
+SELECT credit.discrimination(score, bad, 'infinity') FROM score;
+SELECT credit.calibration(0.1, true, 1, 1);
+SELECT credit.discrimination(1, true, 1000000) FROM generate_series(1, 5000);
+SELECT credit.discrimination(g, NULL, 1), credit.discrimination(g, true, NULL) FROM generate_series(1, 2) g WHERE false;
+
 -- 7. Folds: they never change
 
 SELECT k, credit.fold(k, 5), credit.fold(k) = credit.fold(k, 5) AS is_default, credit.fold(k, 10), credit.fold(k, 2147483647), credit.fold(k, 1)
@@ -189,6 +207,7 @@ END $$;
 SELECT symbol, alone('credit_' || symbol, arguments, call) FROM (VALUES
 	('validation_accum', 'bigint, float8, boolean', 'NULL, 1, true'),
 	('validation_accum_parts', 'bigint, float8, boolean, integer', 'NULL, 1, true, 10'),
+	('validation_accum_weight', 'bigint, float8, boolean, float8', 'NULL, 1, true, 1'), ('validation_accum_parts_weight', 'bigint, float8, boolean, integer, float8', 'NULL, 1, true, 10, 1'),
 	('validation_combine', 'bigint, bigint', 'NULL, NULL'), ('validation_combine', 'bigint, bigint', '0, 0'),
 	('validation_serialize', 'bigint', '0'), ('validation_deserialize', 'bytea, bigint', '''\x01'', 0'),
 	('discrimination_final', 'bigint', 'NULL'), ('discrimination_final', 'bigint', '0'), ('cap_final', 'bigint', '0'),

@@ -99,7 +99,7 @@ merge_group(RiskGroup *into, const RiskGroup *next)
 static int
 cut_groups(const ValidationState *state, RiskGroup *groups)
 {
-	float8		n = (float8) state->bag[GOOD].total + (float8) state->bag[BAD].total;
+	float8		n = validation_total(state, GOOD) + validation_total(state, BAD);
 	int			parts = validation_parts(state);
 	int			ngroups = 0;
 	int			part = 1;
@@ -322,7 +322,7 @@ mean_logit(const ScoreFit *fit)
 
 	for (walk_begin(&walk, fit->state); walk_next(&walk);)
 		sum += (walk.n[GOOD] + walk.n[BAD]) * *logit++;
-	return sum / ((float8) fit->state->bag[GOOD].total + (float8) fit->state->bag[BAD].total);
+	return sum / (validation_total(fit->state, GOOD) + validation_total(fit->state, BAD));
 }
 
 /* --- calibration() ---------------------------------------------------------- */
@@ -353,8 +353,8 @@ add_losses(const ValidationState *state, Losses *losses)
 static void
 set_losses(const ValidationState *state, Datum *values, bool *nulls)
 {
-	float8		n_bad = state->bag[BAD].total;
-	float8		n = n_bad + (float8) state->bag[GOOD].total;
+	float8		n_bad = validation_total(state, BAD);
+	float8		n = n_bad + validation_total(state, GOOD);
 	float8		rate = n_bad / n;
 	Losses		losses = {0};
 
@@ -383,8 +383,8 @@ set_hosmer_lemeshow(const ValidationState *state, Datum *values, bool *nulls)
 static void
 set_logistic(const ValidationState *state, Datum *values, bool *nulls)
 {
-	float8		n_good = state->bag[GOOD].total;
-	float8		n_bad = state->bag[BAD].total;
+	float8		n_good = validation_total(state, GOOD);
+	float8		n_bad = validation_total(state, BAD);
 	ScoreFit	fit = {state, NULL, {0, 1}, 0, false, 0, 0};
 	bool		has_slope = false;
 	bool		has_large = false;
@@ -414,8 +414,8 @@ credit_calibration_final(PG_FUNCTION_ARGS)
 	bool		nulls[CALIBRATION_COLUMNS] = {false};
 
 	check_both(state);
-	values[0] = Int64GetDatum(state->bag[GOOD].total + state->bag[BAD].total);
-	values[1] = Int64GetDatum(state->bag[BAD].total);
+	values[0] = Int64GetDatum(validation_rows(state, GOOD) + validation_rows(state, BAD));
+	values[1] = Int64GetDatum(validation_rows(state, BAD));
 	set_losses(state, values, nulls);
 	set_hosmer_lemeshow(state, values, nulls);
 	set_logistic(state, values, nulls);

@@ -195,6 +195,18 @@ AS 'MODULE_PATHNAME', 'credit_validation_accum_parts';
 COMMENT ON FUNCTION credit.validation_accum(internal, float8, boolean, integer) IS
 'Part of the validation aggregates: adds a row.';
 
+CREATE FUNCTION credit.validation_accum(internal, score float8, is_default boolean, weight float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_accum_weight';
+COMMENT ON FUNCTION credit.validation_accum(internal, float8, boolean, float8) IS
+'Part of the validation aggregates: adds a row that counts as weight rows.';
+
+CREATE FUNCTION credit.validation_accum(internal, score float8, is_default boolean, parts integer, weight float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_accum_parts_weight';
+COMMENT ON FUNCTION credit.validation_accum(internal, float8, boolean, integer, float8) IS
+'Part of the validation aggregates: adds a row that counts as weight rows.';
+
 CREATE FUNCTION credit.validation_combine(internal, internal) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'credit_validation_combine';
@@ -294,6 +306,15 @@ CREATE AGGREGATE credit.discrimination(score float8, is_default boolean) (
 COMMENT ON AGGREGATE credit.discrimination(float8, boolean) IS
 'AUC with DeLong interval, Gini and KS of scores, ties exact. A higher score is a better customer: put in a probability of default as its negative.';
 
+CREATE AGGREGATE credit.discrimination(score float8, is_default boolean, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.discrimination_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.discrimination(float8, boolean, float8) IS
+'The same with rows that count as weight rows, in the standard error as well; n and n_default are numbers of rows. Weights are taken to six decimals; NULL and 0 leave a row out.';
+
 CREATE AGGREGATE credit.cap(score float8, is_default boolean) (
 	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
 	FINALFUNC = credit.cap_final,
@@ -312,6 +333,15 @@ CREATE AGGREGATE credit.cap(score float8, is_default boolean, parts integer) (
 COMMENT ON AGGREGATE credit.cap(float8, boolean, integer) IS
 'The same at 1/parts, 2/parts, ... of the rows; 2 to 10000 parts.';
 
+CREATE AGGREGATE credit.cap(score float8, is_default boolean, parts integer, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.cap_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.cap(float8, boolean, integer, float8) IS
+'The same with rows that count as weight rows.';
+
 CREATE AGGREGATE credit.calibration(probability float8, is_default boolean) (
 	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
 	FINALFUNC = credit.calibration_final,
@@ -329,6 +359,15 @@ CREATE AGGREGATE credit.calibration(probability float8, is_default boolean, part
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE credit.calibration(float8, boolean, integer) IS
 'The same with another number of Hosmer-Lemeshow groups, 2 to 10000.';
+
+CREATE AGGREGATE credit.calibration(probability float8, is_default boolean, parts integer, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.calibration_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.calibration(float8, boolean, integer, float8) IS
+'The same with rows that count as weight rows, in the test as well; n and n_default are numbers of rows.';
 
 CREATE AGGREGATE credit.calibration_groups(probability float8, is_default boolean) (
 	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
