@@ -144,4 +144,17 @@ SELECT credit.enter_company_fact(NULL, industry => '1');
 SELECT credit.enter_company_fact('103', founded_on => '2025-03-02', published_on => '2025-03-01');
 SELECT credit.enter_company_fact('103', employees => -1);
 
+
+-- 9. For each account: its own statement, else that for all segments
+
+SELECT credit.enter_financials('201', '2024-12-31', published_on => '2025-01-31', total_assets => 10, equity => 2, total_liabilities => 8);
+SELECT credit.enter_financials('201', '2024-12-31', published_on => '2025-01-31', segment => 'north', total_assets => 10, equity => 5, total_liabilities => 5);
+SELECT count(credit.set_limit('201', 1, 'test', s)) FROM unnest('{north,south,""}'::text[]) s;
+SELECT a.customer, a.segment, r.segment AS of_segment, r.equity_ratio
+  FROM credit.account a
+  LEFT JOIN LATERAL (SELECT * FROM credit.financial_ratio f
+					  WHERE f.customer = a.customer AND f.segment IN (a.segment, '')
+					  ORDER BY f.segment DESC LIMIT 1) r ON true
+ ORDER BY a.segment;
+
 DROP EXTENSION credit;
