@@ -16,7 +16,6 @@
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/float.h"
 #include "utils/memutils.h"
 
 #include "aggregate.h"

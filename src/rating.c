@@ -10,7 +10,6 @@
 #include <math.h>
 
 #include "utils/array.h"
-#include "utils/float.h"
 
 #include "credit.h"
 

@@ -201,6 +201,13 @@ SELECT is(shop.under_evil(c), 'fine', 'under a hostile search_path: ' || left(c,
 	'SELECT * FROM credit.decision', 'SELECT * FROM credit.limit_history', 'SELECT * FROM credit.item_history', 'SELECT * FROM credit.limit_in_force',
 	'SELECT * FROM credit.status()', 'SELECT * FROM credit.exposure_on(pg_catalog.now()::pg_catalog.date)',
 	'SELECT * FROM credit.check_order(''A'', 1)', 'SELECT * FROM credit.balance(1)',
+	$$SELECT credit.enter_financials('A', '2024-12-31', total_assets => 2, equity => 1, total_liabilities => 1, published_on => '2025-01-01')$$,
+	$$SELECT credit.enter_bureau_report('A', 'B', '2025-01-01', probability => 0.01, published_on => '2025-01-01')$$,
+	$$SELECT credit.enter_company_fact('A', industry => '1')$$, $$SELECT credit.withdraw_entry('company_fact', (SELECT pg_catalog.max(company_fact_id) FROM credit.company_fact), 'x')$$,
+	$$SELECT credit.record_rating('A', 'm', 0.01)$$, $$SELECT credit.set_rating_override('A', '3', 'x', credit.today())$$,
+	$$SELECT credit.set_master_scale('{A,B}', '{0.1,1}', 'x')$$, $$SELECT credit.grade_of(0.01, 'A'), credit.pd_of_grade('A'), credit.altman_zone('z', 1)$$,
+	'SELECT * FROM credit.financial_ratio', 'SELECT * FROM credit.financial_statement', 'SELECT * FROM credit.bureau', 'SELECT * FROM credit.company',
+	'SELECT * FROM credit.rating', 'SELECT * FROM credit.rating_check', 'SELECT * FROM credit.rating_migration', 'SELECT * FROM credit.master_scale',
 	$$SELECT credit.grant_analyst('pg_monitor')$$, $$SELECT credit.revoke_analyst('pg_monitor')$$,
 	'TRUNCATE shop.other', $$SELECT credit.detach('shop.other')$$]) c;
 SELECT is(total, 48::numeric, 'the sum is right') FROM credit.exposure WHERE customer = 'A';
