@@ -41,6 +41,8 @@ SET credit.as_of = '2024-06-30';
 SELECT customer, segment, grade, rank, pd, origin, model, model_version, score, rated_on, reasons FROM credit.rating ORDER BY customer, segment;
 SET credit.as_of = '2025-06-30';
 SELECT customer, segment, grade, rank, pd, origin, model_grade, model_pd, rated_on FROM credit.rating ORDER BY customer, segment;
+-- models side by side
+SELECT customer, segment, model, is_challenger, pd, grade, rank, rated_on FROM credit.model_rating ORDER BY customer, segment, model, is_challenger;
 SELECT count(*), count(*) FILTER (WHERE is_challenger) AS challengers, count(DISTINCT scale_version) AS scales FROM credit.rating_history;
 SELECT credit.record_rating(NULL, 'house', 0.1);
 SELECT credit.record_rating('A', '', 0.1);
@@ -118,6 +120,8 @@ SELECT credit.grade_of(0.01), credit.grade_of(0.02), credit.grade_of(0.5), credi
 SELECT customer, grade, rank FROM credit.rating WHERE customer IN ('A', 'H') ORDER BY customer, segment;
 SELECT credit.set_master_scale('{A,B}', '{0.3,1}', 'given', grade_pd => '{0.1,0.4}');
 SELECT grade, grade_pd FROM credit.master_scale;
+-- grades of an older scale hold nothing
+SELECT customer, model, grade, rank FROM credit.model_rating WHERE customer IN ('A', 'H') AND segment = '' AND NOT is_challenger ORDER BY customer;
 -- B of the new scale is not the B that customer I had
 SELECT credit.record_rating('I', 'house', 0.31), credit.record_rating('I', 'house', 0.29);
 SELECT credit.set_master_scale('{A,B,C}', '{0.28,0.3,1}', 'finer');

@@ -257,6 +257,46 @@ $$;
 COMMENT ON FUNCTION credit.record_rating(text, text, float8, float8, text[], boolean, date, text, boolean, text, float8) IS
 'Writes down a rating and returns its grade: that of the probability on the master scale in force, with hysteresis against the former rating of the same model; the grade of default with is_default; NULL (unrated) without a probability. valid_from NULL: today. is_challenger: kept beside, not counted.';
 
+CREATE FUNCTION credit.model_ratings_on(as_of date)
+RETURNS TABLE (customer text, segment text, model text, is_challenger boolean, model_version text,
+			   score float8, pd float8, grade text, rank integer, reasons text[], rated_on date,
+			   rated_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT h.customer, h.segment, h.model, h.is_challenger, h.model_version, h.score, h.pd, h.grade,
+	   CASE WHEN h.scale_version = s.scale_version
+			THEN array_position(s.grades || s.default_grade, h.grade) END,
+	   h.reasons, h.valid_from, h.rated_at
+  FROM credit.scale() s,
+	   (SELECT DISTINCT ON (r.customer, r.segment, r.model, r.is_challenger) r.*
+		  FROM credit.rating_history r
+		 WHERE r.valid_from <= as_of
+		 ORDER BY r.customer DESC, r.segment DESC, r.model DESC, r.is_challenger DESC,
+				  r.valid_from DESC, r.rating_id DESC) h;
+END;
+COMMENT ON FUNCTION credit.model_ratings_on(date) IS
+'The newest rating that each model, counted or on trial, had given to each customer by a day.';
+
+CREATE VIEW credit.model_rating AS
+SELECT r.customer COLLATE "C" AS customer, r.segment COLLATE "C" AS segment,
+	   r.model COLLATE "C" AS model, r.is_challenger, r.model_version, r.score, r.pd, r.grade,
+	   r.rank, r.reasons, r.rated_on, r.rated_at
+  FROM credit.model_ratings_on(credit.as_of()) r;
+COMMENT ON VIEW credit.model_rating IS
+'The newest rating of each model for each customer, models on trial beside the others; follows credit.as_of. The one in force: view rating.';
+COMMENT ON COLUMN credit.model_rating.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.model_rating.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.model_rating.model IS 'Model.';
+COMMENT ON COLUMN credit.model_rating.is_challenger IS 'True: of a model on trial, not counted.';
+COMMENT ON COLUMN credit.model_rating.model_version IS 'Version of the model.';
+COMMENT ON COLUMN credit.model_rating.score IS 'Score, on the scale of the model.';
+COMMENT ON COLUMN credit.model_rating.pd IS 'Probability of default within a year, 0 to 1.';
+COMMENT ON COLUMN credit.model_rating.grade IS 'Grade; NULL: unrated.';
+COMMENT ON COLUMN credit.model_rating.rank IS 'Its place on the master scale in force, 1 is the best: the old place for grade_position(). NULL where the grade is of another version of the scale.';
+COMMENT ON COLUMN credit.model_rating.reasons IS 'Why it is no better, the strongest first.';
+COMMENT ON COLUMN credit.model_rating.rated_on IS 'First day on which it counts.';
+COMMENT ON COLUMN credit.model_rating.rated_at IS 'When it was given.';
+
 /* --- overrides --------------------------------------------------------------------- */
 
 CREATE TABLE credit.rating_override

@@ -46,6 +46,12 @@ SELECT is((SELECT count(*) FROM lab.day d, LATERAL (
 SELECT is((SELECT string_agg(DISTINCT origin, ' ' ORDER BY origin) FROM lab.day d, LATERAL credit.ratings_on(d.day) r), 'model override', 'of both origins');
 SELECT is((SELECT count(*) FROM lab.day d, LATERAL credit.ratings_on(d.day) r LEFT JOIN credit.master_scale m USING (grade)
 	WHERE r.rank IS DISTINCT FROM m.rank OR r.pd IS DISTINCT FROM CASE WHEN r.origin = 'model' THEN r.model_pd ELSE m.grade_pd END), 0::bigint, 'with place and probability');
+SELECT is((SELECT count(*) FROM lab.day d, LATERAL (
+	SELECT FROM (SELECT h.* FROM credit.rating_history h WHERE h.valid_from <= d.day AND NOT EXISTS (SELECT FROM credit.rating_history g
+		WHERE (g.customer, g.segment, g.model, g.is_challenger) = (h.customer, h.segment, h.model, h.is_challenger) AND g.valid_from <= d.day
+		  AND (g.valid_from, g.rating_id) > (h.valid_from, h.rating_id))) p
+	  FULL JOIN credit.model_ratings_on(d.day) r USING (customer, segment, model, is_challenger)
+	 WHERE (p.grade, p.pd, p.valid_from) IS DISTINCT FROM (r.grade, r.pd, r.rated_on)) x), 0::bigint, 'each model by itself');
 SELECT set_config('credit.as_of', '2023-01-15', true);
 SELECT is((SELECT count(*) FROM (SELECT * FROM credit.rating EXCEPT SELECT * FROM credit.ratings_on('2023-01-15')) x), 0::bigint, 'the view follows credit.as_of');
 
@@ -62,7 +68,7 @@ BEGIN
 END $$;
 SET LOCAL enable_seqscan = off;
 SELECT ok(p ~ 'Index Cond: [^\n]*customer = ''7''' AND p !~ 'Filter: [^\n]*customer = ''7''', v || ' finds one customer by index')
-  FROM unnest(ARRAY['rating', 'rating_check']) v, lab.plan(format('SELECT * FROM credit.%I WHERE customer = ''7''', v)) p ORDER BY v;
+  FROM unnest(ARRAY['rating', 'rating_check', 'model_rating']) v, lab.plan(format('SELECT * FROM credit.%I WHERE customer = ''7''', v)) p ORDER BY v;
 RESET enable_seqscan;
 
 -- 3. Migration adds up
@@ -74,6 +80,16 @@ SELECT is((SELECT count(*) FROM (SELECT a.grade AS from_grade, b.grade AS to_gra
 	LEFT JOIN lab.migration m ON (m.from_grade, m.to_grade) IS NOT DISTINCT FROM (p.from_grade, p.to_grade) WHERE p.n IS DISTINCT FROM m.n), 0::bigint, 'in the right cell');
 SELECT ok((SELECT bool_and(abs(s - 1) < 1e-12) FROM (SELECT sum(share) AS s FROM lab.migration GROUP BY from_grade) x), 'shares of a grade add up to 1');
 SELECT is((SELECT count(*) FROM credit.rating_changes_between('2022-01-15', '2023-01-15') WHERE notches IS DISTINCT FROM to_rank - from_rank), 0::bigint, 'notches');
+
+-- 3a. A run over all customers in one statement gives what record_rating() gives one by one
+
+CREATE TABLE lab.scored AS SELECT g::text AS customer, exp(-8 * random()) AS pd FROM generate_series(0, 40) g;
+CREATE TABLE lab.run AS
+SELECT c.customer, s.grades[credit.grade_position(c.pd, s.upper_pd, r.rank)] AS grade
+  FROM lab.scored c CROSS JOIN credit.scale() s
+  LEFT JOIN credit.model_rating r ON r.customer = c.customer AND r.segment = '' AND r.model = 'house' AND NOT r.is_challenger;
+SELECT is((SELECT count(*) FROM lab.run JOIN lab.scored USING (customer) WHERE grade IS DISTINCT FROM credit.record_rating(customer, 'house', pd, valid_from => credit.as_of())), 0::bigint, 'set-wise and one by one');
+SELECT cmp_ok((SELECT count(*) FROM lab.run JOIN lab.scored USING (customer) WHERE grade <> credit.grade_of(pd)), '>', 0::bigint, 'hysteresis was in it');
 
 -- 4. Who may
 
