@@ -10,7 +10,7 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	capture exposure asof aggregate money aging rate currency \
 	probability dayhist behaviour profile cycle linalg logit logit_profile \
 	logit_model logit_fit bag validation calibration stability agreement \
-	maintenance
+	comparison calibrate rating maintenance
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -22,8 +22,9 @@ OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
-	capture_partition capture_bulk control refusal stat exposure currency health \
-	aging behaviour logit validation maintenance
+	capture_partition capture_bulk control refusal stat exposure currency \
+	health aging behaviour logit validation maintenance financials \
+	calibrate rating
 
 PG_CONFIG ?= pg_config
 

@@ -149,7 +149,49 @@ SELECT credit.calibration_groups(0.5, true, NULL);
 SELECT credit.population_stability(g, true, g) FROM generate_series(2, 3) g;
 SELECT cardinality(credit.cap(g, g < 5, 10000)) FROM generate_series(1, 10) g;
 
--- 6. Parts of aggregates are not functions to be called: SQL has no value of
+-- 6. Two scores of the same rows
+
+CREATE TABLE pair (a float8, b float8, bad boolean);
+INSERT INTO pair VALUES (700, 4, false), (650, 2, false), (620, 5, false), (620, 1, false), (600, 3, true), (620, 0, true);
+SELECT (credit.compare_scores(a, b, bad)).* FROM pair \gx
+-- with itself, on another scale, the wrong way round
+SELECT c.difference, c.correlation, c.difference_se, c.p_value FROM (SELECT (credit.compare_scores(a, 3 * a + 1, bad)).* FROM pair) c;
+SELECT c.auc_a, c.auc_b, c.difference, c.correlation, c.difference_se, c.p_value FROM (SELECT (credit.compare_scores(a, -a, bad)).* FROM pair) c;
+-- one that says nothing; one class; one row of a class; none; left out
+SELECT c.auc_b, c.auc_se_b, c.correlation, c.difference_se, c.p_value FROM (SELECT (credit.compare_scores(a, 1, bad)).* FROM pair) c;
+SELECT (credit.compare_scores(a, b, false)).* FROM pair \gx
+SELECT c.n, c.n_default, c.difference, c.auc_se_a, c.difference_low, c.p_value FROM (SELECT (credit.compare_scores(a, b, bad)).* FROM pair WHERE NOT bad OR a = 600) c;
+SELECT c.n, c.auc_a, c.difference_se, c.n_skipped FROM (SELECT (credit.compare_scores(a, b, bad)).* FROM pair WHERE false) c;
+SELECT c.n, c.n_default, c.difference, c.n_skipped FROM (SELECT (credit.compare_scores(v.a, v.b, v.bad)).*
+  FROM (VALUES (float8 '1', NULL, true), (NULL, float8 '1', true), (1, 'NaN', false), ('NaN', 1, false), (1, 1, NULL), ('infinity', '-infinity', false), ('-infinity', 'infinity', true)) v (a, b, bad)) c;
+
+-- 6a. Weights
+
+SELECT (credit.discrimination(score, bad, 1)).* FROM score \gx
+SELECT d.n, d.n_default, d.auc, d.auc_se FROM (SELECT (credit.discrimination(score, bad, CASE WHEN score > 620 THEN 2 ELSE 0.5 END)).* FROM score) d;
+SELECT d.n, d.auc, d.n_skipped FROM (SELECT (credit.discrimination(score, bad, CASE score WHEN 700 THEN NULL WHEN 650 THEN 0 ELSE 1000000 END)).* FROM score) d;
+-- groups counted already: 100 customers each, Hosmer-Lemeshow as with all rows
+SELECT c.n, c.hosmer_lemeshow, c.hl_groups, c.hl_p_development, c.hl_p FROM (
+	SELECT (credit.calibration(v.p, o.bad, 5, CASE WHEN o.bad THEN v.b ELSE 100 - v.b END)).*
+	  FROM (VALUES (0.01, 2), (0.03, 2), (0.06, 5), (0.10, 12), (0.20, 25)) v (p, b), (VALUES (true), (false)) o (bad)) c;
+SELECT p.* FROM (SELECT credit.cap(score, bad, 3, 1) AS cap FROM score) c, unnest(c.cap) p;
+SELECT credit.discrimination(score, bad, -1) FROM score;
+SELECT credit.discrimination(score, bad, 'NaN') FROM score;
+SELECT credit.discrimination(score, bad, 1e-7) FROM score;
+SELECT credit.discrimination(score, bad, 'infinity') FROM score;
+SELECT credit.calibration(0.1, true, 1, 1);
+SELECT credit.discrimination(1, true, 1000000) FROM generate_series(1, 5000);
+SELECT credit.discrimination(g, NULL, 1), credit.discrimination(g, true, NULL) FROM generate_series(1, 2) g WHERE false;
+
+-- 7. Folds: they never change
+
+SELECT k, credit.fold(k, 5), credit.fold(k) = credit.fold(k, 5) AS is_default, credit.fold(k, 10), credit.fold(k, 2147483647), credit.fold(k, 1)
+  FROM unnest(ARRAY['', '1', '2', '103', 'Müller', '(1,x)']) k;
+SELECT credit.fold(NULL), credit.fold('x', NULL);
+SELECT credit.fold('x', 0);
+SELECT credit.fold('x', -1);
+
+-- 8. Parts of aggregates are not functions to be called: SQL has no value of
 -- their state, and under another declaration they find that they are alone
 
 SELECT credit.discrimination_final(NULL::internal);
@@ -165,15 +207,18 @@ END $$;
 SELECT symbol, alone('credit_' || symbol, arguments, call) FROM (VALUES
 	('validation_accum', 'bigint, float8, boolean', 'NULL, 1, true'),
 	('validation_accum_parts', 'bigint, float8, boolean, integer', 'NULL, 1, true, 10'),
+	('validation_accum_weight', 'bigint, float8, boolean, float8', 'NULL, 1, true, 1'), ('validation_accum_parts_weight', 'bigint, float8, boolean, integer, float8', 'NULL, 1, true, 10, 1'),
 	('validation_combine', 'bigint, bigint', 'NULL, NULL'), ('validation_combine', 'bigint, bigint', '0, 0'),
 	('validation_serialize', 'bigint', '0'), ('validation_deserialize', 'bytea, bigint', '''\x01'', 0'),
 	('discrimination_final', 'bigint', 'NULL'), ('discrimination_final', 'bigint', '0'), ('cap_final', 'bigint', '0'),
 	('calibration_final', 'bigint', '0'), ('calibration_groups_final', 'bigint', '0'),
 	('population_stability_final', 'bigint', '0'), ('stability_bins_final', 'bigint', '0'),
+	('compare_scores_accum', 'bigint, float8, float8, boolean', 'NULL, 1, 1, true'), ('compare_scores_combine', 'bigint, bigint', '0, 0'),
+	('compare_scores_serialize', 'bigint', '0'), ('compare_scores_deserialize', 'bytea, bigint', '''\x01'', 0'), ('compare_scores_final', 'bigint', '0'),
 	('agreement_accum', 'bigint, integer, integer', 'NULL, 1, 1'), ('agreement_combine', 'bigint, bigint', '0, 0'),
 	('agreement_serialize', 'bigint', '0'), ('agreement_deserialize', 'bytea, bigint', '''\x01'', 0'),
 	('agreement_final', 'bigint', '0'), ('agreement_table_final', 'bigint', '0')) v (symbol, arguments, call);
 
 DROP FUNCTION alone(text, text, text);
-DROP TABLE score, tie, pd, sample, rating;
+DROP TABLE score, tie, pd, sample, rating, pair;
 DROP EXTENSION credit;

@@ -30,6 +30,20 @@
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+/* A key of the tail of a bag in which keys count otherwise than once. */
+typedef struct CountedKey
+{
+	uint64		key;
+	int64		count;
+} CountedKey;
+
+#define ST_SORT sort_counted_keys
+#define ST_ELEMENT_TYPE CountedKey
+#define ST_COMPARE(a, b) ((a)->key < (b)->key ? -1 : (a)->key > (b)->key ? 1 : 0)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 /* Moves keys from one array to another in the order of one of their bytes. */
 static void
 move_by_byte(const uint64 *from, uint64 *to, uint32 n, int byte, const uint32 *counts)
@@ -158,11 +172,43 @@ merge_runs(Bag *bag, const uint64 *keys, const int64 *counts, uint32 n,
 	bag->counts = new_counts;
 	bag->nruns = bag->n = nruns;
 	bag->capacity = capacity;
+	if (bag->tail_counts != NULL)
+	{
+		pfree(bag->tail_counts);
+		bag->tail_counts = MemoryContextAllocHuge(context, sizeof(int64) * capacity);
+	}
 	if (bag->total == nruns)
 	{
 		pfree(new_counts);
 		bag->counts = NULL;
 	}
+}
+
+/* Turns the tail into runs, in place; their counts are put into an array. */
+static uint32
+runs_of_tail(Bag *bag, uint64 *tail, uint32 ntail, int64 *counts)
+{
+	CountedKey *pairs;
+	uint32		nruns = 0;
+
+	if (bag->tail_counts == NULL)
+	{
+		sort_keys(tail, ntail);
+		for (uint32 i = 0; i < ntail; i++)
+			put_run(tail, counts, &nruns, tail[i], 1);
+		return nruns;
+	}
+	pairs = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(CountedKey) * (Size) ntail);
+	for (uint32 i = 0; i < ntail; i++)
+	{
+		pairs[i].key = tail[i];
+		pairs[i].count = bag->tail_counts[bag->nruns + i];
+	}
+	sort_counted_keys(pairs, ntail);
+	for (uint32 i = 0; i < ntail; i++)
+		put_run(tail, counts, &nruns, pairs[i].key, pairs[i].count);
+	pfree(pairs);
+	return nruns;
 }
 
 void
@@ -171,14 +217,12 @@ bag_sort(Bag *bag, MemoryContext context)
 	uint32		ntail = bag->n - bag->nruns;
 	uint64	   *tail = bag->keys + bag->nruns;
 	int64	   *counts;
-	uint32		nruns = 0;
+	uint32		nruns;
 
 	if (ntail == 0)
 		return;
-	sort_keys(tail, ntail);
 	counts = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int64) * (Size) ntail);
-	for (uint32 i = 0; i < ntail; i++)
-		put_run(tail, counts, &nruns, tail[i], 1);
+	nruns = runs_of_tail(bag, tail, ntail, counts);
 	merge_runs(bag, tail, counts, nruns, context);
 	pfree(counts);
 }
@@ -195,10 +239,32 @@ bag_make_room(Bag *bag, MemoryContext context)
 	else if (bag->capacity < SORT_CAPACITY || bag->n == bag->nruns)
 	{
 		bag->keys = repalloc_huge(bag->keys, sizeof(uint64) * (Size) bag->capacity * 2);
+		if (bag->tail_counts != NULL)
+			bag->tail_counts = repalloc_huge(bag->tail_counts,
+											 sizeof(int64) * (Size) bag->capacity * 2);
 		bag->capacity *= 2;
 	}
 	else
 		bag_sort(bag, context);
+}
+
+/* Adds a key that counts more than once.  All keys of such a bag come this way. */
+void
+bag_add_counted(Bag *bag, uint64 key, int64 count, MemoryContext context)
+{
+	Assert(count > 0);
+	if (bag->total > BAG_MAX_TOTAL - count)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("sum of weights of one group is too large")));
+	if (bag->n == bag->capacity)
+		bag_make_room(bag, context);
+	if (bag->tail_counts == NULL)
+		bag->tail_counts = MemoryContextAllocHuge(context,
+												  sizeof(int64) * (Size) bag->capacity);
+	bag->tail_counts[bag->n] = count;
+	bag->keys[bag->n++] = key;
+	bag->total += count;
 }
 
 /* Adds a bag without a tail, which stays as it is. */
@@ -275,8 +341,8 @@ bag_receive(StringInfo buf, Bag *bag, MemoryContext context)
 	{
 		bag->counts[i] = (int64) next_number(buf);
 		/* more rows than anybody has, and sums of many such stay in range */
-		if (bag->counts[i] < 1 || bag->counts[i] > (INT64CONST(1) << 52) ||
-			(bag->total += bag->counts[i]) > (INT64CONST(1) << 52))
+		if (bag->counts[i] < 1 || bag->counts[i] > BAG_MAX_TOTAL ||
+			(bag->total += bag->counts[i]) > BAG_MAX_TOTAL)
 			refuse_bytes();
 	}
 }

@@ -7,6 +7,9 @@
 
 #include "lib/stringinfo.h"
 
+/* How often keys of a bag may count in all: doubles hold it exactly. */
+#define BAG_MAX_TOTAL (INT64CONST(1) << 52)
+
 /* Distinct keys of one bag; 16 bytes each, so the bytes of two fit in 1 GB. */
 #ifndef BAG_MAX_KEYS
 #define BAG_MAX_KEYS 30000000
@@ -20,13 +23,15 @@ typedef struct Bag
 {
 	uint64	   *keys;
 	int64	   *counts;			/* of the runs; NULL: each is 1 */
-	int64		total;			/* keys put in */
+	int64	   *tail_counts;	/* of the tail, beside keys; NULL: each is 1 */
+	int64		total;			/* keys put in, each as often as it counts */
 	uint32		nruns;
 	uint32		n;				/* runs and tail */
 	uint32		capacity;
 } Bag;
 
 extern void bag_make_room(Bag *bag, MemoryContext context);
+extern void bag_add_counted(Bag *bag, uint64 key, int64 count, MemoryContext context);
 extern void bag_sort(Bag *bag, MemoryContext context);
 extern void bag_merge(Bag *bag, const Bag *sorted, MemoryContext context);
 extern void bag_send(StringInfo buf, const Bag *sorted);

@@ -17,15 +17,14 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "calibration.h"
 #include "credit.h"
-#include "validation.h"
 
 #define CALIBRATION_COLUMNS 15
 #define GROUP_COLUMNS 8
 
-/* Log loss and logits take probabilities no nearer to 0 and 1 than this. */
+/* Log loss takes probabilities no nearer to 0 and 1 than this. */
 #define LOSS_CLIP 1e-15
-#define LOGIT_CLIP 1e-6
 
 #define MAX_STEPS 200
 
@@ -38,42 +37,36 @@ typedef struct RiskGroup
 	float8		high;
 } RiskGroup;
 
-typedef struct Fit
-{
-	const ValidationState *state;
-	const float8 *logits;		/* of the distinct probabilities in order */
-	float8		center;			/* a + b (x - center): better conditioned */
-	bool		slope_is_one;
-	float8		a;
-	float8		b;
-} Fit;
-
 PG_FUNCTION_INFO_V1(credit_calibration_final);
 PG_FUNCTION_INFO_V1(credit_calibration_groups_final);
 
-static void
-check_probabilities(const ValidationState *state)
+/* Of a bag in order, the first and the last say it for all. */
+void
+check_probabilities(const Bag *bag)
 {
-	for (int class = GOOD; class <= BAD; class++)
-	{
-		const Bag  *bag = &state->bag[class];
-		float8		wrong;
+	float8		wrong;
 
-		if (bag->n == 0)
-			continue;
-		wrong = float_of_key(bag->keys[0]);
-		if (wrong >= 0)
-			wrong = float_of_key(bag->keys[bag->n - 1]);
-		if (wrong < 0 || wrong > 1)
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("probability %g is not between 0 and 1", wrong),
-					 errhint("For scores of another scale use credit.discrimination().")));
-	}
+	if (bag->n == 0)
+		return;
+	wrong = float_of_key(bag->keys[0]);
+	if (wrong >= 0)
+		wrong = float_of_key(bag->keys[bag->n - 1]);
+	if (wrong < 0 || wrong > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("probability %g is not between 0 and 1", wrong),
+				 errhint("For scores of another scale use credit.discrimination().")));
 }
 
-static float8
-clip(float8 p, float8 edge)
+static void
+check_both(const ValidationState *state)
+{
+	check_probabilities(&state->bag[GOOD]);
+	check_probabilities(&state->bag[BAD]);
+}
+
+float8
+clip_probability(float8 p, float8 edge)
 {
 	return p < edge ? edge : p > 1 - edge ? 1 - edge : p;
 }
@@ -106,7 +99,7 @@ merge_group(RiskGroup *into, const RiskGroup *next)
 static int
 cut_groups(const ValidationState *state, RiskGroup *groups)
 {
-	float8		n = (float8) state->bag[GOOD].total + (float8) state->bag[BAD].total;
+	float8		n = validation_total(state, GOOD) + validation_total(state, BAD);
 	int			parts = validation_parts(state);
 	int			ngroups = 0;
 	int			part = 1;
@@ -207,7 +200,7 @@ logits_of(const ValidationState *state)
 
 	for (walk_begin(&walk, state); walk_next(&walk);)
 	{
-		float8		p = clip(walk.score, LOGIT_CLIP);
+		float8		p = clip_probability(walk.score, LOGIT_CLIP);
 
 		logits[n++] = log(p / (1 - p));
 	}
@@ -219,25 +212,27 @@ logits_of(const ValidationState *state)
  * negative second derivatives.
  */
 static float8
-likelihood(const Fit *fit, float8 a, float8 b, float8 *gradient, float8 *hessian)
+likelihood(const ScoreFit *fit, float8 a, float8 b, float8 *gradient, float8 *hessian)
 {
 	float8		sum = 0;
-	const float8 *logit = fit->logits;
+	const float8 *next = fit->x;
 	ScoreWalk	walk;
 
 	CHECK_FOR_INTERRUPTS();
 	gradient[0] = gradient[1] = hessian[0] = hessian[1] = hessian[2] = 0;
 	for (walk_begin(&walk, fit->state); walk_next(&walk);)
 	{
-		float8		x = *logit++ - fit->center;
+		float8		x = *next++ - fit->center;
 		float8		eta = a + b * x;
 		float8		n = walk.n[GOOD] + walk.n[BAD];
+		float8		events = walk.n[GOOD] * fit->target[GOOD] +
+			walk.n[BAD] * fit->target[BAD];
 		float8		e = exp(-fabs(eta));
 		float8		mu = eta > 0 ? 1 / (1 + e) : e / (1 + e);
-		float8		rest = walk.n[BAD] - n * mu;
+		float8		rest = events - n * mu;
 		float8		weight = n * (e / (1 + e) / (1 + e));
 
-		sum += walk.n[BAD] * eta - n * (Max(eta, 0) + log1p(e));
+		sum += events * eta - n * (Max(eta, 0) + log1p(e));
 		gradient[0] += rest;
 		gradient[1] += rest * x;
 		hessian[0] += weight;
@@ -249,7 +244,7 @@ likelihood(const Fit *fit, float8 a, float8 b, float8 *gradient, float8 *hessian
 
 /* The Newton step; false: there is none, the likelihood is flat. */
 static bool
-newton_step(const Fit *fit, const float8 *gradient, const float8 *hessian, float8 *step)
+newton_step(const ScoreFit *fit, const float8 *gradient, const float8 *hessian, float8 *step)
 {
 	float8		determinant = hessian[0] * hessian[2] - hessian[1] * hessian[1];
 
@@ -268,8 +263,8 @@ newton_step(const Fit *fit, const float8 *gradient, const float8 *hessian, float
  * Newton's method with halved steps.  It is called where the maximum exists,
  * and the likelihood is concave; false all the same if figures do not settle.
  */
-static bool
-fit_logistic(Fit *fit)
+bool
+fit_scores(ScoreFit *fit)
 {
 	float8		gradient[2];
 	float8		hessian[3];
@@ -311,23 +306,23 @@ is_overlapping(const ValidationState *state)
 
 	if (good->n == 0 || bad->n == 0)
 		return false;
-	return clip(float_of_key(bad->keys[0]), LOGIT_CLIP) <
-		clip(float_of_key(good->keys[good->n - 1]), LOGIT_CLIP) &&
-		clip(float_of_key(good->keys[0]), LOGIT_CLIP) <
-		clip(float_of_key(bad->keys[bad->n - 1]), LOGIT_CLIP);
+	return clip_probability(float_of_key(bad->keys[0]), LOGIT_CLIP) <
+		clip_probability(float_of_key(good->keys[good->n - 1]), LOGIT_CLIP) &&
+		clip_probability(float_of_key(good->keys[0]), LOGIT_CLIP) <
+		clip_probability(float_of_key(bad->keys[bad->n - 1]), LOGIT_CLIP);
 }
 
 /* The mean of the logits, for the center. */
 static float8
-mean_logit(const Fit *fit)
+mean_logit(const ScoreFit *fit)
 {
 	float8		sum = 0;
-	const float8 *logit = fit->logits;
+	const float8 *logit = fit->x;
 	ScoreWalk	walk;
 
 	for (walk_begin(&walk, fit->state); walk_next(&walk);)
 		sum += (walk.n[GOOD] + walk.n[BAD]) * *logit++;
-	return sum / ((float8) fit->state->bag[GOOD].total + (float8) fit->state->bag[BAD].total);
+	return sum / (validation_total(fit->state, GOOD) + validation_total(fit->state, BAD));
 }
 
 /* --- calibration() ---------------------------------------------------------- */
@@ -347,7 +342,7 @@ add_losses(const ValidationState *state, Losses *losses)
 	for (walk_begin(&walk, state); walk_next(&walk);)
 	{
 		float8		p = walk.score;
-		float8		clipped = clip(p, LOSS_CLIP);
+		float8		clipped = clip_probability(p, LOSS_CLIP);
 
 		losses->expected += (walk.n[GOOD] + walk.n[BAD]) * p;
 		losses->squares += walk.n[BAD] * (1 - p) * (1 - p) + walk.n[GOOD] * p * p;
@@ -358,8 +353,8 @@ add_losses(const ValidationState *state, Losses *losses)
 static void
 set_losses(const ValidationState *state, Datum *values, bool *nulls)
 {
-	float8		n_bad = state->bag[BAD].total;
-	float8		n = n_bad + (float8) state->bag[GOOD].total;
+	float8		n_bad = validation_total(state, BAD);
+	float8		n = n_bad + validation_total(state, GOOD);
 	float8		rate = n_bad / n;
 	Losses		losses = {0};
 
@@ -388,26 +383,26 @@ set_hosmer_lemeshow(const ValidationState *state, Datum *values, bool *nulls)
 static void
 set_logistic(const ValidationState *state, Datum *values, bool *nulls)
 {
-	float8		n_good = state->bag[GOOD].total;
-	float8		n_bad = state->bag[BAD].total;
-	Fit			fit = {state, NULL, 0, false, 0, 0};
+	float8		n_good = validation_total(state, GOOD);
+	float8		n_bad = validation_total(state, BAD);
+	ScoreFit	fit = {state, NULL, {0, 1}, 0, false, 0, 0};
 	bool		has_slope = false;
 	bool		has_large = false;
 
 	nulls[11] = nulls[12] = nulls[13] = true;
 	if (n_good == 0 || n_bad == 0)
 		return;
-	fit.logits = logits_of(state);
+	fit.x = logits_of(state);
 	fit.center = mean_logit(&fit);
 	fit.a = log(n_bad / n_good);
 	if (is_overlapping(state))
-		has_slope = fit_logistic(&fit);
+		has_slope = fit_scores(&fit);
 	set_float(values, nulls, 11, has_slope, fit.b);
 	set_float(values, nulls, 12, has_slope, fit.a - fit.b * fit.center);
 	fit.slope_is_one = true;
 	fit.a = log(n_bad / n_good);
 	fit.b = 1;
-	has_large = fit_logistic(&fit);
+	has_large = fit_scores(&fit);
 	set_float(values, nulls, 13, has_large, fit.a - fit.center);
 }
 
@@ -418,9 +413,9 @@ credit_calibration_final(PG_FUNCTION_ARGS)
 	Datum		values[CALIBRATION_COLUMNS];
 	bool		nulls[CALIBRATION_COLUMNS] = {false};
 
-	check_probabilities(state);
-	values[0] = Int64GetDatum(state->bag[GOOD].total + state->bag[BAD].total);
-	values[1] = Int64GetDatum(state->bag[BAD].total);
+	check_both(state);
+	values[0] = Int64GetDatum(validation_rows(state, GOOD) + validation_rows(state, BAD));
+	values[1] = Int64GetDatum(validation_rows(state, BAD));
 	set_losses(state, values, nulls);
 	set_hosmer_lemeshow(state, values, nulls);
 	set_logistic(state, values, nulls);
@@ -438,7 +433,7 @@ credit_calibration_groups_final(PG_FUNCTION_ARGS)
 	int			ngroups;
 	ResultRows	result;
 
-	check_probabilities(state);
+	check_both(state);
 	ngroups = cut_groups(state, groups);
 	if (ngroups == 0)
 		PG_RETURN_NULL();

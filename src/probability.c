@@ -89,6 +89,54 @@ probability_student(double t, double df)
 	return 1 - front * beta_fraction(0.5, a, ratio * x) / 0.5;
 }
 
+/* What ln Gamma(x) is more than (x - 1/2) ln x - x + ln(2 pi) / 2; x >= 10. */
+static double
+stirling_rest(double x)
+{
+	double		b = 1 / (x * x);
+
+	return (1.0 / 12 - b * (1.0 / 360 - b * (1.0 / 1260 - b * (1.0 / 1680 -
+															   b / 1188)))) / x;
+}
+
+/*
+ * ln B(a, b).  Values of lgamma() of large arguments are never subtracted from
+ * one another: what they have in common is taken out first.
+ */
+static double
+log_beta(double a, double b)
+{
+	double		small = fmin(a, b);
+	double		large = fmax(a, b);
+	double		rest;
+
+	if (large < 10)
+		return lgamma(a) + lgamma(b) - lgamma(a + b);
+	rest = stirling_rest(large) - stirling_rest(a + b);
+	if (small < 10)
+		return lgamma(small) + small - small * log(a + b) -
+			(large - 0.5) * log1p(small / large) + rest;
+	return 0.5 * log(2 * M_PI) + stirling_rest(small) + rest -
+		0.5 * log(small) - small * log1p(large / small) -
+		(large - 0.5) * log1p(small / large);
+}
+
+/*
+ * P(X <= d) where X is how many of n come about, each with probability p;
+ * 0 <= d < n, 0 < p < 1.
+ */
+double
+probability_binomial(double d, double n, double p)
+{
+	double		a = d + 1;
+	double		b = n - d;
+	double		front = exp(a * log(p) + b * log1p(-p) - log_beta(a, b));
+
+	if (p < (a + 1) / (a + b + 2))
+		return 1 - front * beta_fraction(a, b, p) / a;
+	return front * beta_fraction(b, a, 1 - p) / b;
+}
+
 /* Two-sided p of a standard normal z. */
 double
 probability_normal(double z)

@@ -29,7 +29,9 @@
 #include "credit.h"
 #include "validation.h"
 
+/* of states without and with weights */
 #define SERIAL_VERSION 1
+#define SERIAL_VERSION_WEIGHTED 2
 
 /* 97.5 % quantile of the normal distribution */
 #define Z_95 1.959963984540054
@@ -39,6 +41,8 @@
 
 PG_FUNCTION_INFO_V1(credit_validation_accum);
 PG_FUNCTION_INFO_V1(credit_validation_accum_parts);
+PG_FUNCTION_INFO_V1(credit_validation_accum_weight);
+PG_FUNCTION_INFO_V1(credit_validation_accum_parts_weight);
 PG_FUNCTION_INFO_V1(credit_validation_combine);
 PG_FUNCTION_INFO_V1(credit_validation_serialize);
 PG_FUNCTION_INFO_V1(credit_validation_deserialize);
@@ -104,10 +108,59 @@ set_parts(ValidationState *state, int32 parts)
 	state->parts = parts;
 }
 
-Datum
-credit_validation_accum_parts(PG_FUNCTION_ARGS)
+/* A weight in millionths; 0: it says nothing, or is missing. */
+static int64
+weight_of(FunctionCallInfo fcinfo, int argument)
 {
-	ValidationState *state = accumulate(fcinfo);
+	float8		weight;
+
+	if (PG_ARGISNULL(argument))
+		return 0;
+	weight = PG_GETARG_FLOAT8(argument);
+	if (weight == 0)
+		return 0;
+	if (!(weight >= 1.0 / WEIGHT_SCALE && weight <= WEIGHT_SCALE))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("weight must be 0, or 0.000001 to 1000000, not %g", weight),
+				 errdetail("Weights are taken to six decimals.")));
+	return (int64) rint(weight * WEIGHT_SCALE);
+}
+
+/* The same as accumulate() for a row that counts as weight rows. */
+static ValidationState *
+accumulate_weighted(FunctionCallInfo fcinfo, int argument)
+{
+	ValidationState *state;
+	int64		weight = weight_of(fcinfo, argument);
+	int			class;
+
+	if (PG_ARGISNULL(0))
+		state = make_state(validation_context(fcinfo));
+	else
+		state = (ValidationState *) PG_GETARG_POINTER(0);
+	state->is_weighted = true;
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || isnan(PG_GETARG_FLOAT8(1)) || weight == 0)
+	{
+		state->n_skipped++;
+		return state;
+	}
+	class = PG_GETARG_BOOL(2) ? BAD : GOOD;
+	state->n_rows[class]++;
+	bag_add_counted(&state->bag[class], key_of_float(PG_GETARG_FLOAT8(1)), weight,
+					state->context);
+	return state;
+}
+
+Datum
+credit_validation_accum_weight(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(accumulate_weighted(fcinfo, 3));
+}
+
+static void
+take_parts(FunctionCallInfo fcinfo, ValidationState *state)
+{
 	int32		parts;
 
 	if (PG_ARGISNULL(3))
@@ -120,6 +173,23 @@ credit_validation_accum_parts(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("number of parts must be 2 to %d, not %d", MAX_PARTS, parts)));
 	set_parts(state, parts);
+}
+
+Datum
+credit_validation_accum_parts(PG_FUNCTION_ARGS)
+{
+	ValidationState *state = accumulate(fcinfo);
+
+	take_parts(fcinfo, state);
+	PG_RETURN_POINTER(state);
+}
+
+Datum
+credit_validation_accum_parts_weight(PG_FUNCTION_ARGS)
+{
+	ValidationState *state = accumulate_weighted(fcinfo, 4);
+
+	take_parts(fcinfo, state);
 	PG_RETURN_POINTER(state);
 }
 
@@ -150,9 +220,13 @@ credit_validation_combine(PG_FUNCTION_ARGS)
 	if (right->parts != 0)
 		set_parts(left, right->parts);
 	left->n_skipped += right->n_skipped;
+	left->is_weighted |= right->is_weighted;
 	sort_state(right);
 	for (int class = GOOD; class <= BAD; class++)
+	{
+		left->n_rows[class] += right->n_rows[class];
 		bag_merge(&left->bag[class], &right->bag[class], left->context);
+	}
 	PG_RETURN_POINTER(left);
 }
 
@@ -166,12 +240,41 @@ credit_validation_serialize(PG_FUNCTION_ARGS)
 	state = (ValidationState *) PG_GETARG_POINTER(0);
 	sort_state(state);
 	pq_begintypsend(&buf);
-	pq_sendbyte(&buf, SERIAL_VERSION);
+	pq_sendbyte(&buf, state->is_weighted ? SERIAL_VERSION_WEIGHTED : SERIAL_VERSION);
 	pq_sendint64(&buf, state->n_skipped);
 	pq_sendint32(&buf, state->parts);
+	for (int class = GOOD; class <= BAD && state->is_weighted; class++)
+		pq_sendint64(&buf, state->n_rows[class]);
 	bag_send(&buf, &state->bag[GOOD]);
 	bag_send(&buf, &state->bag[BAD]);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
+}
+
+static void
+refuse_bytes(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid state of a validation aggregate")));
+}
+
+/* All before the bags. */
+static void
+receive_head(StringInfo buf, ValidationState *state)
+{
+	int			version = pq_getmsgbyte(buf);
+
+	if ((version != SERIAL_VERSION && version != SERIAL_VERSION_WEIGHTED) ||
+		(state->n_skipped = pq_getmsgint64(buf)) < 0 ||
+		state->n_skipped > BAG_MAX_TOTAL ||
+		(state->parts = (int32) pq_getmsgint(buf, 4)) < 0 || state->parts == 1 ||
+		state->parts > MAX_PARTS)
+		refuse_bytes();
+	state->is_weighted = version == SERIAL_VERSION_WEIGHTED;
+	for (int class = GOOD; class <= BAD && state->is_weighted; class++)
+		if ((state->n_rows[class] = pq_getmsgint64(buf)) < 0 ||
+			state->n_rows[class] > BAG_MAX_TOTAL)
+			refuse_bytes();
 }
 
 Datum
@@ -186,14 +289,7 @@ credit_validation_deserialize(PG_FUNCTION_ARGS)
 	initStringInfo(&buf);
 	appendBinaryStringInfo(&buf, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 	state = make_state(CurrentMemoryContext);
-	if (pq_getmsgbyte(&buf) != SERIAL_VERSION ||
-		(state->n_skipped = pq_getmsgint64(&buf)) < 0 ||
-		state->n_skipped > (INT64CONST(1) << 52) ||
-		(state->parts = (int32) pq_getmsgint(&buf, 4)) < 0 || state->parts == 1 ||
-		state->parts > MAX_PARTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid state of a validation aggregate")));
+	receive_head(&buf, state);
 	for (int class = GOOD; class <= BAD; class++)
 	{
 		Bag		   *bag = &state->bag[class];
@@ -202,9 +298,7 @@ credit_validation_deserialize(PG_FUNCTION_ARGS)
 		/* NaN sorts outside both infinities */
 		if (bag->n > 0 && (isnan(float_of_key(bag->keys[0])) ||
 						   isnan(float_of_key(bag->keys[bag->n - 1]))))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid state of a validation aggregate")));
+			refuse_bytes();
 	}
 	pq_getmsgend(&buf);
 	pfree(buf.data);
@@ -314,8 +408,8 @@ placement_of_good(const ScoreWalk *walk)
 static void
 measure(const ValidationState *state, Discrimination *d)
 {
-	float8		n_good = state->bag[GOOD].total;
-	float8		n_bad = state->bag[BAD].total;
+	float8		n_good = validation_total(state, GOOD);
+	float8		n_bad = validation_total(state, BAD);
 	float8		halves = 0;
 	float8		widest = -1;
 	float8		squares[2] = {0, 0};
@@ -382,8 +476,8 @@ credit_discrimination_final(PG_FUNCTION_ARGS)
 		logit = log(d.auc / (1 - d.auc));
 		logit_se = se / (d.auc * (1 - d.auc));
 	}
-	values[0] = Int64GetDatum(state->bag[GOOD].total + state->bag[BAD].total);
-	values[1] = Int64GetDatum(state->bag[BAD].total);
+	values[0] = Int64GetDatum(validation_rows(state, GOOD) + validation_rows(state, BAD));
+	values[1] = Int64GetDatum(validation_rows(state, BAD));
 	set_float(values, nulls, 2, both, d.auc);
 	set_float(values, nulls, 3, has_se, se);
 	set_float(values, nulls, 4, has_se, Max(d.auc - Z_95 * se, 0));
@@ -408,8 +502,10 @@ credit_cap_final(PG_FUNCTION_ARGS)
 {
 	ValidationState *state = validation_final_state(fcinfo);
 	int			parts = validation_parts(state);
-	float8		n = (float8) state->bag[GOOD].total + (float8) state->bag[BAD].total;
-	float8		n_bad = state->bag[BAD].total;
+	float8		n_bad = validation_total(state, BAD);
+	float8		n = n_bad + validation_total(state, GOOD);
+	/* sums of fractions may miss the whole by their rounding */
+	float8		slack = state->is_weighted ? 1 + 1e-12 : 1;
 	ResultRows	result;
 	ScoreWalk	walk;
 	int			part = 1;
@@ -422,7 +518,7 @@ credit_cap_final(PG_FUNCTION_ARGS)
 		float8		below = walk.below[GOOD] + walk.below[BAD];
 		float8		here = walk.n[GOOD] + walk.n[BAD];
 
-		while (part <= parts && n * part <= (below + here) * parts)
+		while (part <= parts && n * part <= (below + here) * parts * slack)
 		{
 			Datum		values[CAP_COLUMNS];
 			bool		nulls[CAP_COLUMNS] = {false};

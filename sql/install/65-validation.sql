@@ -195,6 +195,18 @@ AS 'MODULE_PATHNAME', 'credit_validation_accum_parts';
 COMMENT ON FUNCTION credit.validation_accum(internal, float8, boolean, integer) IS
 'Part of the validation aggregates: adds a row.';
 
+CREATE FUNCTION credit.validation_accum(internal, score float8, is_default boolean, weight float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_accum_weight';
+COMMENT ON FUNCTION credit.validation_accum(internal, float8, boolean, float8) IS
+'Part of the validation aggregates: adds a row that counts as weight rows.';
+
+CREATE FUNCTION credit.validation_accum(internal, score float8, is_default boolean, parts integer, weight float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_accum_parts_weight';
+COMMENT ON FUNCTION credit.validation_accum(internal, float8, boolean, integer, float8) IS
+'Part of the validation aggregates: adds a row that counts as weight rows.';
+
 CREATE FUNCTION credit.validation_combine(internal, internal) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'credit_validation_combine';
@@ -294,6 +306,15 @@ CREATE AGGREGATE credit.discrimination(score float8, is_default boolean) (
 COMMENT ON AGGREGATE credit.discrimination(float8, boolean) IS
 'AUC with DeLong interval, Gini and KS of scores, ties exact. A higher score is a better customer: put in a probability of default as its negative.';
 
+CREATE AGGREGATE credit.discrimination(score float8, is_default boolean, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.discrimination_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.discrimination(float8, boolean, float8) IS
+'The same with rows that count as weight rows, in the standard error as well; n and n_default are numbers of rows. Weights are taken to six decimals; NULL and 0 leave a row out.';
+
 CREATE AGGREGATE credit.cap(score float8, is_default boolean) (
 	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
 	FINALFUNC = credit.cap_final,
@@ -312,6 +333,15 @@ CREATE AGGREGATE credit.cap(score float8, is_default boolean, parts integer) (
 COMMENT ON AGGREGATE credit.cap(float8, boolean, integer) IS
 'The same at 1/parts, 2/parts, ... of the rows; 2 to 10000 parts.';
 
+CREATE AGGREGATE credit.cap(score float8, is_default boolean, parts integer, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.cap_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.cap(float8, boolean, integer, float8) IS
+'The same with rows that count as weight rows.';
+
 CREATE AGGREGATE credit.calibration(probability float8, is_default boolean) (
 	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
 	FINALFUNC = credit.calibration_final,
@@ -329,6 +359,15 @@ CREATE AGGREGATE credit.calibration(probability float8, is_default boolean, part
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE credit.calibration(float8, boolean, integer) IS
 'The same with another number of Hosmer-Lemeshow groups, 2 to 10000.';
+
+CREATE AGGREGATE credit.calibration(probability float8, is_default boolean, parts integer, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.calibration_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.calibration(float8, boolean, integer, float8) IS
+'The same with rows that count as weight rows, in the test as well; n and n_default are numbers of rows.';
 
 CREATE AGGREGATE credit.calibration_groups(probability float8, is_default boolean) (
 	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
@@ -413,3 +452,80 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'credit_csi';
 COMMENT ON FUNCTION credit.csi(float8[], float8[], float8[]) IS
 'Stability of one characteristic from its counts by bin, the reference sample first, and by how many points the mean score has moved because of it. NULLs as psi().';
+
+/* --- two scores of the same customers, and folds ----------------------------- */
+
+CREATE TYPE credit.score_comparison AS (
+	n bigint,
+	n_default bigint,
+	auc_a float8,
+	auc_b float8,
+	difference float8,
+	auc_se_a float8,
+	auc_se_b float8,
+	correlation float8,
+	difference_se float8,
+	difference_low float8,
+	difference_high float8,
+	p_value float8,
+	n_skipped bigint);
+COMMENT ON TYPE credit.score_comparison IS
+'Which of two scores of the same rows tells bad from good better (DeLong et al. 1988). All figures are ratios but the counts. NULL where a class has no row.';
+COMMENT ON COLUMN credit.score_comparison.n IS 'Number of rows with both scores and an outcome.';
+COMMENT ON COLUMN credit.score_comparison.n_default IS 'Number of those that are bad (defaults).';
+COMMENT ON COLUMN credit.score_comparison.auc_a IS 'AUC of the first score, as discrimination() has it over these rows.';
+COMMENT ON COLUMN credit.score_comparison.auc_b IS 'AUC of the second score.';
+COMMENT ON COLUMN credit.score_comparison.difference IS 'The first less the second: above 0, the first is better.';
+COMMENT ON COLUMN credit.score_comparison.auc_se_a IS 'Standard error of auc_a. NULL with less than two rows of a class, as all that follows.';
+COMMENT ON COLUMN credit.score_comparison.auc_se_b IS 'Standard error of auc_b.';
+COMMENT ON COLUMN credit.score_comparison.correlation IS 'Correlation of the two AUCs. NULL where one of them has no error.';
+COMMENT ON COLUMN credit.score_comparison.difference_se IS 'Standard error of the difference, the correlation taken into account.';
+COMMENT ON COLUMN credit.score_comparison.difference_low IS 'Lower end of the 95 % interval of the difference.';
+COMMENT ON COLUMN credit.score_comparison.difference_high IS 'Upper end of that interval.';
+COMMENT ON COLUMN credit.score_comparison.p_value IS 'Two-sided p-value of no difference, normal approximation. NULL where difference_se is 0.';
+COMMENT ON COLUMN credit.score_comparison.n_skipped IS 'Number of rows left out: a score NULL or NaN, or outcome NULL.';
+
+CREATE FUNCTION credit.compare_scores_accum(internal, score_a float8, score_b float8, is_default boolean) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_accum';
+COMMENT ON FUNCTION credit.compare_scores_accum(internal, float8, float8, boolean) IS
+'Part of aggregate compare_scores(): adds a row.';
+
+CREATE FUNCTION credit.compare_scores_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_combine';
+COMMENT ON FUNCTION credit.compare_scores_combine(internal, internal) IS
+'Part of aggregate compare_scores(): adds what another process has collected.';
+
+CREATE FUNCTION credit.compare_scores_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_serialize';
+COMMENT ON FUNCTION credit.compare_scores_serialize(internal) IS
+'Part of aggregate compare_scores(): the state for another process.';
+
+CREATE FUNCTION credit.compare_scores_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_deserialize';
+COMMENT ON FUNCTION credit.compare_scores_deserialize(bytea, internal) IS
+'Part of aggregate compare_scores(): the state of another process.';
+
+CREATE FUNCTION credit.compare_scores_final(internal) RETURNS credit.score_comparison
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_final';
+COMMENT ON FUNCTION credit.compare_scores_final(internal) IS
+'Part of aggregate compare_scores(): the result.';
+
+CREATE AGGREGATE credit.compare_scores(score_a float8, score_b float8, is_default boolean) (
+	SFUNC = credit.compare_scores_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.compare_scores_final,
+	COMBINEFUNC = credit.compare_scores_combine,
+	SERIALFUNC = credit.compare_scores_serialize, DESERIALFUNC = credit.compare_scores_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.compare_scores(float8, float8, boolean) IS
+'Compares the AUC of two scores of the same rows, such as champion and challenger, by DeLongs paired test. Higher scores are better customers: put in a probability of default as its negative.';
+
+CREATE FUNCTION credit.fold(key text, k integer DEFAULT 5) RETURNS integer
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_fold';
+COMMENT ON FUNCTION credit.fold(text, integer) IS
+'The fold of a customer for cross-validation, 0 to k - 1: all rows of one key are in one fold, on every server and for ever.';

@@ -31,6 +31,8 @@ BEGIN
 	END LOOP;
 	/* exposure_on() and its kind are plain queries over these tables */
 	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.source, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change TO %s', role);
+	/* and so are financial_ratios_on() and ratings_on() and theirs */
+	EXECUTE format('GRANT SELECT ON credit.financials, credit.bureau_report, credit.company_fact, credit.rating_scale, credit.rating_history, credit.rating_override TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION credit.grant_analyst(regrole) IS
@@ -70,3 +72,15 @@ SELECT pg_catalog.pg_extension_config_dump('credit.month_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.journal', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.decision_log', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.decision_log_decision_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.financials', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.financials_financials_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.bureau_report', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.bureau_report_bureau_report_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.company_fact', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.company_fact_company_fact_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_scale', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_scale_version_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_history', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_history_rating_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_override', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_override_rating_override_id_seq', '');

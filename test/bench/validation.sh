@@ -18,13 +18,16 @@ set -euo pipefail
 
 ROWS=${BENCH_ROWS:-1000000}
 ROUNDS=${BENCH_ROUNDS:-3}
-COLUMNS_OF_TABLE=(scan discrim calibrate stability sql)
+COLUMNS_OF_TABLE=(scan discrim calibrate stability compare platt isotonic sql)
 
 declare -A QUERY
 QUERY[scan]='SELECT sum(SCORE), count(*) FILTER (WHERE bad) FROM scored'
 QUERY[discrim]='SELECT credit.discrimination(SCORE, bad) FROM scored'
 QUERY[calibrate]='SELECT credit.calibration(SCORE, bad) FROM scored'
 QUERY[stability]='SELECT credit.population_stability(SCORE, bad) FROM scored'
+QUERY[compare]='SELECT credit.compare_scores(SCORE, other, bad) FROM scored'
+QUERY[platt]='SELECT credit.fit_platt(-SCORE, bad) FROM scored'
+QUERY[isotonic]='SELECT credit.fit_isotonic(-SCORE, bad) FROM scored'
 QUERY[sql]='SELECT (sum(r) FILTER (WHERE NOT bad) - count(*) FILTER (WHERE NOT bad) * (count(*) FILTER (WHERE NOT bad) + 1) / 2.0)
 	/ (count(*) FILTER (WHERE bad) * count(*) FILTER (WHERE NOT bad))
 	FROM (SELECT bad, rank() OVER (ORDER BY SCORE) + (count(*) OVER (PARTITION BY SCORE) - 1) / 2.0 AS r FROM scored) x'
@@ -36,7 +39,7 @@ cluster_psql bench -d validation <<-SQL
 	SELECT setseed(0.5);
 	\o
 	CREATE TABLE scored AS
-	SELECT p, round(p::numeric, 2)::float8 AS p2, random() < p AS bad
+	SELECT p, round(p::numeric, 2)::float8 AS p2, random() < p AS bad, p * (0.5 + random()) AS other
 	  FROM (SELECT random() * random() AS p FROM generate_series(1, $ROWS) OFFSET 0) x;
 	VACUUM ANALYZE scored;
 SQL

@@ -200,6 +200,34 @@ SELECT is((SELECT count(*) FROM (SELECT internal, bureau, count(*) AS n FROM lab
 	(SELECT t.* FROM (SELECT credit.agreement_table(internal, bureau) AS ts FROM lab.shuffled) x, unnest(x.ts) t) b ON (a.internal, a.bureau) = (b.internal, b.external)
 	WHERE a.n IS DISTINCT FROM b.n OR b.notches <> b.external - b.internal), 0::bigint, 'notch table');
 
+-- 6a. Weights: a row of weight w is w rows
+
+CREATE TABLE lab.weighted AS SELECT i.*, (random() * 5)::int AS w, round((0.01 + 3 * random())::numeric, 6)::float8 AS share FROM lab.item i WHERE id <= 8000;
+CREATE TABLE lab.repeated AS SELECT i.* FROM lab.weighted i, generate_series(1, w) ORDER BY random();
+CREATE FUNCTION lab.same(a anyelement, b anyelement) RETURNS boolean LANGUAGE sql AS $$
+SELECT bool_and(lab.same(x.value::float8, y.value::float8)) FROM jsonb_each_text(to_jsonb(a)) x JOIN jsonb_each_text(to_jsonb(b)) y USING (key)
+ WHERE key NOT IN ('n', 'n_default', 'n_skipped', 'hl_p', 'hl_p_development')
+$$;
+SELECT is((SELECT count(*) FROM (SELECT k % 40 AS g, credit.discrimination(score, bad, w) AS d, credit.calibration(p, bad, 7, w) AS c FROM lab.weighted GROUP BY 1) a
+	JOIN (SELECT k % 40 AS g, credit.discrimination(score, bad) AS d, credit.calibration(p, bad, 7) AS c FROM lab.repeated GROUP BY 1) b USING (g)
+	WHERE lab.same(a.d, b.d) AND lab.same(a.c, b.c) AND (a.c).hl_groups = (b.c).hl_groups), 40::bigint, 'weights are rows');
+SELECT is((SELECT credit.cap(score, bad, 9, w)::text FROM lab.weighted), (SELECT credit.cap(score, bad, 9)::text FROM lab.repeated), 'in a CAP curve as well');
+SELECT ok((SELECT (d).n = count(*) FILTER (WHERE ok) AND (d).n_default = count(*) FILTER (WHERE ok AND bad) AND (d).n_skipped = count(*) FILTER (WHERE ok IS NOT TRUE)
+	FROM (SELECT bad, score IS NOT NULL AND score <> 'NaN' AND bad IS NOT NULL AND w > 0 AS ok FROM lab.weighted) w, (SELECT credit.discrimination(score, bad, w) AS d FROM lab.weighted) x GROUP BY d), 'rows are counted, not weights');
+SELECT is((SELECT credit.discrimination(score, bad, 1)::text FROM lab.item), (SELECT credit.discrimination(score, bad)::text FROM lab.item), 'weight 1 is no weight');
+-- shares: by plain sums over pairs of scores
+SELECT ok((SELECT lab.same((d).auc, plain) FROM
+	(SELECT credit.discrimination(round(score::numeric), bad, share) AS d FROM lab.weighted WHERE abs(score) < 1000) x,
+	(SELECT sum(b.w * g.w * (sign(g.s - b.s) + 1) / 2) / sum(b.w * g.w) AS plain
+	   FROM (SELECT round(score::numeric) AS s, sum(share) AS w FROM lab.weighted WHERE bad AND abs(score) < 1000 GROUP BY 1) b,
+			(SELECT round(score::numeric) AS s, sum(share) AS w FROM lab.weighted WHERE NOT bad AND abs(score) < 1000 GROUP BY 1) g) y), 'AUC with shares');
+SELECT ok((SELECT lab.same((c).brier, (sum(share * (p - bad::int) ^ 2) / sum(share))::float8) AND lab.same((c).default_rate, sum(share) FILTER (WHERE bad) / sum(share))
+	FROM lab.weighted, (SELECT credit.calibration(p, bad, 10, share) AS c FROM lab.weighted) x WHERE bad IS NOT NULL GROUP BY c), 'Brier score with shares');
+
+-- the last point of the curve is always there, whatever the fractions add up to
+SELECT is((SELECT count(*) FROM (SELECT k, credit.cap(score, bad, 10, share / 3) AS c FROM lab.weighted WHERE score <> 'NaN' AND bad IS NOT NULL GROUP BY k) x
+	WHERE cardinality(c) <> 10 OR NOT lab.same((c[10]).share, 1) OR (c[10]).captured < 1 - 1e-9), 0::bigint, 'all points of curves with shares');
+
 -- 7. To the last bit the same in every order, split and plan
 
 CREATE FUNCTION lab.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
@@ -212,7 +240,7 @@ BEGIN
 	END LOOP;
 	RETURN lines;
 END $$;
-\set figures 'credit.discrimination(score, bad) AS d, credit.cap(score, bad, 7) AS p, credit.calibration(p, bad) AS c, credit.calibration_groups(p, bad, 5) AS g, credit.population_stability(p, id % 2 = 0) AS s, credit.stability_bins(p, id % 2 = 0, 6) AS b, credit.agreement(internal, bureau) AS a, credit.agreement_table(internal, bureau) AS t'
+\set figures 'credit.discrimination(score, bad, (id % 7) / 3.0) AS dw, credit.calibration(p, bad, 5, (id % 5) / 7.0) AS cw, credit.discrimination(score, bad) AS d, credit.cap(score, bad, 7) AS p, credit.calibration(p, bad) AS c, credit.calibration_groups(p, bad, 5) AS g, credit.population_stability(p, id % 2 = 0) AS s, credit.stability_bins(p, id % 2 = 0, 6) AS b, credit.agreement(internal, bureau) AS a, credit.agreement_table(internal, bureau) AS t'
 SET LOCAL extra_float_digits = 3;
 CREATE TABLE lab.serial AS SELECT k, :figures FROM lab.item GROUP BY k;
 CREATE TABLE lab.serial_whole AS SELECT :figures FROM lab.item;
@@ -255,6 +283,7 @@ CREATE AGGREGATE lab.cap(bytea) (SFUNC = lab.load, STYPE = internal, FINALFUNC =
 CREATE AGGREGATE lab.agreement(bytea) (SFUNC = lab.load, STYPE = internal, FINALFUNC = credit.agreement_final,
 	COMBINEFUNC = credit.agreement_combine, SERIALFUNC = lab.send, DESERIALFUNC = credit.agreement_deserialize, PARALLEL = SAFE);
 CREATE AGGREGATE lab.bytes(float8, boolean, integer) (SFUNC = credit.validation_accum, STYPE = internal, FINALFUNC = credit.validation_serialize);
+CREATE AGGREGATE lab.bytes(float8, boolean, integer, float8) (SFUNC = credit.validation_accum, STYPE = internal, FINALFUNC = credit.validation_serialize);
 CREATE AGGREGATE lab.bytes(integer, integer) (SFUNC = credit.agreement_accum, STYPE = internal, FINALFUNC = credit.agreement_serialize);
 SET LOCAL max_parallel_workers_per_gather = 2;
 -- the leader does the workers' part: nobody need be started for each of thousands
@@ -284,6 +313,7 @@ UNION ALL SELECT 'calibration', lab.bytes(p, bad, 5), credit.calibration(p, bad,
 UNION ALL SELECT 'population_stability', lab.bytes(round(p::numeric, 1), id % 2 = 0, 3), credit.population_stability(round(p::numeric, 1), id % 2 = 0, 3)::text FROM lab.item WHERE id <= 50
 UNION ALL SELECT 'cap', lab.bytes(round(p::numeric, 1), bad, 3), credit.cap(round(p::numeric, 1), bad, 3)::text FROM lab.item WHERE id <= 50
 UNION ALL SELECT 'agreement', lab.bytes(internal, bureau), credit.agreement(internal, bureau)::text FROM lab.item WHERE id <= 40
+UNION ALL SELECT 'discrimination', lab.bytes(score, bad, 10, id % 3), credit.discrimination(score, bad, id % 3)::text FROM lab.item WHERE id <= 20
 UNION ALL SELECT 'discrimination', lab.bytes(NULL, bad, 10), credit.discrimination(NULL, bad)::text FROM lab.item WHERE id <= 3;
 SELECT is(lab.answer(aggregate, state), result, 'there and back: ' || aggregate) FROM lab.state;
 -- what repeats is counted, not kept
@@ -292,10 +322,11 @@ SELECT cmp_ok((SELECT length(lab.bytes(round(p::numeric, 2), bad, 10)) FROM lab.
 SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, substr(s.state, 1, n)), ' ' ORDER BY lab.answer(s.aggregate, substr(s.state, 1, n))) FROM lab.state s, generate_series(0, length(s.state) - 1) n),
 	'08P01 22P03', 'nothing shorter is taken');
 SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, s.state || '\x00'), ' ') FROM lab.state s), '08P01', 'nor anything longer');
-SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, set_byte(state, 0, 2)), ' ') FROM lab.state s), '22P03', 'nor another version');
+SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, set_byte(state, 0, 3)), ' ') FROM lab.state s), '22P03', 'nor another version');
 SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, set_byte(state, 1, 255)), ' ') FROM lab.state s), '22P03', 'nor negative counts');
 SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, set_byte(state, 9, 127)), ' ') FROM lab.state s WHERE aggregate <> 'agreement'), '22P03', 'nor parts beyond all bounds');
-SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, set_byte(state, 13, 127)), ' ') FROM lab.state s WHERE aggregate <> 'agreement'), '22P03', 'nor more scores than there are bytes');
+SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, set_byte(state, 13, 127)), ' ') FROM lab.state s WHERE aggregate <> 'agreement' AND get_byte(state, 0) = 1), '22P03', 'nor more scores than there are bytes');
+SELECT is((SELECT string_agg(DISTINCT lab.answer(s.aggregate, set_byte(state, 13, 255)), ' ') FROM lab.state s WHERE get_byte(state, 0) = 2), '22P03', 'nor a negative number of weighted rows');
 -- one score of a good one: NaN, a count of 0
 SELECT is(lab.answer('discrimination', decode('01' || '0000000000000000' || '0000000a' || '0000000100' || 'fff8000000000000' || '0000000000', 'hex')), '22P03', 'nor NaN');
 SELECT is(lab.answer('discrimination', decode('01' || '0000000000000000' || '0000000a' || '0000000101' || 'bff0000000000000' || '0000000000000000' || '0000000000', 'hex')), '22P03', 'nor a count of 0');

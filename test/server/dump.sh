@@ -20,7 +20,8 @@ DUMPS=$(mktemp -d "$CREDIT_WORK/dump.XXXXXX")
 fingerprint() {
 	local table
 	for table in setting rule_reaction account account_limit limit_change source \
-		source_problem item item_version journal decision_log; do
+		source_problem item item_version journal decision_log financials \
+		bureau_report company_fact rating_scale rating_history rating_override; do
 		echo "-- $table"
 		cluster_value "$1" "SELECT t::text COLLATE \"C\" FROM credit.$table t ORDER BY 1" -d "$2"
 	done
@@ -58,6 +59,14 @@ do_business() {
 		BEGIN;
 		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (305, 6, 333);
 		ROLLBACK;
+		SELECT credit.enter_financials('3', '2024-12-31', published_on => '2025-03-31', total_assets => 10, equity => 4, total_liabilities => 6);
+		SELECT credit.enter_financials('3', '2023-12-31', published_on => '2024-03-31', total_assets => 9);
+		SELECT credit.withdraw_entry('financials', 2, 'of another company');
+		SELECT credit.enter_bureau_report('3', 'Bureau', '2025-01-01', probability => 0.01, published_on => '2025-01-02');
+		SELECT credit.enter_company_fact('3', industry => '4634');
+		SELECT credit.set_master_scale('{A,B,C}', '{0.01,0.05,1}', 'three are enough');
+		SELECT credit.record_rating('3', 'house', 0.02, reasons => '{late}');
+		SELECT credit.set_rating_override('3', 'A', 'guarantee', current_date + 30);
 		SELECT credit.grant_analyst('analyst');
 	SQL
 }
