@@ -8,7 +8,7 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
 	decision apply frame capture exposure asof aggregate money aging \
 	probability dayhist behaviour profile cycle amount daymap series trend \
-	change balance linalg logit logit_profile logit_model \
+	change balance indicator capacity linalg logit logit_profile logit_model \
 	logit_fit bag validation calibration stability agreement maintenance
 
 # A library for the test of the tests, in which a protection can be taken away
@@ -22,7 +22,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure health \
-	aging behaviour trend balance logit validation maintenance
+	aging behaviour trend balance indicator logit validation maintenance
 
 PG_CONFIG ?= pg_config
 

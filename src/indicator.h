@@ -1,0 +1,54 @@
+/*
+ * indicator.h
+ *	  The state that aggregates over months share; see indicator.c.
+ */
+#ifndef CREDIT_INDICATOR_H
+#define CREDIT_INDICATOR_H
+
+#include "daymap.h"
+
+/* Which aggregate it is */
+typedef enum IndicatorKind
+{
+	COUNTBACK_DSO,
+	TRUE_DSO,
+	PAYMENT_CAPACITY,
+	PARTIAL_PAYMENT
+} IndicatorKind;
+
+#define INDICATOR_KINDS 4
+#define INDICATOR_COUNTS 4
+/* Months that can be asked for, and days of a month, are not more. */
+#define INDICATOR_MAX_MONTHS 120
+
+/* What all rows of a group must have in common; what does not apply is 0. */
+typedef struct IndicatorOptions
+{
+	IndicatorKind kind;
+	DateADT		as_of;
+	int32		months;			/* number of months, or days in each; 0: calendar */
+	bool		stop;
+	bool		has_amount;
+	Amount		amount;			/* receivables */
+	int			scale;			/* decimals of it */
+} IndicatorOptions;
+
+typedef struct IndicatorState
+{
+	IndicatorOptions options;
+	int32		first_month;	/* of all that was ever seen */
+	int64		n_skipped;
+	int64		count[INDICATOR_COUNTS];	/* what the aggregate counts */
+	DayMap		map;			/* by month instead of day */
+} IndicatorState;
+
+extern const char *indicator_name(IndicatorKind kind);
+extern DateADT indicator_as_of(FunctionCallInfo fcinfo, int arg, const char *name);
+extern IndicatorState *indicator_state(FunctionCallInfo fcinfo,
+									   const IndicatorOptions *options);
+extern const IndicatorState *indicator_final_state(FunctionCallInfo fcinfo,
+												   IndicatorKind kind);
+extern int32 month_of(DateADT day);
+extern DateADT first_of_month(int32 month);
+
+#endif							/* CREDIT_INDICATOR_H */
