@@ -31,6 +31,9 @@ SELECT (t).n_rows, (t).n_days, (t).kendall_s, (t).kendall_variance, (t).p
 		  FROM (VALUES (date '2025-01-01', 0, 300), ('2025-01-01', 10, 700), ('2025-01-02', 7, 1), ('2025-01-03', 7, 2),
 				('2025-01-04', 6, 0.1), ('2025-01-04', 8, 0.1), ('2025-01-05', 5, 123456789012.34), ('2025-01-05', 9, 123456789012.34)) v (day, v, w)) q (t);
 SELECT (t).n_rows, (t).n_days, (t).slope FROM (SELECT credit.robust_trend(date '2025-01-01' + g / 2, (g / 2) * 2.5 + CASE g % 2 WHEN 0 THEN -1.25 ELSE 1.25 END) FROM generate_series(0, 11) g) q (t);
+-- so are means of decimals: 0.1 and 0.3 are 0.2, 0.7 by 1 and 0.1 by 5 too
+SELECT (t).kendall_variance FROM (SELECT credit.robust_trend(day, v, w)
+  FROM (VALUES (date '2025-01-01', 0.1, 1), ('2025-01-01', 0.3, 1), ('2025-01-02', 0.2, 3), ('2025-01-03', 0.7, 1), ('2025-01-03', 0.1, 5), ('2025-01-04', 0.15, 0.25), ('2025-01-04', 0.25, 0.25)) v (day, v, w)) q (t);
 -- a heavier one draws the mean
 SELECT (t).slope FROM (SELECT credit.robust_trend(date '2025-01-01' + g / 2, g % 2 * (g / 2), CASE g % 2 WHEN 0 THEN 1 ELSE 3 END) FROM generate_series(0, 11) g) q (t);
 

@@ -6,8 +6,9 @@
  * A sum of floats depends on the order in which it is taken.  So no sum of
  * values is kept, but each value with the exact sum of its weights; days late
  * are whole numbers, of which there are few.  The mean of a day is taken in
- * the end, in the order of values.  Where they are whole it is exact but for
- * the last rounding, so equal means are equal, which a test of ranks needs.
+ * the end, in the order of values.  Where they have few decimals it is exact
+ * but for the last rounding, so equal means are equal, which a test of ranks
+ * needs.
  */
 #include "postgres.h"
 
@@ -19,8 +20,9 @@
 #include "bag.h"
 #include "series.h"
 
-/* Values whose products with weights are taken in whole numbers */
-#define MAX_WHOLE 2147483647.0
+/* Values whose products with weights are taken in whole numbers: millionths */
+#define MAX_DECIMAL 2147483647.0
+#define DECIMAL_PARTS 1000000
 /* Whole numbers up to here have a float each. */
 #define MAX_EXACT ((int128) 1 << 53)
 
@@ -106,25 +108,42 @@ exact_ratio(int128 numerator, int128 denominator)
 	return (double) numerator / (double) denominator;
 }
 
+/*
+ * The value in millionths, if it is the float that stands for a number of up to
+ * six decimals.
+ */
+static bool
+find_parts(double value, int128 *parts)
+{
+	double		whole = rint(value * DECIMAL_PARTS);
+
+	if (fabs(value) > MAX_DECIMAL || whole / DECIMAL_PARTS != value)
+		return false;
+	*parts = (int128) whole;
+	return true;
+}
+
 /* The mean of one day in whole numbers.  False: they do not do. */
 static bool
-whole_mean(const DayItem *items, int n, double *mean)
+decimal_mean(const DayItem *items, int n, double *mean)
 {
 	int128		sum = 0;
 	int128		weight = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		double		value = float_of_key(items[i].sub);
+		int128		parts;
 		int128		product;
 
-		if (items[i].amount.rest != NULL || value != floor(value) ||
-			fabs(value) > MAX_WHOLE ||
-			__builtin_mul_overflow(items[i].amount.units, (int128) value, &product) ||
+		if (items[i].amount.rest != NULL ||
+			!find_parts(float_of_key(items[i].sub), &parts) ||
+			__builtin_mul_overflow(items[i].amount.units, parts, &product) ||
 			__builtin_add_overflow(sum, product, &sum) ||
 			__builtin_add_overflow(weight, items[i].amount.units, &weight))
 			return false;
 	}
+	if (__builtin_mul_overflow(weight, (int128) DECIMAL_PARTS, &weight))
+		return false;
 	*mean = exact_ratio(sum, weight);
 	return true;
 }
@@ -138,7 +157,7 @@ mean_of(const DayItem *items, int n)
 	double		weight = 0;
 	double		mean = 0;
 
-	if (n == 1 || whole_mean(items, n, &mean))
+	if (n == 1 || decimal_mean(items, n, &mean))
 		return n == 1 ? first : mean;
 	for (int i = 0; i < n; i++)
 		weight += amount_double(&items[i].amount);
