@@ -58,24 +58,28 @@ extern DayItem *daymap_list(const DayMap *map);
 extern void daymap_serialize(StringInfo buf, const DayMap *map);
 extern void daymap_deserialize(StringInfo buf, DayMap *map);
 
-/* Numbers of floats differ in their upper bits only. */
+/*
+ * Where a sum should lie.  Days next to each other are neighbours, which saves
+ * memory traffic and the sort, but only as long as there is one sum a day: runs
+ * of days that begin here and there would fill each other's gaps.
+ */
 static inline uint32
-daymap_mix(uint64 sub)
+daymap_place(DateADT day, uint64 sub)
 {
-	sub ^= sub >> 32;
+	if (sub == 0)
+		return (uint32) day;
+	/* floats differ in their upper bits only, days in the lower ones */
+	sub ^= sub >> 32 ^ (uint64) (uint32) day << 20;
 	sub *= UINT64CONST(0x9E3779B97F4A7C15);
 	return (uint32) (sub ^ sub >> 32);
 }
 
-/*
- * The slot of a day and a number, which may be free.  Days next to each other
- * are neighbours; another number of the same day lies elsewhere.
- */
+/* The slot of a day and a number, which may be free. */
 static inline DaySum *
 daymap_slot(const DayMap *map, DateADT day, uint64 sub)
 {
 	uint32		mask = map->nslots - 1;
-	uint32		i = ((uint32) day + daymap_mix(sub)) & mask;
+	uint32		i = daymap_place(day, sub) & mask;
 
 	while (map->slots[i].rest != 0 &&
 		   (map->slots[i].day != day || map->slots[i].sub != sub))
