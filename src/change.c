@@ -370,11 +370,12 @@ find_baseline(const Options *options, const DayValue *values, int nreference,
 		return false;
 	*mean = 0;
 	for (int i = 0; i < nreference; i++)
-		*mean += values[i].value / nreference;
+		*mean += values[i].value;
+	*mean /= nreference;
 	for (int i = 0; i < nreference; i++)
 		squares += (values[i].value - *mean) * (values[i].value - *mean);
 	*sd = Max(sqrt(squares / (nreference - 1)), LEAST_SD);
-	/* values that no float can square */
+	/* values that no float can add up or square */
 	return !isinf(*mean) && !isnan(*sd) && !isinf(*sd);
 }
 

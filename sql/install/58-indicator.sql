@@ -81,15 +81,13 @@ COMMENT ON COLUMN credit.overdue_measures.share_91_plus IS 'Share that is more t
 
 CREATE FUNCTION credit.overdue_shares(buckets credit.aging_buckets) RETURNS credit.overdue_measures
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT credit.ratio(d.d1_30 + d.d31_60 + d.d61_90 + d.over_90, d.debits),
-		   credit.ratio(d.over_90, d.debits), credit.ratio(d.d1_30, d.debits),
-		   credit.ratio(d.d31_60, d.debits), credit.ratio(d.d61_90, d.debits),
-		   credit.ratio(d.over_90, d.debits)
-	  FROM (SELECT (buckets).d1_30, (buckets).d31_60, (buckets).d61_90,
-				   (buckets).d91_120 + (buckets).d121_plus AS over_90,
-				   (buckets).total - (buckets).credits AS debits) d;
-END;
+RETURN ROW(
+	credit.ratio((buckets).d1_30 + (buckets).d31_60 + (buckets).d61_90 + (buckets).d91_120 + (buckets).d121_plus, (buckets).total - (buckets).credits),
+	credit.ratio((buckets).d91_120 + (buckets).d121_plus, (buckets).total - (buckets).credits),
+	credit.ratio((buckets).d1_30, (buckets).total - (buckets).credits),
+	credit.ratio((buckets).d31_60, (buckets).total - (buckets).credits),
+	credit.ratio((buckets).d61_90, (buckets).total - (buckets).credits),
+	credit.ratio((buckets).d91_120 + (buckets).d121_plus, (buckets).total - (buckets).credits))::credit.overdue_measures;
 COMMENT ON FUNCTION credit.overdue_shares(credit.aging_buckets) IS
 'What part of the open debit items is how late, from a result of aging() with credits in a column of their own, which is its default.';
 
