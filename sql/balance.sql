@@ -74,7 +74,12 @@ SELECT credit.exposure_profile('2025-01-01', 1, NULL, '2025-01-05');
 SELECT credit.exposure_profile('2025-01-01', 1, '2025-01-01', '2025-01-05', 'NaN');
 SELECT credit.exposure_profile('2025-01-01', 1, '2025-01-01', '2025-01-05', 0, 'Infinity');
 
--- 7. Support functions are nothing for people
+-- 7. In a window that grows, a state is looked at and goes on
+
+SELECT day, n, (credit.exposure_profile(day, amount, '2025-01-01', '2025-01-11', 0, NULL, n) OVER w).peak_balance, (credit.exposure_profile(day, amount, '2025-01-01', '2025-01-11', 1 / 4.0) OVER w).closing_balance
+  FROM books.event WINDOW w AS (ORDER BY day, n);
+
+-- 8. Support functions are nothing for people
 
 SELECT credit.balance_accum(NULL, date '2025-01-01', 1::numeric, date '2025-01-01', date '2025-01-01');
 SELECT credit.balance_combine(NULL, NULL);

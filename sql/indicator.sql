@@ -150,7 +150,12 @@ SELECT v, p.* FROM (VALUES (0::float8), (12), (99), (NULL), ('NaN'), ('Infinity'
 SELECT * FROM credit.peer_comparison(18, ARRAY[0, 0, 5]);
 SELECT * FROM credit.peer_comparison(18, '{}') UNION ALL SELECT * FROM credit.peer_comparison(18, NULL);
 
--- 9. Support functions are nothing for people
+-- 9. In a window that grows, a state is looked at and goes on
+
+SELECT day, (credit.countback_dso(day, sales, 120000, '2025-03-31') OVER w).dso, (credit.true_dso(day, sales, 1000, '2025-03-31') OVER w).n_open, (credit.payment_capacity(day, sales, '2025-03-31') OVER w).capacity, (credit.partial_payment(sales, 75000) OVER w).partial_ratio
+  FROM books.sales WINDOW w AS (ORDER BY day DESC);
+
+-- 10. Support functions are nothing for people
 
 SELECT credit.countback_accum(NULL, date '2025-01-01', 1::numeric, 1::numeric, date '2025-01-01');
 SELECT credit.indicator_combine(NULL, NULL);

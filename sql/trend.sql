@@ -123,7 +123,11 @@ SELECT credit.change_point(day, value, 1, 5, 4, 0.5, 0) FROM books.change;
 SELECT credit.change_point(day, value, 1, 5, 4, 'NaN', 5) FROM books.change;
 SELECT credit.change_point(day, value, 1, 5, 4, NULL, 5) FROM books.change;
 
--- 9. Support functions are nothing for people
+-- 9. In a window that grows, a state is looked at and goes on
+
+SELECT x, (credit.robust_trend(day, value) OVER w).kendall_s, (credit.robust_trend(day, value) OVER w).slope, (credit.change_point(day, value, 1, 2, 1) OVER w).rise_sum FROM books.late WINDOW w AS (ORDER BY day);
+
+-- 10. Support functions are nothing for people
 
 SELECT credit.trend_accum(NULL, date '2025-01-01', 1::float8);
 SELECT credit.trend_combine(NULL, NULL);

@@ -87,6 +87,16 @@ read_capacity(FunctionCallInfo fcinfo, IndicatorOptions *options, bool has_month
 						INDICATOR_MAX_MONTHS)));
 }
 
+/* The days of the months that count: to tell them from others is quicker. */
+static void
+find_window(IndicatorState *state)
+{
+	int32		last = last_month(&state->options);
+
+	state->from = first_of_month(last - state->options.months + 1);
+	state->to = first_of_month(last + 1);
+}
+
 static Datum
 capacity_accum(FunctionCallInfo fcinfo, bool has_months)
 {
@@ -94,10 +104,11 @@ capacity_accum(FunctionCallInfo fcinfo, bool has_months)
 	IndicatorState *state;
 	Amount		amount;
 	DateADT		day;
-	int32		month;
 
 	read_capacity(fcinfo, &options, has_months);
 	state = indicator_state(fcinfo, &options);
+	if (state->to == 0)
+		find_window(state);
 	day = PG_ARGISNULL(1) ? DATEVAL_NOEND : PG_GETARG_DATEADT(1);
 	if (DATE_NOT_FINITE(day) || PG_ARGISNULL(2))
 		state->n_skipped++;
@@ -107,15 +118,13 @@ capacity_accum(FunctionCallInfo fcinfo, bool has_months)
 		state->n_skipped++;
 	else
 	{
-		month = month_of(day);
-		state->first_month = Min(state->first_month, month);
-		if (month > last_month(&options) ||
-			month <= last_month(&options) - options.months)
+		state->first_day = Min(state->first_day, day);
+		if (day < state->from || day >= state->to)
 			state->count[N_OUTSIDE]++;
 		else
 		{
 			state->count[N_PAYMENTS]++;
-			daymap_add(&state->map, month, 0, &amount);
+			daymap_add(&state->map, month_of(day), 0, &amount);
 		}
 	}
 	PG_RETURN_POINTER(state);
@@ -167,14 +176,16 @@ static void
 set_capacity(Figures *figures, const IndicatorState *state)
 {
 	int32		last = last_month(&state->options);
-	int32		first = Max(last - state->options.months + 1, state->first_month);
-	int			n = Max(last - first + 1, 0);
+	int32		first = last - state->options.months + 1;
+	int			n;
 	DayItem    *months;
 	Amount	   *sums;
 	Amount		total = amount_zero;
 
-	if (state->first_month > last)
+	if (DATE_IS_NOEND(state->first_day) || month_of(state->first_day) > last)
 		return;
+	first = Max(first, month_of(state->first_day));
+	n = last - first + 1;
 	months = daymap_list(&state->map);
 	sums = palloc0(n * sizeof(Amount));
 	for (uint32 i = 0; i < state->map.nused; i++)

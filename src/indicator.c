@@ -115,7 +115,7 @@ make_state(FunctionCallInfo fcinfo, const IndicatorOptions *options)
 
 	state->options = *options;
 	state->options.amount = amount_copy(&options->amount, cxt);
-	state->first_month = PG_INT32_MAX;
+	DATE_NOEND(state->first_day);
 	daymap_init(&state->map, cxt, name);
 	return state;
 }
@@ -170,7 +170,7 @@ credit_indicator_combine(PG_FUNCTION_ARGS)
 	}
 	other = (IndicatorState *) PG_GETARG_POINTER(1);
 	state = indicator_state(fcinfo, &other->options);
-	state->first_month = Min(state->first_month, other->first_month);
+	state->first_day = Min(state->first_day, other->first_day);
 	state->n_skipped += other->n_skipped;
 	for (int i = 0; i < INDICATOR_COUNTS; i++)
 		state->count[i] += other->count[i];
@@ -195,7 +195,7 @@ credit_indicator_serialize(PG_FUNCTION_ARGS)
 	pq_sendbyte(&buf, state->options.has_amount);
 	amount_serialize(&buf, &state->options.amount);
 	pq_sendint32(&buf, state->options.scale);
-	pq_sendint32(&buf, state->first_month);
+	pq_sendint32(&buf, state->first_day);
 	pq_sendint64(&buf, state->n_skipped);
 	for (int i = 0; i < INDICATOR_COUNTS; i++)
 		pq_sendint64(&buf, state->count[i]);
@@ -241,7 +241,9 @@ credit_indicator_deserialize(PG_FUNCTION_ARGS)
 		aggregate_refuse_bytes("indicator");
 	receive_options(&buf, &options);
 	state = make_state(fcinfo, &options);
-	state->first_month = (int32) pq_getmsgint(&buf, 4);
+	state->first_day = (DateADT) pq_getmsgint(&buf, 4);
+	if (!IS_VALID_DATE(state->first_day) && !DATE_IS_NOEND(state->first_day))
+		aggregate_refuse_bytes(state->map.aggregate);
 	state->n_skipped = aggregate_receive_count(&buf, state->map.aggregate);
 	for (int i = 0; i < INDICATOR_COUNTS; i++)
 		state->count[i] = aggregate_receive_count(&buf, state->map.aggregate);

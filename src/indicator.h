@@ -36,7 +36,9 @@ typedef struct IndicatorOptions
 typedef struct IndicatorState
 {
 	IndicatorOptions options;
-	int32		first_month;	/* of all that was ever seen */
+	DateADT		first_day;		/* of all that was ever seen */
+	DateADT		from;			/* days that count; capacity.c */
+	DateADT		to;				/* the first day behind them; 0: not known yet */
 	int64		n_skipped;
 	int64		count[INDICATOR_COUNTS];	/* what the aggregate counts */
 	DayMap		map;			/* by month instead of day */
