@@ -37,12 +37,25 @@ amount_read_rare(const Money *money, Amount *amount, int *scale)
 			return false;
 		amount->rest = money->numeric;
 		decimals = DatumGetInt32(DirectFunctionCall1(numeric_scale,
-													 NumericGetDatum(money->numeric)));
+													 NumericGetDatum(amount->rest)));
 	}
 	else
 		amount->units = money->form == MONEY_SMALL ? money->small : money->wide;
 	*scale = Max(*scale, decimals);
 	return true;
+}
+
+/* Any number of decimals will do. */
+static inline Datum
+exact_datum(const Amount *amount)
+{
+	return NumericGetDatum(amount_numeric(amount, -1));
+}
+
+static inline Datum
+whole_datum(int64 number)
+{
+	return NumericGetDatum(int64_to_numeric(number));
 }
 
 static Numeric
@@ -80,9 +93,8 @@ amount_times(const Amount *amount, int64 factor)
 									   &product.units)))
 		return product;
 	product.units = 0;
-	product.rest = DatumGetNumeric(DirectFunctionCall2(numeric_mul,
-													   NumericGetDatum(amount_numeric(amount, -1)),
-													   NumericGetDatum(int64_to_numeric(factor))));
+	product.rest = DatumGetNumeric(DirectFunctionCall2(numeric_mul, exact_datum(amount),
+													   whole_datum(factor)));
 	return product;
 }
 
@@ -97,9 +109,8 @@ amount_compare(const Amount *a, const Amount *b)
 {
 	if (likely(a->rest == NULL && b->rest == NULL))
 		return (a->units > b->units) - (a->units < b->units);
-	return DatumGetInt32(DirectFunctionCall2(numeric_cmp,
-											 NumericGetDatum(amount_numeric(a, -1)),
-											 NumericGetDatum(amount_numeric(b, -1))));
+	return DatumGetInt32(DirectFunctionCall2(numeric_cmp, exact_datum(a),
+											 exact_datum(b)));
 }
 
 /* Infinite where float8 cannot hold it. */
@@ -109,7 +120,7 @@ amount_double(const Amount *amount)
 	if (likely(amount->rest == NULL))
 		return (double) amount->units / 1e8;
 	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-											  NumericGetDatum(amount_numeric(amount, -1))));
+											  exact_datum(amount)));
 }
 
 /*
@@ -137,9 +148,8 @@ amount_numeric(const Amount *amount, int scale)
 Numeric
 amount_quotient(const Amount *amount, int64 divisor)
 {
-	return DatumGetNumeric(DirectFunctionCall2(numeric_div,
-											   NumericGetDatum(amount_numeric(amount, -1)),
-											   NumericGetDatum(int64_to_numeric(divisor))));
+	return DatumGetNumeric(DirectFunctionCall2(numeric_div, exact_datum(amount),
+											   whole_datum(divisor)));
 }
 
 Amount
@@ -154,7 +164,7 @@ amount_copy(const Amount *amount, MemoryContext cxt)
 	return copy;
 }
 
-/* --- between processes ------------------------------------------------------ */
+/* --- between processes -------------------------------------------------- */
 
 void
 amount_serialize(StringInfo buf, const Amount *amount)

@@ -80,7 +80,7 @@ PG_FUNCTION_INFO_V1(credit_balance_serialize);
 PG_FUNCTION_INFO_V1(credit_balance_deserialize);
 PG_FUNCTION_INFO_V1(credit_balance_final);
 
-/* --- options ---------------------------------------------------------------- */
+/* --- options ------------------------------------------------------------ */
 
 static void
 read_option(FunctionCallInfo fcinfo, int arg, const char *name, Amount *amount,
@@ -132,7 +132,7 @@ check_same(const Options *a, const Options *b)
 			 errmsg("window, opening balance and credit limit of an exposure profile must be the same for all rows of a group")));
 }
 
-/* --- state ---------------------------------------------------------------- */
+/* --- state -------------------------------------------------------------- */
 
 static BalanceState *
 make_state(FunctionCallInfo fcinfo, const Options *options)
@@ -226,7 +226,7 @@ credit_balance_accum_sequence(PG_FUNCTION_ARGS)
 					  (uint64) PG_GETARG_INT64(7) ^ UINT64CONST(1) << 63);
 }
 
-/* --- between processes ------------------------------------------------------ */
+/* --- between processes -------------------------------------------------- */
 
 Datum
 credit_balance_combine(PG_FUNCTION_ARGS)
@@ -320,7 +320,7 @@ credit_balance_deserialize(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* --- result ------------------------------------------------------------------ */
+/* --- result ------------------------------------------------------------- */
 
 /* The balance stays as it is until a day. */
 static void
@@ -373,11 +373,11 @@ set_balances(Figures *figures, const Walk *walk, const Amount *opening, int scal
 	int32		days = walk->options->to - walk->options->from;
 	const Amount *peak = amount_sign(&walk->peak) > 0 ? &walk->peak : &amount_zero;
 
-	set(figures, OPENING_BALANCE, NumericGetDatum(amount_numeric(opening, scale)));
-	set(figures, CLOSING_BALANCE, NumericGetDatum(amount_numeric(&walk->balance, scale)));
-	set(figures, PEAK_BALANCE, NumericGetDatum(amount_numeric(&walk->peak, scale)));
+	set_numeric(figures, OPENING_BALANCE, amount_numeric(opening, scale));
+	set_numeric(figures, CLOSING_BALANCE, amount_numeric(&walk->balance, scale));
+	set_numeric(figures, PEAK_BALANCE, amount_numeric(&walk->peak, scale));
 	set(figures, PEAK_DATE, DateADTGetDatum(walk->peak_date));
-	set(figures, AVERAGE_BALANCE, NumericGetDatum(amount_quotient(&walk->sum, days)));
+	set_numeric(figures, AVERAGE_BALANCE, amount_quotient(&walk->sum, days));
 	if (walk->options->has_limit)
 		set(figures, DAYS_ABOVE_LIMIT, Int32GetDatum(walk->days_above));
 	if (walk->days_above > 0)
@@ -423,10 +423,10 @@ credit_balance_final(PG_FUNCTION_ARGS)
 	figures_init(&figures);
 	if (!PG_ARGISNULL(0))
 		state = (BalanceState *) PG_GETARG_POINTER(0);
-	set(&figures, N_EVENTS, Int64GetDatum(state ? state->n_events : 0));
-	set(&figures, N_BEFORE, Int64GetDatum(state ? state->n_before : 0));
-	set(&figures, N_AFTER, Int64GetDatum(state ? state->n_after : 0));
-	set(&figures, N_SKIPPED, Int64GetDatum(state ? state->n_skipped : 0));
+	set_count(&figures, N_EVENTS, state ? state->n_events : 0);
+	set_count(&figures, N_BEFORE, state ? state->n_before : 0);
+	set_count(&figures, N_AFTER, state ? state->n_after : 0);
+	set_count(&figures, N_SKIPPED, state ? state->n_skipped : 0);
 	if (state != NULL && state->options.from < state->options.to)
 	{
 		set(&figures, DAYS, Int32GetDatum(state->options.to - state->options.from));

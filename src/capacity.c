@@ -59,7 +59,7 @@ PG_FUNCTION_INFO_V1(credit_partial_accum);
 PG_FUNCTION_INFO_V1(credit_partial_accum_tolerance);
 PG_FUNCTION_INFO_V1(credit_partial_final);
 
-/* --- payment_capacity() ---------------------------------------------------------- */
+/* --- payment_capacity() ------------------------------------------------- */
 
 /* The last month that is over on the as-of date. */
 static int32
@@ -167,11 +167,15 @@ median_of(Amount *sums, int n, int scale)
 							   NumericGetDatum(amount_numeric(&middle, scale)),
 							   NumericGetDatum(money_numeric(50000000, 1)));
 	rounded = DirectFunctionCall2(numeric_round, half, Int32GetDatum(scale));
-	return DatumGetNumeric(DatumGetBool(DirectFunctionCall2(numeric_eq, half, rounded)) ?
-						   rounded : half);
+	if (DatumGetBool(DirectFunctionCall2(numeric_eq, half, rounded)))
+		half = rounded;
+	return DatumGetNumeric(half);
 }
 
-/* Months before the first payment of all are no history; others without one are 0. */
+/*
+ * Months before the first payment of all are no history; others without one
+ * are 0.
+ */
 static void
 set_capacity(Figures *figures, const IndicatorState *state)
 {
@@ -195,8 +199,8 @@ set_capacity(Figures *figures, const IndicatorState *state)
 		sums[months[i].day - first] = months[i].amount;
 		amount_add(&total, &months[i].amount);
 	}
-	set(figures, CAPACITY, NumericGetDatum(median_of(sums, n, state->map.scale)));
-	set(figures, TOTAL_AMOUNT, NumericGetDatum(amount_numeric(&total, state->map.scale)));
+	set_numeric(figures, CAPACITY, median_of(sums, n, state->map.scale));
+	set_numeric(figures, TOTAL_AMOUNT, amount_numeric(&total, state->map.scale));
 	set(figures, N_MONTHS, Int32GetDatum(n));
 	set(figures, FIRST_MONTH, DateADTGetDatum(first_of_month(first)));
 	set(figures, LAST_MONTH, DateADTGetDatum(first_of_month(last)));
@@ -213,17 +217,17 @@ credit_capacity_final(PG_FUNCTION_ARGS)
 
 	figures_init(&figures);
 	set(&figures, N_MONTHS, Int32GetDatum(0));
-	set(&figures, CAP_N_PAYMENTS, Int64GetDatum(state ? state->count[N_PAYMENTS] : 0));
-	set(&figures, CAP_N_OUTSIDE, Int64GetDatum(state ? state->count[N_OUTSIDE] : 0));
-	set(&figures, CAP_N_FUTURE, Int64GetDatum(state ? state->count[N_FUTURE] : 0));
-	set(&figures, CAP_N_SKIPPED, Int64GetDatum(state ? state->n_skipped : 0));
+	set_count(&figures, CAP_N_PAYMENTS, state ? state->count[N_PAYMENTS] : 0);
+	set_count(&figures, CAP_N_OUTSIDE, state ? state->count[N_OUTSIDE] : 0);
+	set_count(&figures, CAP_N_FUTURE, state ? state->count[N_FUTURE] : 0);
+	set_count(&figures, CAP_N_SKIPPED, state ? state->n_skipped : 0);
 	if (state != NULL)
 		set_capacity(&figures, state);
 	PG_RETURN_DATUM(figures_row(&figures, fcinfo, indicator_name(PAYMENT_CAPACITY),
 								CAPACITY_COLUMNS));
 }
 
-/* --- partial_payment() ----------------------------------------------------------- */
+/* --- partial_payment() -------------------------------------------------- */
 
 /* Is what the first payment left more than nothing? */
 static bool
@@ -303,21 +307,22 @@ credit_partial_final(PG_FUNCTION_ARGS)
 	Figures		figures;
 
 	figures_init(&figures);
-	set(&figures, PART_N_PAID, Int64GetDatum(state ? state->count[N_PAID] : 0));
-	set(&figures, PART_N_PARTIAL, Int64GetDatum(state ? state->count[N_PARTIAL] : 0));
-	set(&figures, PART_N_UNPAID, Int64GetDatum(state ? state->count[N_UNPAID] : 0));
-	set(&figures, PART_N_CREDITS, Int64GetDatum(state ? state->count[N_CREDITS] : 0));
-	set(&figures, PART_N_SKIPPED, Int64GetDatum(state ? state->n_skipped : 0));
+	set_count(&figures, PART_N_PAID, state ? state->count[N_PAID] : 0);
+	set_count(&figures, PART_N_PARTIAL, state ? state->count[N_PARTIAL] : 0);
+	set_count(&figures, PART_N_UNPAID, state ? state->count[N_UNPAID] : 0);
+	set_count(&figures, PART_N_CREDITS, state ? state->count[N_CREDITS] : 0);
+	set_count(&figures, PART_N_SKIPPED, state ? state->n_skipped : 0);
 	if (state != NULL)
-		set_ratio(&figures, PARTIAL_RATIO, state->count[N_PARTIAL], state->count[N_PAID]);
+		set_ratio(&figures, PARTIAL_RATIO, state->count[N_PARTIAL],
+				  state->count[N_PAID]);
 	if (state != NULL && state->map.nused == 2)
 	{
 		DayItem    *sums = daymap_list(&state->map);
+		int			scale = state->map.scale;
 
-		set(&figures, RESIDUE_AMOUNT,
-			NumericGetDatum(amount_numeric(&sums[RESIDUE].amount, state->map.scale)));
-		set(&figures, INVOICED_AMOUNT,
-			NumericGetDatum(amount_numeric(&sums[INVOICED].amount, state->map.scale)));
+		set_numeric(&figures, RESIDUE_AMOUNT, amount_numeric(&sums[RESIDUE].amount, scale));
+		set_numeric(&figures, INVOICED_AMOUNT,
+					amount_numeric(&sums[INVOICED].amount, scale));
 		set_ratio(&figures, RESIDUE_RATIO, amount_double(&sums[RESIDUE].amount),
 				  amount_double(&sums[INVOICED].amount));
 		pfree(sums);

@@ -88,7 +88,7 @@ PG_FUNCTION_INFO_V1(credit_change_serialize);
 PG_FUNCTION_INFO_V1(credit_change_deserialize);
 PG_FUNCTION_INFO_V1(credit_change_final);
 
-/* --- options ---------------------------------------------------------------- */
+/* --- options ------------------------------------------------------------ */
 
 static void
 refuse_option(const char *name, const char *what, double value)
@@ -190,7 +190,7 @@ check_same(const Options *a, const Options *b)
 				 errmsg("baseline, slack and threshold of a change point must be the same for all rows of a group")));
 }
 
-/* --- state ---------------------------------------------------------------- */
+/* --- state -------------------------------------------------------------- */
 
 static ChangeState *
 make_state(FunctionCallInfo fcinfo, const Options *options)
@@ -338,7 +338,7 @@ credit_change_deserialize(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* --- result ------------------------------------------------------------------ */
+/* --- result ------------------------------------------------------------- */
 
 /* How many days the reference has; they are the first. */
 static int
@@ -457,11 +457,11 @@ credit_change_final(PG_FUNCTION_ARGS)
 		state = (ChangeState *) PG_GETARG_POINTER(0);
 		values = series_values(&state->series, &n);
 	}
-	set(&figures, N_ROWS, Int64GetDatum(state ? state->series.n_rows : 0));
+	set_count(&figures, N_ROWS, state ? state->series.n_rows : 0);
 	set(&figures, N_DAYS, Int32GetDatum(0));
 	set(&figures, N_REFERENCE, Int32GetDatum(0));
-	set(&figures, N_CREDITS, Int64GetDatum(state ? state->series.n_credits : 0));
-	set(&figures, N_SKIPPED, Int64GetDatum(state ? state->series.n_skipped : 0));
+	set_count(&figures, N_CREDITS, state ? state->series.n_credits : 0);
+	set_count(&figures, N_SKIPPED, state ? state->series.n_skipped : 0);
 	if (n > 0)
 	{
 		set(&figures, FIRST_DAY, DateADTGetDatum(values[0].day));

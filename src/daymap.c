@@ -52,13 +52,17 @@ daymap_grow(DayMap *map)
 	map->nslots = old.nslots == 0 ? FIRST_SLOTS : 2 * old.nslots;
 	map->slots = MemoryContextAllocZero(map->cxt, map->nslots * sizeof(DaySum));
 	for (uint32 i = 0; i < old.nslots; i++)
-		if (old.slots[i].rest != 0)
-			*daymap_slot(map, old.slots[i].day, old.slots[i].sub) = old.slots[i];
+	{
+		const DaySum *sum = &old.slots[i];
+
+		if (sum->rest != 0)
+			*daymap_slot(map, sum->day, sum->sub) = *sum;
+	}
 	if (old.slots != NULL)
 		pfree(old.slots);
 }
 
-/* --- what units cannot hold ------------------------------------------------ */
+/* --- what units cannot hold --------------------------------------------- */
 
 /* A place for the rest of a sum that has none yet. */
 static int32
@@ -72,8 +76,8 @@ new_rest(DayMap *map)
 	return 2 + map->nrests++;
 }
 
-static inline Amount
-amount_of(const DayMap *map, const DaySum *sum)
+Amount
+daymap_amount(const DayMap *map, const DaySum *sum)
 {
 	Amount		amount;
 
@@ -86,7 +90,7 @@ amount_of(const DayMap *map, const DaySum *sum)
 void
 daymap_add_rare(DayMap *map, DaySum *sum, const Amount *amount)
 {
-	Amount		total = amount_of(map, sum);
+	Amount		total = daymap_amount(map, sum);
 	Numeric		old = total.rest;
 	MemoryContext caller;
 
@@ -104,7 +108,7 @@ daymap_add_rare(DayMap *map, DaySum *sum, const Amount *amount)
 		pfree(old);
 }
 
-/* --- reading --------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------ */
 
 void
 daymap_combine(DayMap *map, const DayMap *other)
@@ -116,7 +120,7 @@ daymap_combine(DayMap *map, const DayMap *other)
 
 		if (sum->rest == 0)
 			continue;
-		amount = amount_of(other, sum);
+		amount = daymap_amount(other, sum);
 		daymap_add(map, sum->day, sum->sub, &amount);
 	}
 	map->scale = Max(map->scale, other->scale);
@@ -155,7 +159,7 @@ daymap_list(const DayMap *map)
 
 		if (sum->rest == 0)
 			continue;
-		items[n].amount = amount_of(map, sum);
+		items[n].amount = daymap_amount(map, sum);
 		items[n].sub = sum->sub;
 		items[n++].day = sum->day;
 	}
@@ -163,7 +167,7 @@ daymap_list(const DayMap *map)
 	return items;
 }
 
-/* --- between processes ------------------------------------------------------ */
+/* --- between processes -------------------------------------------------- */
 
 void
 daymap_serialize(StringInfo buf, const DayMap *map)
@@ -177,7 +181,7 @@ daymap_serialize(StringInfo buf, const DayMap *map)
 
 		if (sum->rest == 0)
 			continue;
-		amount = amount_of(map, sum);
+		amount = daymap_amount(map, sum);
 		pq_sendint32(buf, sum->day);
 		pq_sendint64(buf, sum->sub);
 		amount_serialize(buf, &amount);

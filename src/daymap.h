@@ -53,6 +53,7 @@ typedef struct DayItem
 extern void daymap_init(DayMap *map, MemoryContext cxt, const char *aggregate);
 extern void daymap_grow(DayMap *map);
 extern void daymap_add_rare(DayMap *map, DaySum *sum, const Amount *amount);
+extern Amount daymap_amount(const DayMap *map, const DaySum *sum);
 extern void daymap_combine(DayMap *map, const DayMap *other);
 extern DayItem *daymap_list(const DayMap *map);
 extern void daymap_serialize(StringInfo buf, const DayMap *map);

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "utils/numeric.h"
 
 #include "aggregate.h"
 
@@ -32,6 +33,18 @@ set(Figures *figures, int column, Datum value)
 {
 	figures->values[column] = value;
 	figures->nulls[column] = false;
+}
+
+static inline void
+set_count(Figures *figures, int column, int64 count)
+{
+	set(figures, column, Int64GetDatum(count));
+}
+
+static inline void
+set_numeric(Figures *figures, int column, Numeric value)
+{
+	set(figures, column, NumericGetDatum(value));
 }
 
 /* What is no number stays NULL. */

@@ -62,7 +62,7 @@ PG_FUNCTION_INFO_V1(credit_true_dso_accum);
 PG_FUNCTION_INFO_V1(credit_true_dso_final);
 PG_FUNCTION_INFO_V1(credit_demand_p);
 
-/* --- months ------------------------------------------------------------------ */
+/* --- months ------------------------------------------------------------- */
 
 int32
 month_of(DateADT day)
@@ -84,7 +84,7 @@ first_of_month(int32 month)
 	return date2j(year, month - year * 12 + 1, 1) - POSTGRES_EPOCH_JDATE;
 }
 
-/* --- state shared with capacity.c ---------------------------------------------- */
+/* --- state shared with capacity.c --------------------------------------- */
 
 const char *
 indicator_name(IndicatorKind kind)
@@ -253,7 +253,7 @@ credit_indicator_deserialize(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* --- countback_dso(): rows -------------------------------------------------------- */
+/* --- countback_dso(): rows ---------------------------------------------- */
 
 static void
 read_countback(FunctionCallInfo fcinfo, IndicatorOptions *options, bool has_options)
@@ -331,7 +331,7 @@ credit_countback_accum_options(PG_FUNCTION_ARGS)
 	return countback_accum(fcinfo, true);
 }
 
-/* --- countback_dso(): result ------------------------------------------------------ */
+/* --- countback_dso(): result -------------------------------------------- */
 
 /* Days of the month that the as-of date cuts. */
 static int
@@ -425,26 +425,26 @@ credit_countback_final(PG_FUNCTION_ARGS)
 
 	figures_init(&figures);
 	set(&figures, CB_N_MONTHS, Int32GetDatum(0));
-	set(&figures, CB_N_FUTURE, Int64GetDatum(state ? state->count[N_FUTURE] : 0));
-	set(&figures, CB_N_SKIPPED, Int64GetDatum(state ? state->n_skipped : 0));
+	set_count(&figures, CB_N_FUTURE, state ? state->count[N_FUTURE] : 0);
+	set_count(&figures, CB_N_SKIPPED, state ? state->n_skipped : 0);
 	if (state != NULL && state->options.has_amount)
 	{
 		Countback	back = {0};
+		int			scale;
 
 		count_back(state, &back);
 		if (back.is_found || back.is_stopped)
 			set_float(&figures, CB_DSO, back.days);
+		scale = Max(state->options.scale, state->map.scale);
 		set_float(&figures, CB_LOWER_BOUND, back.days);
 		set(&figures, CB_N_MONTHS, Int32GetDatum(back.n_months));
-		set(&figures, CB_UNCOVERED,
-			NumericGetDatum(amount_numeric(&back.rest, Max(state->options.scale,
-														   state->map.scale))));
+		set_numeric(&figures, CB_UNCOVERED, amount_numeric(&back.rest, scale));
 	}
 	PG_RETURN_DATUM(figures_row(&figures, fcinfo, indicator_name(COUNTBACK_DSO),
 								COUNTBACK_COLUMNS));
 }
 
-/* --- true_dso() --------------------------------------------------------------------- */
+/* --- true_dso() --------------------------------------------------------- */
 
 /* The open part of an invoice. */
 static void
@@ -546,21 +546,21 @@ credit_true_dso_final(PG_FUNCTION_ARGS)
 		}
 		if (total.n_open == 0 || total.n_open > total.n_unmatched)
 			set_float(&figures, TD_DSO, total.dso);
-		set(&figures, TD_OPEN_AMOUNT, NumericGetDatum(amount_numeric(&total.open, scale)));
-		set(&figures, TD_UNMATCHED_AMOUNT,
-			NumericGetDatum(amount_numeric(&total.unmatched, scale)));
+		set_numeric(&figures, TD_OPEN_AMOUNT, amount_numeric(&total.open, scale));
+		set_numeric(&figures, TD_UNMATCHED_AMOUNT,
+					amount_numeric(&total.unmatched, scale));
 		pfree(sums);
 	}
-	set(&figures, TD_N_OPEN, Int64GetDatum(total.n_open));
-	set(&figures, TD_N_UNMATCHED, Int64GetDatum(total.n_unmatched));
-	set(&figures, TD_N_CREDITS, Int64GetDatum(state ? state->count[N_CREDITS] : 0));
-	set(&figures, TD_N_FUTURE, Int64GetDatum(state ? state->count[N_FUTURE] : 0));
-	set(&figures, TD_N_SKIPPED, Int64GetDatum(state ? state->n_skipped : 0));
+	set_count(&figures, TD_N_OPEN, total.n_open);
+	set_count(&figures, TD_N_UNMATCHED, total.n_unmatched);
+	set_count(&figures, TD_N_CREDITS, state ? state->count[N_CREDITS] : 0);
+	set_count(&figures, TD_N_FUTURE, state ? state->count[N_FUTURE] : 0);
+	set_count(&figures, TD_N_SKIPPED, state ? state->n_skipped : 0);
 	PG_RETURN_DATUM(figures_row(&figures, fcinfo, indicator_name(TRUE_DSO),
 								TRUE_COLUMNS));
 }
 
-/* --- demand ------------------------------------------------------------------------- */
+/* --- demand ------------------------------------------------------------- */
 
 /*
  * demand_p(n_recent, days_recent, n_before, days_before): how probable so many

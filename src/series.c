@@ -78,7 +78,7 @@ series_combine(Series *series, const Series *other)
 	daymap_combine(&series->map, &other->map);
 }
 
-/* --- means ------------------------------------------------------------------ */
+/* --- means -------------------------------------------------------------- */
 
 static int128
 common_divisor(int128 a, int128 b)
@@ -191,7 +191,7 @@ series_values(const Series *series, int *n)
 	return values;
 }
 
-/* --- between processes ------------------------------------------------------ */
+/* --- between processes -------------------------------------------------- */
 
 void
 series_serialize(StringInfo buf, const Series *series)
@@ -215,14 +215,13 @@ series_deserialize(StringInfo buf, Series *series)
 	{
 		const DaySum *sum = &map->slots[i];
 		double		value;
+		Amount		weight;
 
 		if (sum->rest == 0)
 			continue;
 		value = float_of_key(sum->sub);
-		/* a rest is no negative number, but units beside it may be */
-		if (isnan(value) || isinf(value) || (sum->rest == 1 && sum->units <= 0) ||
-			(sum->rest > 1 && amount_sign(&(Amount)
-										  {sum->units, map->rests[sum->rest - 2]}) <= 0))
+		weight = daymap_amount(map, sum);
+		if (isnan(value) || isinf(value) || amount_sign(&weight) <= 0)
 			aggregate_refuse_bytes(map->aggregate);
 	}
 }

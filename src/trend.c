@@ -67,7 +67,7 @@ PG_FUNCTION_INFO_V1(credit_trend_serialize);
 PG_FUNCTION_INFO_V1(credit_trend_deserialize);
 PG_FUNCTION_INFO_V1(credit_trend_final);
 
-/* --- state ---------------------------------------------------------------- */
+/* --- state -------------------------------------------------------------- */
 
 static TrendState *
 make_state(FunctionCallInfo fcinfo)
@@ -149,7 +149,7 @@ credit_trend_deserialize(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* --- Mann-Kendall ------------------------------------------------------------ */
+/* --- Mann-Kendall ------------------------------------------------------- */
 
 static int
 compare_doubles(const void *a, const void *b)
@@ -246,7 +246,7 @@ find_kendall(const DayValue *values, int n, Kendall *kendall)
 	pfree(ties);
 }
 
-/* --- Theil-Sen --------------------------------------------------------------- */
+/* --- Theil-Sen ---------------------------------------------------------- */
 
 /* Moves the element of rank k to its place; less before it, more behind. */
 static void
@@ -312,7 +312,7 @@ find_slope(const DayValue *values, int n)
 	return median;
 }
 
-/* --- result ------------------------------------------------------------------ */
+/* --- result ------------------------------------------------------------- */
 
 static void
 set_trend(Figures *figures, const DayValue *values, int n)
@@ -322,7 +322,7 @@ set_trend(Figures *figures, const DayValue *values, int n)
 
 	find_kendall(values, n, &kendall);
 	p = kendall.has_exact ? kendall.p_exact : kendall.p_normal;
-	set(figures, KENDALL_S, Int64GetDatum(kendall.s));
+	set_count(figures, KENDALL_S, kendall.s);
 	set_float(figures, KENDALL_VARIANCE, kendall.variance18 / 18.0);
 	set_float(figures, KENDALL_Z, kendall.z);
 	set_float(figures, KENDALL_TAU, kendall.s / (n * (n - 1) / 2.0));
@@ -355,11 +355,11 @@ credit_trend_final(PG_FUNCTION_ARGS)
 	}
 	nolder = Max(n - MAX_DAYS, 0);
 	n -= nolder;
-	set(&figures, N_ROWS, Int64GetDatum(series ? series->n_rows : 0));
+	set_count(&figures, N_ROWS, series ? series->n_rows : 0);
 	set(&figures, N_DAYS, Int32GetDatum(n));
 	set(&figures, N_OLDER, Int32GetDatum(nolder));
-	set(&figures, N_CREDITS, Int64GetDatum(series ? series->n_credits : 0));
-	set(&figures, N_SKIPPED, Int64GetDatum(series ? series->n_skipped : 0));
+	set_count(&figures, N_CREDITS, series ? series->n_credits : 0);
+	set_count(&figures, N_SKIPPED, series ? series->n_skipped : 0);
 	if (n > 0)
 	{
 		set(&figures, FIRST_DAY, DateADTGetDatum(values[nolder].day));
