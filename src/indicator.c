@@ -564,7 +564,8 @@ credit_true_dso_final(PG_FUNCTION_ARGS)
 
 /*
  * demand_p(n_recent, days_recent, n_before, days_before): how probable so many
- * of all events or more are in the recent days if the rate has not changed.
+ * of all events or more are in the recent days if the rate has not changed;
+ * in other words, so few or less in the days before.
  */
 Datum
 credit_demand_p(PG_FUNCTION_ARGS)
@@ -574,9 +575,11 @@ credit_demand_p(PG_FUNCTION_ARGS)
 	int64		before = PG_GETARG_INT64(2);
 	double		days_before = PG_GETARG_INT32(3);
 
-	if (recent < 0 || before < 0 || days_recent <= 0 || days_before <= 0 ||
-		recent > PG_INT64_MAX - before)
+	if (recent < 0 || before < 0 || days_recent <= 0 || days_before <= 0)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(probability_binomial(recent, recent + before,
-										  days_recent / (days_recent + days_before)));
+	if (recent == 0)
+		PG_RETURN_FLOAT8(1);
+	PG_RETURN_FLOAT8(probability_binomial((double) before,
+										  (double) recent + (double) before,
+										  days_before / (days_recent + days_before)));
 }

@@ -89,80 +89,57 @@ probability_student(double t, double df)
 	return 1 - front * beta_fraction(0.5, a, ratio * x) / 0.5;
 }
 
+/* What ln Gamma(x) is more than (x - 1/2) ln x - x + ln(2 pi) / 2; x >= 10. */
+static double
+stirling_rest(double x)
+{
+	double		b = 1 / (x * x);
+
+	return (1.0 / 12 - b * (1.0 / 360 - b * (1.0 / 1260 - b * (1.0 / 1680 -
+															   b / 1188)))) / x;
+}
+
+/*
+ * ln B(a, b).  Values of lgamma() of large arguments are never subtracted from
+ * one another: what they have in common is taken out first.
+ */
+static double
+log_beta(double a, double b)
+{
+	double		small = fmin(a, b);
+	double		large = fmax(a, b);
+	double		rest;
+
+	if (large < 10)
+		return lgamma(a) + lgamma(b) - lgamma(a + b);
+	rest = stirling_rest(large) - stirling_rest(a + b);
+	if (small < 10)
+		return lgamma(small) + small - small * log(a + b) -
+			(large - 0.5) * log1p(small / large) + rest;
+	return 0.5 * log(2 * M_PI) + stirling_rest(small) + rest -
+		0.5 * log(small) - small * log1p(large / small) -
+		(large - 0.5) * log1p(small / large);
+}
+
+/*
+ * P(X <= d) where X is how many of n come about, each with probability p;
+ * 0 <= d < n, 0 < p < 1.
+ */
+double
+probability_binomial(double d, double n, double p)
+{
+	double		a = d + 1;
+	double		b = n - d;
+	double		front = exp(a * log(p) + b * log1p(-p) - log_beta(a, b));
+
+	if (p < (a + 1) / (a + b + 2))
+		return 1 - front * beta_fraction(a, b, p) / a;
+	return front * beta_fraction(b, a, 1 - p) / b;
+}
+
 /* Two-sided p of a standard normal z. */
 double
 probability_normal(double z)
 {
 	return erfc(fabs(z) * M_SQRT1_2);
-}
-
-/*
- * ln n! less Stirling's formula for it.  Where n is large, ln n! itself is so
- * large that differences of it have few digits left.
- */
-static double
-stirling_error(double n)
-{
-	double		n2 = n * n;
-
-	if (n < 16)
-		return lgamma(n + 1) - (n + 0.5) * log(n) + n - 0.5 * log(2 * M_PI);
-	return (1.0 / 12 - (1.0 / 360 - (1.0 / 1260 - (1.0 / 1680 -
-												   1.0 / 1188 / n2) / n2) / n2) / n2) / n;
-}
-
-/*
- * x ln(x / m) + m - x, how far x is from its mean m, in units of ln
- * probability.  Near the mean all terms cancel, hence the series.
- */
-static double
-deviance(double x, double m)
-{
-	double		v = (x - m) / (x + m);
-	double		term = 2 * x * v;
-	double		sum = (x - m) * v;
-
-	if (fabs(v) > 0.1)
-		return x * log(x / m) + m - x;
-	for (int j = 1; j < 100; j++)
-	{
-		double		before = sum;
-
-		term *= v * v;
-		sum += term / (2 * j + 1);
-		if (sum == before)
-			break;
-	}
-	return sum;
-}
-
-/* Probability of exactly k in n, 0 < k < n, 0 < p < 1 (Loader 2000). */
-static double
-binomial_point(double k, double n, double p)
-{
-	return exp(stirling_error(n) - stirling_error(k) - stirling_error(n - k) -
-			   deviance(k, n * p) - deviance(n - k, n * (1 - p))) *
-		sqrt(n / (2 * M_PI * k * (n - k)));
-}
-
-/*
- * Probability of k or more in n trials, 0 < p < 1: the incomplete beta
- * function of k and n - k + 1 at p.
- */
-double
-probability_binomial(int64 k, int64 n, double p)
-{
-	double		a = (double) k;
-	double		b = (double) (n - k) + 1;
-	double		point;
-
-	if (k <= 0)
-		return 1;
-	if (k >= n)
-		return k > n ? 0 : pow(p, (double) n);
-	point = binomial_point(a, (double) n, p);
-	if (p < (a + 1) / (a + b + 2))
-		return Min(point * (1 - p) * beta_fraction(a, b, p), 1);
-	/* less than k */
-	return Max(1 - point * (1 - p) * a / b * beta_fraction(b, a, 1 - p), 0);
 }

@@ -7,6 +7,6 @@
 
 extern double probability_student(double t, double df);
 extern double probability_normal(double z);
-extern double probability_binomial(int64 k, int64 n, double p);
+extern double probability_binomial(double d, double n, double p);
 
 #endif							/* CREDIT_PROBABILITY_H */
