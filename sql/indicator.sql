@@ -123,7 +123,7 @@ SELECT credit.payment_to_order_ratio(sum(paid), sum(amount)) FROM (VALUES (date 
 -- 7. Demand: 12 in 30 days against 24 in 180: three times as many, p 0.003172
 
 SELECT rate_ratio, round(p::numeric, 6) AS p FROM credit.demand_signal(12, 30, 24, 180);
-SELECT n1, n0, d.rate_ratio, round(d.p::numeric, 8) AS p FROM (VALUES (5, 0), (4, 0), (0, 5), (2, 3), (3, 2), (0, 4), (NULL, 9), (-1, 9)) v (n1, n0), credit.demand_signal(n1, 30, n0, 90) d;
+SELECT n1, n0, d.rate_ratio, round(d.p::numeric, 5) AS p FROM (VALUES (5, 0), (4, 0), (0, 5), (2, 3), (3, 2), (0, 4), (NULL, 9), (-1, 9)) v (n1, n0), credit.demand_signal(n1, 30, n0, 90) d;
 -- against the sum of what is behind it, few and many
 CREATE FUNCTION books.binomial(k bigint, n bigint) RETURNS numeric LANGUAGE plpgsql AS $$
 DECLARE
