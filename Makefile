@@ -7,7 +7,7 @@ MODULE_big = credit
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
 	decision apply frame capture exposure asof aggregate money aging \
-	probability dayhist behaviour profile cycle amount daymap series trend \
+	probability dayhist behaviour profile cycle amount timeline series trend \
 	change balance indicator capacity linalg logit logit_profile logit_model \
 	logit_fit bag validation calibration stability agreement maintenance
 

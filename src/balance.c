@@ -20,7 +20,7 @@
 #include "utils/datetime.h"
 
 #include "credit.h"
-#include "daymap.h"
+#include "timeline.h"
 #include "figures.h"
 
 #define AGGREGATE "exposure_profile"
@@ -44,8 +44,8 @@ typedef struct BalanceState
 	int64		n_before;
 	int64		n_after;
 	int64		n_skipped;
-	DayMap		before;			/* one sum: events before the window */
-	DayMap		events;
+	Timeline	before;			/* one sum: events before the window */
+	Timeline	events;
 } BalanceState;
 
 /* Columns of credit.exposure_measures, in order. */
@@ -143,8 +143,8 @@ make_state(FunctionCallInfo fcinfo, const Options *options)
 	state->options = *options;
 	state->options.opening = amount_copy(&options->opening, cxt);
 	state->options.limit = amount_copy(&options->limit, cxt);
-	daymap_init(&state->before, cxt, AGGREGATE);
-	daymap_init(&state->events, cxt, AGGREGATE);
+	timeline_init(&state->before, cxt, AGGREGATE);
+	timeline_init(&state->events, cxt, AGGREGATE);
 	return state;
 }
 
@@ -169,12 +169,12 @@ add_event(BalanceState *state, FunctionCallInfo fcinfo, uint64 place)
 	else if (unlikely(day < state->options.from))
 	{
 		state->n_before++;
-		daymap_add(&state->before, 0, 0, &amount);
+		timeline_add(&state->before, 0, 0, &amount);
 	}
 	else
 	{
 		state->n_events++;
-		daymap_add(&state->events, day, place, &amount);
+		timeline_add(&state->events, day, place, &amount);
 	}
 }
 
@@ -250,8 +250,8 @@ credit_balance_combine(PG_FUNCTION_ARGS)
 	state->n_before += other->n_before;
 	state->n_after += other->n_after;
 	state->n_skipped += other->n_skipped;
-	daymap_combine(&state->before, &other->before);
-	daymap_combine(&state->events, &other->events);
+	timeline_combine(&state->before, &other->before);
+	timeline_combine(&state->events, &other->events);
 	PG_RETURN_POINTER(state);
 }
 
@@ -275,8 +275,8 @@ credit_balance_serialize(PG_FUNCTION_ARGS)
 	pq_sendint64(&buf, state->n_before);
 	pq_sendint64(&buf, state->n_after);
 	pq_sendint64(&buf, state->n_skipped);
-	daymap_serialize(&buf, &state->before);
-	daymap_serialize(&buf, &state->events);
+	timeline_serialize(&buf, &state->before);
+	timeline_serialize(&buf, &state->events);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
@@ -290,7 +290,7 @@ receive_options(StringInfo buf, Options *options)
 	options->scale = (int) pq_getmsgint(buf, 4);
 	has_limit = pq_getmsgbyte(buf);
 	if (!IS_VALID_DATE(options->from) || !IS_VALID_DATE(options->to) ||
-		options->scale < 0 || options->scale > DAYMAP_MAX_SCALE ||
+		options->scale < 0 || options->scale > TIMELINE_MAX_SCALE ||
 		has_limit > 1 || !amount_deserialize(buf, &options->opening) ||
 		!amount_deserialize(buf, &options->limit))
 		aggregate_refuse_bytes(AGGREGATE);
@@ -313,8 +313,8 @@ credit_balance_deserialize(PG_FUNCTION_ARGS)
 	state->n_before = aggregate_receive_count(&buf, AGGREGATE);
 	state->n_after = aggregate_receive_count(&buf, AGGREGATE);
 	state->n_skipped = aggregate_receive_count(&buf, AGGREGATE);
-	daymap_deserialize(&buf, &state->before);
-	daymap_deserialize(&buf, &state->events);
+	timeline_deserialize(&buf, &state->before);
+	timeline_deserialize(&buf, &state->events);
 	pq_getmsgend(&buf);
 	pfree(buf.data);
 	PG_RETURN_POINTER(state);
@@ -346,7 +346,7 @@ pass_days(Walk *walk, DateADT until)
 }
 
 static void
-add_to_balance(Walk *walk, const DayItem *event)
+add_to_balance(Walk *walk, const TimelineItem *event)
 {
 	amount_add(&walk->balance, &event->amount);
 	if (amount_compare(&walk->balance, &walk->peak) > 0)
@@ -391,8 +391,8 @@ static void
 set_window(Figures *figures, const BalanceState *state)
 {
 	const Options *options = &state->options;
-	DayItem    *before = daymap_list(&state->before);
-	DayItem    *events = daymap_list(&state->events);
+	TimelineItem *before = timeline_list(&state->before);
+	TimelineItem *events = timeline_list(&state->events);
 	Amount		opening = options->opening;
 	Walk		walk = {.options = options, .day = options->from,
 	.peak_date = options->from};

@@ -114,7 +114,7 @@ capacity_accum(FunctionCallInfo fcinfo, bool has_months)
 		state->n_skipped++;
 	else if (day > options.as_of)
 		state->count[N_FUTURE]++;
-	else if (!amount_read(PG_GETARG_DATUM(2), &amount, &state->map.scale))
+	else if (!amount_read(PG_GETARG_DATUM(2), &amount, &state->line.scale))
 		state->n_skipped++;
 	else
 	{
@@ -124,7 +124,7 @@ capacity_accum(FunctionCallInfo fcinfo, bool has_months)
 		else
 		{
 			state->count[N_PAYMENTS]++;
-			daymap_add(&state->map, month_of(day), 0, &amount);
+			timeline_add(&state->line, month_of(day), 0, &amount);
 		}
 	}
 	PG_RETURN_POINTER(state);
@@ -182,7 +182,7 @@ set_capacity(Figures *figures, const IndicatorState *state)
 	int32		last = last_month(&state->options);
 	int32		first = last - state->options.months + 1;
 	int			n;
-	DayItem    *months;
+	TimelineItem *months;
 	Amount	   *sums;
 	Amount		total = amount_zero;
 
@@ -190,17 +190,17 @@ set_capacity(Figures *figures, const IndicatorState *state)
 		return;
 	first = Max(first, month_of(state->first_day));
 	n = last - first + 1;
-	months = daymap_list(&state->map);
+	months = timeline_list(&state->line);
 	sums = palloc0(n * sizeof(Amount));
-	for (uint32 i = 0; i < state->map.nused; i++)
+	for (uint32 i = 0; i < state->line.nused; i++)
 	{
 		if (months[i].day < first || months[i].day > last)
 			continue;
 		sums[months[i].day - first] = months[i].amount;
 		amount_add(&total, &months[i].amount);
 	}
-	set_numeric(figures, CAPACITY, median_of(sums, n, state->map.scale));
-	set_numeric(figures, TOTAL_AMOUNT, amount_numeric(&total, state->map.scale));
+	set_numeric(figures, CAPACITY, median_of(sums, n, state->line.scale));
+	set_numeric(figures, TOTAL_AMOUNT, amount_numeric(&total, state->line.scale));
 	set(figures, N_MONTHS, Int32GetDatum(n));
 	set(figures, FIRST_MONTH, DateADTGetDatum(first_of_month(first)));
 	set(figures, LAST_MONTH, DateADTGetDatum(first_of_month(last)));
@@ -255,8 +255,8 @@ add_invoice(IndicatorState *state, const Amount *amount, const Amount *first,
 	if (!is_partial(amount, &residue, tolerance))
 		return;
 	state->count[N_PARTIAL]++;
-	daymap_add(&state->map, 0, RESIDUE, &residue);
-	daymap_add(&state->map, 0, INVOICED, amount);
+	timeline_add(&state->line, 0, RESIDUE, &residue);
+	timeline_add(&state->line, 0, INVOICED, amount);
 }
 
 static Datum
@@ -270,9 +270,9 @@ partial_accum(FunctionCallInfo fcinfo, bool has_tolerance)
 	int			scale = 0;
 
 	if (PG_ARGISNULL(1) || (has_tolerance && PG_ARGISNULL(3)) ||
-		!amount_read(PG_GETARG_DATUM(1), &amount, &state->map.scale) ||
+		!amount_read(PG_GETARG_DATUM(1), &amount, &state->line.scale) ||
 		(!PG_ARGISNULL(2) &&
-		 !amount_read(PG_GETARG_DATUM(2), &first, &state->map.scale)) ||
+		 !amount_read(PG_GETARG_DATUM(2), &first, &state->line.scale)) ||
 		(has_tolerance &&
 		 !amount_read(PG_GETARG_DATUM(3), &tolerance, &scale)))
 		state->n_skipped++;
@@ -315,10 +315,10 @@ credit_partial_final(PG_FUNCTION_ARGS)
 	if (state != NULL)
 		set_ratio(&figures, PARTIAL_RATIO, state->count[N_PARTIAL],
 				  state->count[N_PAID]);
-	if (state != NULL && state->map.nused == 2)
+	if (state != NULL && state->line.nused == 2)
 	{
-		DayItem    *sums = daymap_list(&state->map);
-		int			scale = state->map.scale;
+		TimelineItem *sums = timeline_list(&state->line);
+		int			scale = state->line.scale;
 
 		set_numeric(&figures, RESIDUE_AMOUNT, amount_numeric(&sums[RESIDUE].amount, scale));
 		set_numeric(&figures, INVOICED_AMOUNT,

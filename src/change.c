@@ -342,7 +342,7 @@ credit_change_deserialize(PG_FUNCTION_ARGS)
 
 /* How many days the reference has; they are the first. */
 static int
-count_reference(const Options *options, const DayValue *values, int n)
+count_reference(const Options *options, const SeriesValue *values, int n)
 {
 	int			i = 0;
 
@@ -357,7 +357,7 @@ count_reference(const Options *options, const DayValue *values, int n)
 
 /* Mean and standard deviation; false: there is no baseline. */
 static bool
-find_baseline(const Options *options, const DayValue *values, int nreference,
+find_baseline(const Options *options, const SeriesValue *values, int nreference,
 			  double *mean, double *sd)
 {
 	double		squares = 0;
@@ -414,7 +414,7 @@ set_side(Figures *figures, Column column, const Side *side)
 
 /* There is at least one day. */
 static void
-set_change(Figures *figures, const Options *options, const DayValue *values, int n)
+set_change(Figures *figures, const Options *options, const SeriesValue *values, int n)
 {
 	int			nreference = count_reference(options, values, n);
 	/* before anything is added up, both were 0 on the last day of reference */
@@ -446,7 +446,7 @@ Datum
 credit_change_final(PG_FUNCTION_ARGS)
 {
 	ChangeState *state = NULL;
-	DayValue   *values = NULL;
+	SeriesValue *values = NULL;
 	int			n = 0;
 	Figures		figures;
 

@@ -6,7 +6,7 @@
  *
  * All of them look at months: exact sums by month are the state, and the final
  * function goes through the months in order.  A month is numbered from year 0,
- * and which of several sums of a month it is, is its number within the map.
+ * and which of several sums of a month it is, is its number within the timeline.
  *
  * Indicators that are a ratio of sums are SQL (sql/install/58-indicator.sql).
  */
@@ -116,7 +116,7 @@ make_state(FunctionCallInfo fcinfo, const IndicatorOptions *options)
 	state->options = *options;
 	state->options.amount = amount_copy(&options->amount, cxt);
 	DATE_NOEND(state->first_day);
-	daymap_init(&state->map, cxt, name);
+	timeline_init(&state->line, cxt, name);
 	return state;
 }
 
@@ -174,7 +174,7 @@ credit_indicator_combine(PG_FUNCTION_ARGS)
 	state->n_skipped += other->n_skipped;
 	for (int i = 0; i < INDICATOR_COUNTS; i++)
 		state->count[i] += other->count[i];
-	daymap_combine(&state->map, &other->map);
+	timeline_combine(&state->line, &other->line);
 	PG_RETURN_POINTER(state);
 }
 
@@ -199,7 +199,7 @@ credit_indicator_serialize(PG_FUNCTION_ARGS)
 	pq_sendint64(&buf, state->n_skipped);
 	for (int i = 0; i < INDICATOR_COUNTS; i++)
 		pq_sendint64(&buf, state->count[i]);
-	daymap_serialize(&buf, &state->map);
+	timeline_serialize(&buf, &state->line);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
@@ -224,7 +224,7 @@ receive_options(StringInfo buf, IndicatorOptions *options)
 	options->stop = stop;
 	options->has_amount = has_amount;
 	options->scale = (int) pq_getmsgint(buf, 4);
-	if (options->scale < 0 || options->scale > DAYMAP_MAX_SCALE ||
+	if (options->scale < 0 || options->scale > TIMELINE_MAX_SCALE ||
 		(options->kind == PAYMENT_CAPACITY && options->months == 0))
 		aggregate_refuse_bytes(indicator_name(options->kind));
 }
@@ -243,11 +243,11 @@ credit_indicator_deserialize(PG_FUNCTION_ARGS)
 	state = make_state(fcinfo, &options);
 	state->first_day = (DateADT) pq_getmsgint(&buf, 4);
 	if (!IS_VALID_DATE(state->first_day) && !DATE_IS_NOEND(state->first_day))
-		aggregate_refuse_bytes(state->map.aggregate);
-	state->n_skipped = aggregate_receive_count(&buf, state->map.aggregate);
+		aggregate_refuse_bytes(state->line.aggregate);
+	state->n_skipped = aggregate_receive_count(&buf, state->line.aggregate);
 	for (int i = 0; i < INDICATOR_COUNTS; i++)
-		state->count[i] = aggregate_receive_count(&buf, state->map.aggregate);
-	daymap_deserialize(&buf, &state->map);
+		state->count[i] = aggregate_receive_count(&buf, state->line.aggregate);
+	timeline_deserialize(&buf, &state->line);
 	pq_getmsgend(&buf);
 	pfree(buf.data);
 	PG_RETURN_POINTER(state);
@@ -299,10 +299,10 @@ add_countback(FunctionCallInfo fcinfo, IndicatorState *state)
 	day = PG_GETARG_DATEADT(1);
 	if (day > state->options.as_of)
 		state->count[N_FUTURE]++;
-	else if (!amount_read(PG_GETARG_DATUM(2), &sales, &state->map.scale))
+	else if (!amount_read(PG_GETARG_DATUM(2), &sales, &state->line.scale))
 		state->n_skipped++;
 	else
-		daymap_add(&state->map, month_of(day), SALES, &sales);
+		timeline_add(&state->line, month_of(day), SALES, &sales);
 }
 
 static Datum
@@ -375,12 +375,12 @@ static void
 count_back(const IndicatorState *state, Countback *back)
 {
 	const IndicatorOptions *options = &state->options;
-	DayItem    *months = daymap_list(&state->map);
+	TimelineItem *months = timeline_list(&state->line);
 	int32		next = month_of(options->as_of);
 
 	back->rest = options->amount;
 	back->is_found = amount_sign(&back->rest) <= 0;
-	for (int i = (int) state->map.nused - 1; i >= 0 && !back->is_found; i--)
+	for (int i = (int) state->line.nused - 1; i >= 0 && !back->is_found; i--)
 	{
 		const Amount *sales = &months[i].amount;
 		int32		month = months[i].day;
@@ -435,7 +435,7 @@ credit_countback_final(PG_FUNCTION_ARGS)
 		count_back(state, &back);
 		if (back.is_found || back.is_stopped)
 			set_float(&figures, CB_DSO, back.days);
-		scale = Max(state->options.scale, state->map.scale);
+		scale = Max(state->options.scale, state->line.scale);
 		set_float(&figures, CB_LOWER_BOUND, back.days);
 		set(&figures, CB_N_MONTHS, Int32GetDatum(back.n_months));
 		set_numeric(&figures, CB_UNCOVERED, amount_numeric(&back.rest, scale));
@@ -459,9 +459,9 @@ add_open(IndicatorState *state, DateADT day, const Amount *open)
 	if (amount_sign(open) <= 0)
 		return;
 	days = amount_times(open, (int64) state->options.as_of - day);
-	daymap_add(&state->map, month, OPEN_DAYS, &days);
-	daymap_add(&state->map, month, OPEN, open);
-	daymap_add(&state->map, month, N_OPEN, &one);
+	timeline_add(&state->line, month, OPEN_DAYS, &days);
+	timeline_add(&state->line, month, OPEN, open);
+	timeline_add(&state->line, month, N_OPEN, &one);
 }
 
 /* true_dso_accum(internal, date, sales numeric, open_amount numeric, as_of date) */
@@ -479,15 +479,15 @@ credit_true_dso_accum(PG_FUNCTION_ARGS)
 	day = PG_ARGISNULL(1) ? DATEVAL_NOEND : PG_GETARG_DATEADT(1);
 	if (DATE_NOT_FINITE(day) || (PG_ARGISNULL(2) && PG_ARGISNULL(3)) ||
 		(!PG_ARGISNULL(2) &&
-		 !amount_read(PG_GETARG_DATUM(2), &sales, &state->map.scale)) ||
+		 !amount_read(PG_GETARG_DATUM(2), &sales, &state->line.scale)) ||
 		(!PG_ARGISNULL(3) &&
-		 !amount_read(PG_GETARG_DATUM(3), &open, &state->map.scale)))
+		 !amount_read(PG_GETARG_DATUM(3), &open, &state->line.scale)))
 		state->n_skipped++;
 	else if (day > options.as_of)
 		state->count[N_FUTURE]++;
 	else
 	{
-		daymap_add(&state->map, month_of(day), SALES, &sales);
+		timeline_add(&state->line, month_of(day), SALES, &sales);
 		add_open(state, day, &open);
 	}
 	PG_RETURN_POINTER(state);
@@ -505,7 +505,7 @@ typedef struct TrueDso
 
 /* Sums of one month, in the order of their numbers; there is always SALES. */
 static void
-add_month(TrueDso *total, const DayItem *sums, int n)
+add_month(TrueDso *total, const TimelineItem *sums, int n)
 {
 	const Amount *sales = &sums[0].amount;
 
@@ -528,14 +528,14 @@ credit_true_dso_final(PG_FUNCTION_ARGS)
 {
 	const IndicatorState *state = indicator_final_state(fcinfo, TRUE_DSO);
 	TrueDso		total = {0};
-	int			scale = state ? state->map.scale : 0;
+	int			scale = state ? state->line.scale : 0;
 	Figures		figures;
 
 	figures_init(&figures);
-	if (state != NULL && state->map.nused > 0)
+	if (state != NULL && state->line.nused > 0)
 	{
-		DayItem    *sums = daymap_list(&state->map);
-		int			n = (int) state->map.nused;
+		TimelineItem *sums = timeline_list(&state->line);
+		int			n = (int) state->line.nused;
 		int			end;
 
 		for (int i = 0; i < n; i = end)

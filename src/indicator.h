@@ -5,7 +5,7 @@
 #ifndef CREDIT_INDICATOR_H
 #define CREDIT_INDICATOR_H
 
-#include "daymap.h"
+#include "timeline.h"
 
 /* Which aggregate it is */
 typedef enum IndicatorKind
@@ -41,7 +41,7 @@ typedef struct IndicatorState
 	DateADT		to;				/* the first day behind them; 0: not known yet */
 	int64		n_skipped;
 	int64		count[INDICATOR_COUNTS];	/* what the aggregate counts */
-	DayMap		map;			/* by month instead of day */
+	Timeline	line;			/* by month instead of day */
 } IndicatorState;
 
 extern const char *indicator_name(IndicatorKind kind);

@@ -32,7 +32,7 @@ series_init(Series *series, MemoryContext cxt, const char *aggregate)
 	series->n_rows = 0;
 	series->n_skipped = 0;
 	series->n_credits = 0;
-	daymap_init(&series->map, cxt, aggregate);
+	timeline_init(&series->line, cxt, aggregate);
 }
 
 /*
@@ -65,7 +65,7 @@ series_add(Series *series, FunctionCallInfo fcinfo, int day_arg, int weight_arg)
 	else
 	{
 		series->n_rows++;
-		daymap_add(&series->map, day, key_of_float(value), &weight);
+		timeline_add(&series->line, day, key_of_float(value), &weight);
 	}
 }
 
@@ -75,7 +75,7 @@ series_combine(Series *series, const Series *other)
 	series->n_rows += other->n_rows;
 	series->n_skipped += other->n_skipped;
 	series->n_credits += other->n_credits;
-	daymap_combine(&series->map, &other->map);
+	timeline_combine(&series->line, &other->line);
 }
 
 /* --- means -------------------------------------------------------------- */
@@ -125,7 +125,7 @@ find_parts(double value, int128 *parts)
 
 /* The mean of one day in whole numbers.  False: they do not do. */
 static bool
-decimal_mean(const DayItem *items, int n, double *mean)
+decimal_mean(const TimelineItem *items, int n, double *mean)
 {
 	int128		sum = 0;
 	int128		weight = 0;
@@ -150,7 +150,7 @@ decimal_mean(const DayItem *items, int n, double *mean)
 
 /* The mean of one day, whose values are in order. */
 static double
-mean_of(const DayItem *items, int n)
+mean_of(const TimelineItem *items, int n)
 {
 	double		first = float_of_key(items[0].sub);
 	double		last = float_of_key(items[n - 1].sub);
@@ -171,12 +171,12 @@ mean_of(const DayItem *items, int n)
 }
 
 /* One value a day, in the order of days. */
-DayValue *
+SeriesValue *
 series_values(const Series *series, int *n)
 {
-	DayItem    *items = daymap_list(&series->map);
-	int			nitems = (int) series->map.nused;
-	DayValue   *values = palloc(Max(nitems, 1) * sizeof(DayValue));
+	TimelineItem *items = timeline_list(&series->line);
+	int			nitems = (int) series->line.nused;
+	SeriesValue *values = palloc(Max(nitems, 1) * sizeof(SeriesValue));
 	int			end;
 
 	*n = 0;
@@ -199,29 +199,29 @@ series_serialize(StringInfo buf, const Series *series)
 	pq_sendint64(buf, series->n_rows);
 	pq_sendint64(buf, series->n_skipped);
 	pq_sendint64(buf, series->n_credits);
-	daymap_serialize(buf, &series->map);
+	timeline_serialize(buf, &series->line);
 }
 
 void
 series_deserialize(StringInfo buf, Series *series)
 {
-	DayMap	   *map = &series->map;
+	Timeline	   *line = &series->line;
 
-	series->n_rows = aggregate_receive_count(buf, map->aggregate);
-	series->n_skipped = aggregate_receive_count(buf, map->aggregate);
-	series->n_credits = aggregate_receive_count(buf, map->aggregate);
-	daymap_deserialize(buf, map);
-	for (uint32 i = 0; i < map->nslots; i++)
+	series->n_rows = aggregate_receive_count(buf, line->aggregate);
+	series->n_skipped = aggregate_receive_count(buf, line->aggregate);
+	series->n_credits = aggregate_receive_count(buf, line->aggregate);
+	timeline_deserialize(buf, line);
+	for (uint32 i = 0; i < line->nslots; i++)
 	{
-		const DaySum *sum = &map->slots[i];
+		const TimelineSum *sum = &line->slots[i];
 		double		value;
 		Amount		weight;
 
 		if (sum->rest == 0)
 			continue;
 		value = float_of_key(sum->sub);
-		weight = daymap_amount(map, sum);
+		weight = timeline_amount(line, sum);
 		if (isnan(value) || isinf(value) || amount_sign(&weight) <= 0)
-			aggregate_refuse_bytes(map->aggregate);
+			aggregate_refuse_bytes(line->aggregate);
 	}
 }

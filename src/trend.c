@@ -162,7 +162,7 @@ compare_doubles(const void *a, const void *b)
 
 /* How many days have the same value, value by value; returns how many values. */
 static int
-find_ties(const DayValue *values, int n, int *ties)
+find_ties(const SeriesValue *values, int n, int *ties)
 {
 	double	   *sorted = palloc(n * sizeof(double));
 	int			nvalues = 0;
@@ -221,7 +221,7 @@ exact_p(int64 s, const int *ties, int nvalues)
 }
 
 static void
-find_kendall(const DayValue *values, int n, Kendall *kendall)
+find_kendall(const SeriesValue *values, int n, Kendall *kendall)
 {
 	int		   *ties = palloc(n * sizeof(int));
 	int			nvalues = find_ties(values, n, ties);
@@ -287,7 +287,7 @@ select_rank(double *a, int n, int k)
 
 /* The median of all slopes, by day.  Values of one day have been merged. */
 static double
-find_slope(const DayValue *values, int n)
+find_slope(const SeriesValue *values, int n)
 {
 	int			nslopes = n * (n - 1) / 2;
 	double	   *slopes = palloc(nslopes * sizeof(double));
@@ -315,7 +315,7 @@ find_slope(const DayValue *values, int n)
 /* --- result ------------------------------------------------------------- */
 
 static void
-set_trend(Figures *figures, const DayValue *values, int n)
+set_trend(Figures *figures, const SeriesValue *values, int n)
 {
 	Kendall		kendall;
 	double		p;
@@ -341,7 +341,7 @@ Datum
 credit_trend_final(PG_FUNCTION_ARGS)
 {
 	const Series *series = NULL;
-	DayValue   *values = NULL;
+	SeriesValue *values = NULL;
 	int			n = 0;
 	int			nolder;
 	Figures		figures;

@@ -2,7 +2,7 @@
  * Subject balance: how a balance went over time.
  *
  * Functions over arguments only: they read no table of the extension and serve
- * over anybody's tables.  src/balance.c, src/daymap.c.
+ * over anybody's tables.  src/balance.c, src/timeline.c.
  */
 CREATE TYPE credit.exposure_measures AS (
 	n_events bigint,

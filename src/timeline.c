@@ -1,5 +1,5 @@
 /*
- * daymap.c
+ * timeline.c
  *	  Exact amounts by day and by a number within the day.
  *
  * What happened in which order is not known to an aggregate: rows come in any
@@ -20,17 +20,17 @@
 #include "utils/memutils.h"
 
 #include "aggregate.h"
-#include "daymap.h"
+#include "timeline.h"
 
 #define FIRST_SLOTS 8
 #define FIRST_RESTS 8
 
 void
-daymap_init(DayMap *map, MemoryContext cxt, const char *aggregate)
+timeline_init(Timeline *line, MemoryContext cxt, const char *aggregate)
 {
-	memset(map, 0, sizeof(DayMap));
-	map->cxt = cxt;
-	map->aggregate = aggregate;
+	memset(line, 0, sizeof(Timeline));
+	line->cxt = cxt;
+	line->aggregate = aggregate;
 }
 
 /*
@@ -38,25 +38,25 @@ daymap_init(DayMap *map, MemoryContext cxt, const char *aggregate)
  * does whether they are too many.
  */
 void
-daymap_grow(DayMap *map)
+timeline_grow(Timeline *line)
 {
-	DayMap		old = *map;
+	Timeline	old = *line;
 
-	if (map->nslots == DAYMAP_MAX_SLOTS)
+	if (line->nslots == TIMELINE_MAX_SLOTS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("too many different days and values in one group of aggregate \"%s\"",
-						map->aggregate),
-				 errdetail("There are more than %d.", DAYMAP_MAX_USED),
+						line->aggregate),
+				 errdetail("There are more than %d.", TIMELINE_MAX_USED),
 				 errhint("Group by customer, round the values, or leave out dates that cannot be true.")));
-	map->nslots = old.nslots == 0 ? FIRST_SLOTS : 2 * old.nslots;
-	map->slots = MemoryContextAllocZero(map->cxt, map->nslots * sizeof(DaySum));
+	line->nslots = old.nslots == 0 ? FIRST_SLOTS : 2 * old.nslots;
+	line->slots = MemoryContextAllocZero(line->cxt, line->nslots * sizeof(TimelineSum));
 	for (uint32 i = 0; i < old.nslots; i++)
 	{
-		const DaySum *sum = &old.slots[i];
+		const TimelineSum *sum = &old.slots[i];
 
 		if (sum->rest != 0)
-			*daymap_slot(map, sum->day, sum->sub) = *sum;
+			*timeline_slot(line, sum->day, sum->sub) = *sum;
 	}
 	if (old.slots != NULL)
 		pfree(old.slots);
@@ -66,31 +66,31 @@ daymap_grow(DayMap *map)
 
 /* A place for the rest of a sum that has none yet. */
 static int32
-new_rest(DayMap *map)
+new_rest(Timeline *line)
 {
-	if (map->rests == NULL)
-		map->rests = MemoryContextAlloc(map->cxt, FIRST_RESTS * sizeof(Numeric));
-	else if (map->nrests >= FIRST_RESTS && (map->nrests & (map->nrests - 1)) == 0)
-		map->rests = repalloc(map->rests, 2 * map->nrests * sizeof(Numeric));
-	map->rests[map->nrests] = NULL;
-	return 2 + map->nrests++;
+	if (line->rests == NULL)
+		line->rests = MemoryContextAlloc(line->cxt, FIRST_RESTS * sizeof(Numeric));
+	else if (line->nrests >= FIRST_RESTS && (line->nrests & (line->nrests - 1)) == 0)
+		line->rests = repalloc(line->rests, 2 * line->nrests * sizeof(Numeric));
+	line->rests[line->nrests] = NULL;
+	return 2 + line->nrests++;
 }
 
 Amount
-daymap_amount(const DayMap *map, const DaySum *sum)
+timeline_amount(const Timeline *line, const TimelineSum *sum)
 {
 	Amount		amount;
 
 	amount.units = sum->units;
-	amount.rest = sum->rest > 1 ? map->rests[sum->rest - 2] : NULL;
+	amount.rest = sum->rest > 1 ? line->rests[sum->rest - 2] : NULL;
 	return amount;
 }
 
-/* What daymap_add() does not do itself. */
+/* What timeline_add() does not do itself. */
 void
-daymap_add_rare(DayMap *map, DaySum *sum, const Amount *amount)
+timeline_add_rare(Timeline *line, TimelineSum *sum, const Amount *amount)
 {
-	Amount		total = daymap_amount(map, sum);
+	Amount		total = timeline_amount(line, sum);
 	Numeric		old = total.rest;
 	MemoryContext caller;
 
@@ -99,9 +99,9 @@ daymap_add_rare(DayMap *map, DaySum *sum, const Amount *amount)
 	if (total.rest == old)
 		return;
 	if (sum->rest == 1)
-		sum->rest = new_rest(map);
-	caller = MemoryContextSwitchTo(map->cxt);
-	map->rests[sum->rest - 2] =
+		sum->rest = new_rest(line);
+	caller = MemoryContextSwitchTo(line->cxt);
+	line->rests[sum->rest - 2] =
 		DatumGetNumericCopy(NumericGetDatum(total.rest));
 	MemoryContextSwitchTo(caller);
 	if (old != NULL)
@@ -111,26 +111,26 @@ daymap_add_rare(DayMap *map, DaySum *sum, const Amount *amount)
 /* --- reading ------------------------------------------------------------ */
 
 void
-daymap_combine(DayMap *map, const DayMap *other)
+timeline_combine(Timeline *line, const Timeline *other)
 {
 	for (uint32 i = 0; i < other->nslots; i++)
 	{
-		const DaySum *sum = &other->slots[i];
+		const TimelineSum *sum = &other->slots[i];
 		Amount		amount;
 
 		if (sum->rest == 0)
 			continue;
-		amount = daymap_amount(other, sum);
-		daymap_add(map, sum->day, sum->sub, &amount);
+		amount = timeline_amount(other, sum);
+		timeline_add(line, sum->day, sum->sub, &amount);
 	}
-	map->scale = Max(map->scale, other->scale);
+	line->scale = Max(line->scale, other->scale);
 }
 
 static int
 compare_items(const void *a, const void *b)
 {
-	const DayItem *x = a;
-	const DayItem *y = b;
+	const TimelineItem *x = a;
+	const TimelineItem *y = b;
 
 	if (x->day != y->day)
 		return x->day < y->day ? -1 : 1;
@@ -142,46 +142,46 @@ compare_items(const void *a, const void *b)
  * may begin anywhere: from the place of the first day on they often are in
  * order already, which the sort notices.
  */
-DayItem *
-daymap_list(const DayMap *map)
+TimelineItem *
+timeline_list(const Timeline *line)
 {
-	DayItem    *items = palloc(Max(map->nused, 1) * sizeof(DayItem));
-	uint32		mask = map->nslots - 1;
+	TimelineItem *items = palloc(Max(line->nused, 1) * sizeof(TimelineItem));
+	uint32		mask = line->nslots - 1;
 	DateADT		first = PG_INT32_MAX;
 	uint32		n = 0;
 
-	for (uint32 i = 0; i < map->nslots; i++)
-		if (map->slots[i].rest != 0)
-			first = Min(first, map->slots[i].day);
-	for (uint32 i = 0; i < map->nslots; i++)
+	for (uint32 i = 0; i < line->nslots; i++)
+		if (line->slots[i].rest != 0)
+			first = Min(first, line->slots[i].day);
+	for (uint32 i = 0; i < line->nslots; i++)
 	{
-		const DaySum *sum = &map->slots[((uint32) first + i) & mask];
+		const TimelineSum *sum = &line->slots[((uint32) first + i) & mask];
 
 		if (sum->rest == 0)
 			continue;
-		items[n].amount = daymap_amount(map, sum);
+		items[n].amount = timeline_amount(line, sum);
 		items[n].sub = sum->sub;
 		items[n++].day = sum->day;
 	}
-	qsort(items, n, sizeof(DayItem), compare_items);
+	qsort(items, n, sizeof(TimelineItem), compare_items);
 	return items;
 }
 
 /* --- between processes -------------------------------------------------- */
 
 void
-daymap_serialize(StringInfo buf, const DayMap *map)
+timeline_serialize(StringInfo buf, const Timeline *line)
 {
-	pq_sendint32(buf, map->scale);
-	pq_sendint32(buf, map->nused);
-	for (uint32 i = 0; i < map->nslots; i++)
+	pq_sendint32(buf, line->scale);
+	pq_sendint32(buf, line->nused);
+	for (uint32 i = 0; i < line->nslots; i++)
 	{
-		const DaySum *sum = &map->slots[i];
+		const TimelineSum *sum = &line->slots[i];
 		Amount		amount;
 
 		if (sum->rest == 0)
 			continue;
-		amount = daymap_amount(map, sum);
+		amount = timeline_amount(line, sum);
 		pq_sendint32(buf, sum->day);
 		pq_sendint64(buf, sum->sub);
 		amount_serialize(buf, &amount);
@@ -189,19 +189,19 @@ daymap_serialize(StringInfo buf, const DayMap *map)
 }
 
 /*
- * Fills a map that is new.  What comes twice is added, so nothing can be wrong
+ * Fills a timeline that is new.  What comes twice is added, so nothing can be wrong
  * about that.
  */
 void
-daymap_deserialize(StringInfo buf, DayMap *map)
+timeline_deserialize(StringInfo buf, Timeline *line)
 {
 	int			n;
 
-	map->scale = (int32) pq_getmsgint(buf, 4);
+	line->scale = (int32) pq_getmsgint(buf, 4);
 	n = (int) pq_getmsgint(buf, 4);
-	if (map->scale < 0 || map->scale > DAYMAP_MAX_SCALE || n < 0 ||
-		n > DAYMAP_MAX_USED)
-		aggregate_refuse_bytes(map->aggregate);
+	if (line->scale < 0 || line->scale > TIMELINE_MAX_SCALE || n < 0 ||
+		n > TIMELINE_MAX_USED)
+		aggregate_refuse_bytes(line->aggregate);
 	for (int i = 0; i < n; i++)
 	{
 		DateADT		day = (DateADT) pq_getmsgint(buf, 4);
@@ -209,7 +209,7 @@ daymap_deserialize(StringInfo buf, DayMap *map)
 		Amount		amount;
 
 		if (!amount_deserialize(buf, &amount) || !IS_VALID_DATE(day))
-			aggregate_refuse_bytes(map->aggregate);
-		daymap_add(map, day, sub, &amount);
+			aggregate_refuse_bytes(line->aggregate);
+		timeline_add(line, day, sub, &amount);
 	}
 }
