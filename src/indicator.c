@@ -25,9 +25,6 @@
 
 #define SERIAL_VERSION 1
 
-/* Months of equal length have so many days at most. */
-#define MAX_MONTH_DAYS 31
-
 /* Counts and sums of countback_dso() */
 #define N_FUTURE 0
 /* of true_dso(): beside n_future */
@@ -124,8 +121,8 @@ static void
 check_same(IndicatorOptions *a, const IndicatorOptions *b)
 {
 	if (unlikely(a->kind != b->kind || a->as_of != b->as_of ||
-				 a->months != b->months || a->stop != b->stop ||
-				 a->has_amount != b->has_amount ||
+				 a->months != b->months || a->month_days != b->month_days ||
+				 a->stop != b->stop || a->has_amount != b->has_amount ||
 				 amount_compare(&a->amount, &b->amount) != 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -191,6 +188,7 @@ credit_indicator_serialize(PG_FUNCTION_ARGS)
 	pq_sendbyte(&buf, state->options.kind);
 	pq_sendint32(&buf, state->options.as_of);
 	pq_sendint32(&buf, state->options.months);
+	pq_sendint32(&buf, state->options.month_days);
 	pq_sendbyte(&buf, state->options.stop);
 	pq_sendbyte(&buf, state->options.has_amount);
 	amount_serialize(&buf, &state->options.amount);
@@ -215,10 +213,12 @@ receive_options(StringInfo buf, IndicatorOptions *options)
 	options->kind = (IndicatorKind) kind;
 	options->as_of = (DateADT) pq_getmsgint(buf, 4);
 	options->months = (int32) pq_getmsgint(buf, 4);
+	options->month_days = (int32) pq_getmsgint(buf, 4);
 	stop = pq_getmsgbyte(buf);
 	has_amount = pq_getmsgbyte(buf);
 	if (!IS_VALID_DATE(options->as_of) || options->months < 0 ||
-		options->months > INDICATOR_MAX_MONTHS || stop > 1 || has_amount > 1 ||
+		options->months > INDICATOR_MAX_MONTHS || options->month_days < 0 ||
+		options->month_days > INDICATOR_MAX_DAYS || stop > 1 || has_amount > 1 ||
 		!amount_deserialize(buf, &options->amount))
 		aggregate_refuse_bytes(indicator_name(options->kind));
 	options->stop = stop;
@@ -275,12 +275,12 @@ read_countback(FunctionCallInfo fcinfo, IndicatorOptions *options, bool has_opti
 	options->stop = PG_GETARG_BOOL(6);
 	if (PG_ARGISNULL(5))
 		return;
-	options->months = PG_GETARG_INT32(5);
-	if (options->months < 1 || options->months > MAX_MONTH_DAYS)
+	options->month_days = PG_GETARG_INT32(5);
+	if (options->month_days < 1 || options->month_days > INDICATOR_MAX_DAYS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("days of a month must be between 1 and %d", MAX_MONTH_DAYS),
-				 errdetail("There are %d.", options->months),
+				 errmsg("days of a month must be between 1 and %d", INDICATOR_MAX_DAYS),
+				 errdetail("There are %d.", options->month_days),
 				 errhint("NULL takes the days of the calendar.")));
 }
 
@@ -340,11 +340,11 @@ days_of_cut_month(const IndicatorOptions *options)
 	int32		month = month_of(options->as_of);
 	int			elapsed = options->as_of - first_of_month(month) + 1;
 
-	if (options->months == 0)
+	if (options->month_days == 0)
 		return elapsed;
 	if (month_of(options->as_of + 1) != month)
-		return options->months;
-	return Min(elapsed, options->months);
+		return options->month_days;
+	return Min(elapsed, options->month_days);
 }
 
 /* Days from a month on, until the as-of date. */
@@ -355,9 +355,9 @@ days_from(const IndicatorOptions *options, int32 month)
 
 	if (month > last)
 		return 0;
-	if (options->months == 0)
+	if (options->month_days == 0)
 		return (double) options->as_of - first_of_month(month) + 1;
-	return days_of_cut_month(options) + (double) (last - month) * options->months;
+	return days_of_cut_month(options) + (double) (last - month) * options->month_days;
 }
 
 /* How far back the receivables reach. */

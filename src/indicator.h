@@ -18,15 +18,17 @@ typedef enum IndicatorKind
 
 #define INDICATOR_KINDS 4
 #define INDICATOR_COUNTS 4
-/* Months that can be asked for, and days of a month, are not more. */
+/* Months that can be asked for, and days that a month can have */
 #define INDICATOR_MAX_MONTHS 120
+#define INDICATOR_MAX_DAYS 31
 
 /* What all rows of a group must have in common; what does not apply is 0. */
 typedef struct IndicatorOptions
 {
 	IndicatorKind kind;
 	DateADT		as_of;
-	int32		months;			/* number of months, or days in each; 0: calendar */
+	int32		months;			/* how many are looked at */
+	int32		month_days;		/* days of a month; 0: those of the calendar */
 	bool		stop;
 	bool		has_amount;
 	Amount		amount;			/* receivables */
