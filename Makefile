@@ -7,10 +7,11 @@ MODULE_big = credit
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source directory wait shortlock limit account item stage \
 	family settlement journal control refusal decision apply recount frame \
-	capture exposure asof aggregate money aging rate currency \
-	probability dayhist behaviour profile cycle linalg logit logit_profile \
-	logit_model logit_fit bag validation calibration stability agreement \
-	comparison calibrate rating maintenance
+	capture exposure asof aggregate money aging rate currency probability \
+	dayhist behaviour profile cycle linalg logit logit_profile logit_model \
+	logit_fit bag validation calibration stability agreement comparison \
+	calibrate rating maintenance amount timeline series trend change \
+	balance indicator capacity
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -24,7 +25,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure currency \
 	health aging behaviour logit validation maintenance financials \
-	calibrate rating
+	calibrate rating trend balance indicator
 
 PG_CONFIG ?= pg_config
 

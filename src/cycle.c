@@ -11,7 +11,6 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
 #include "funcapi.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
@@ -21,6 +20,7 @@
 
 #include "aggregate.h"
 #include "credit.h"
+#include "figures.h"
 
 #define AGGREGATE "payment_cycle"
 #define SERIAL_VERSION 1
@@ -73,12 +73,6 @@ typedef enum Column
 	FIRST_PAID_DATE, LAST_PAID_DATE,
 	NCOLUMNS
 } Column;
-
-typedef struct Figures
-{
-	Datum		values[NCOLUMNS];
-	bool		nulls[NCOLUMNS];
-} Figures;
 
 PG_FUNCTION_INFO_V1(credit_cycle_accum);
 PG_FUNCTION_INFO_V1(credit_cycle_combine);
@@ -253,19 +247,6 @@ credit_cycle_deserialize(PG_FUNCTION_ARGS)
 
 /* --- results -------------------------------------------------------------- */
 
-static inline void
-set(Figures *figures, Column column, Datum value)
-{
-	figures->values[column] = value;
-	figures->nulls[column] = false;
-}
-
-static inline void
-set_float(Figures *figures, Column column, double value)
-{
-	set(figures, column, Float8GetDatum(value));
-}
-
 /* Adds a day by its place on the circle, 0 to 1. */
 static inline void
 turn(Circle *circle, double place)
@@ -400,7 +381,7 @@ credit_cycle_final(PG_FUNCTION_ARGS)
 	Figures		figures;
 
 	aggregate_context(fcinfo, AGGREGATE);
-	memset(figures.nulls, true, sizeof(figures.nulls));
+	figures_init(&figures);
 	if (!PG_ARGISNULL(0))
 	{
 		state = (CycleState *) PG_GETARG_POINTER(0);
@@ -426,6 +407,5 @@ credit_cycle_final(PG_FUNCTION_ARGS)
 		set_habit(&figures, circles, state->n);
 		set_period(&figures, state);
 	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(aggregate_row_type(fcinfo, AGGREGATE, NCOLUMNS),
-													  figures.values, figures.nulls)));
+	PG_RETURN_DATUM(figures_row(&figures, fcinfo, AGGREGATE, NCOLUMNS));
 }

@@ -389,6 +389,16 @@ send_counts(StringInfo buf, const MoneyRest *rest)
 	pq_sendint64(buf, rest->n_minus);
 }
 
+void
+money_send_numeric(StringInfo buf, Numeric value)
+{
+	bytea	   *bytes = DatumGetByteaPP(DirectFunctionCall1(numeric_send,
+															NumericGetDatum(value)));
+
+	pq_sendint32(buf, VARSIZE_ANY_EXHDR(bytes));
+	pq_sendbytes(buf, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+}
+
 static void
 send_sum(StringInfo buf, const MoneySums *sums, int i)
 {
@@ -414,13 +424,7 @@ send_sum(StringInfo buf, const MoneySums *sums, int i)
 	if (flags & SERIAL_COUNTS)
 		send_counts(buf, rest);
 	if (flags & SERIAL_NUMERIC)
-	{
-		bytea	   *bytes = DatumGetByteaPP(DirectFunctionCall1(numeric_send,
-																NumericGetDatum(rest->numeric)));
-
-		pq_sendint32(buf, VARSIZE_ANY_EXHDR(bytes));
-		pq_sendbytes(buf, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-	}
+		money_send_numeric(buf, rest->numeric);
 }
 
 void
@@ -469,8 +473,8 @@ receive_wide(StringInfo buf)
  * numeric_recv() checks digits and weight, but says nothing about bytes left
  * over, nor about NaN and infinities, which are counted and never here.
  */
-static void
-receive_numeric(StringInfo buf, MoneyRest *rest, MemoryContext cxt)
+Numeric
+money_receive_numeric(StringInfo buf)
 {
 	int			size = pq_getmsgint(buf, 4);
 	StringInfoData part;
@@ -486,7 +490,7 @@ receive_numeric(StringInfo buf, MoneyRest *rest, MemoryContext cxt)
 	pq_getmsgend(&part);
 	if (numeric_is_nan(value) || numeric_is_inf(value))
 		refuse_bytes();
-	add_numeric(rest, value, cxt);
+	return value;
 }
 
 static void
@@ -510,7 +514,7 @@ receive_sum(StringInfo buf, MoneySums *sums, int i)
 		rest->n_minus = receive_count(buf);
 	}
 	if (flags & SERIAL_NUMERIC)
-		receive_numeric(buf, rest, sums->cxt);
+		add_numeric(rest, money_receive_numeric(buf), sums->cxt);
 }
 
 /* Fills sums that are new; their number must be the one that was sent. */

@@ -79,6 +79,8 @@ extern bool money_is_fixed(const MoneySums *sums);
 extern int128 money_fixed(const MoneySums *sums, int i);
 extern Numeric money_sum(const MoneySums *sums, int i);
 extern Numeric money_numeric(int128 units, int scale);
+extern void money_send_numeric(StringInfo buf, Numeric value);
+extern Numeric money_receive_numeric(StringInfo buf);
 
 /* For the inline functions only. */
 extern void money_read_rare(struct varlena *value, Money *amount);

@@ -10,12 +10,11 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
 #include "funcapi.h"
 #include "utils/date.h"
 
-#include "aggregate.h"
 #include "behaviour.h"
+#include "figures.h"
 #include "probability.h"
 
 /* A slope is shown for so many days. */
@@ -42,12 +41,6 @@ typedef enum Column
 	NCOLUMNS
 } Column;
 
-typedef struct Figures
-{
-	Datum		values[NCOLUMNS];
-	bool		nulls[NCOLUMNS];
-} Figures;
-
 /* Sums of squares and products about the means. */
 typedef struct Moments
 {
@@ -58,27 +51,6 @@ typedef struct Moments
 } Moments;
 
 PG_FUNCTION_INFO_V1(credit_payment_final);
-
-static inline void
-set(Figures *figures, Column column, Datum value)
-{
-	figures->values[column] = value;
-	figures->nulls[column] = false;
-}
-
-static inline void
-set_float(Figures *figures, Column column, double value)
-{
-	set(figures, column, Float8GetDatum(value));
-}
-
-/* A ratio whose denominator is 0 stays NULL. */
-static inline void
-set_ratio(Figures *figures, Column column, double numerator, double denominator)
-{
-	if (denominator != 0)
-		set_float(figures, column, numerator / denominator);
-}
 
 /*
  * Sum of products about the means of two variables, from n, their sums and the
@@ -279,7 +251,7 @@ credit_payment_final(PG_FUNCTION_ARGS)
 	Figures		figures;
 
 	aggregate_context(fcinfo, PAYMENT_AGGREGATE);
-	memset(figures.nulls, true, sizeof(figures.nulls));
+	figures_init(&figures);
 	if (!PG_ARGISNULL(0))
 	{
 		state = (PaymentState *) PG_GETARG_POINTER(0);
@@ -299,6 +271,5 @@ credit_payment_final(PG_FUNCTION_ARGS)
 		set_lateness(&figures, state, &list);
 		set_moments(&figures, state, list.count);
 	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(aggregate_row_type(fcinfo, PAYMENT_AGGREGATE, NCOLUMNS),
-													  figures.values, figures.nulls)));
+	PG_RETURN_DATUM(figures_row(&figures, fcinfo, PAYMENT_AGGREGATE, NCOLUMNS));
 }

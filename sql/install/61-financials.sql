@@ -297,12 +297,6 @@ COMMENT ON COLUMN credit.financial_statement.withdrawn_reason IS 'Why.';
 
 /* --- ratios -------------------------------------------------------------------- */
 
-CREATE FUNCTION credit.ratio(numerator numeric, denominator numeric) RETURNS float8
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (numerator / NULLIF(denominator, 0))::float8;
-COMMENT ON FUNCTION credit.ratio(numeric, numeric) IS
-'Numerator by denominator; NULL where one of them is NULL or the denominator is 0.';
-
 CREATE FUNCTION credit.altman_z(x1 float8, x2 float8, x3 float8, x4 float8, x5 float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN NULLIF(1.2::float8 * x1 + 1.4::float8 * x2 + 3.3::float8 * x3 + 0.6::float8 * x4 + 0.999::float8 * x5, 'NaN');

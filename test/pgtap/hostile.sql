@@ -49,6 +49,10 @@ INSERT INTO shop.value VALUES
 	('double precision[]', 'NULL'), ('double precision[]', '''{}'''), ('double precision[]', '''{NULL}'''), ('double precision[]', '''{NaN}'''), ('double precision[]', '''{1}'''),
 	('double precision[]', '''{1,-1e300}'''), ('double precision[]', '''{{1,2},{3,4}}'''), ('double precision[]', '''[5:6]={1,2}'''), ('double precision[]', 'array_fill(float8 ''1'', ARRAY[100000])'),
 	('text[]', 'NULL'), ('text[]', '''{}'''), ('text[]', '''{NULL}'''), ('text[]', '''{total}'''), ('text[]', '''{{a,b},{c,d}}'''), ('text[]', 'array_fill(text ''x'', ARRAY[100000])'),
+	('credit.aging_buckets', 'NULL'), ('credit.aging_buckets', '''(,,,,,,,,,)'''), ('credit.aging_buckets', '''(NaN,Infinity,-Infinity,1e1000,-1e-1000,0,0,NaN,1,-1)'''), ('credit.aging_buckets', '''(1,1,1,1,1,1,0,-1e1000,1,0)'''),
+	('credit.payment_measures', 'NULL'), ('credit.payment_measures', '(SELECT credit.payment_profile(1, date ''2025-01-01'', date ''2025-01-31'', NULL, date ''2025-06-30''))'),
+	('credit.payment_measures', '(SELECT credit.payment_profile(1e-1000, date ''2025-01-01'', date ''2025-01-31'', NULL, date ''2025-06-30''))'),
+	('credit.payment_measures', '(SELECT credit.payment_profile(1, NULL, NULL, NULL) WHERE false)'),
 	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295');
 
 CREATE TABLE shop.call AS
