@@ -1,13 +1,14 @@
 --- 1. An ERP that has credit limits, and nobody who minds them
 
 -- Hansekontor sells tools and garden supplies to dealers all over Europe. Its ERP
--- keeps customers, orders, invoices and payments in PostgreSQL, as any ERP does.
+-- keeps customers, orders, deliveries, invoices and payments in PostgreSQL.
 
 \i test/demo/erp.sql
 \i test/demo/data.sql
 
 SELECT (SELECT count(*) FROM erp.customers) AS customers,
        (SELECT count(*) FROM erp.orders) AS orders,
+       (SELECT count(*) FROM erp.deliveries) AS deliveries,
        (SELECT count(*) FROM erp.invoices) AS invoices,
        (SELECT count(*) FROM erp.payments) AS payments,
        (SELECT max(order_date) FROM erp.orders) AS last_order;

@@ -20,11 +20,27 @@ SELECT credit.attach('erp.orders', 'order',
     counts_when => $$status NOT IN ('draft', 'cancelled')$$,
     on_breach => 'reject');
 
--- Payments bring the exposure down again. They are counted and never refused.
+-- What becomes of an order stands in tables of its own. Deliveries and invoices say
+-- which order they come from, so nothing counts twice.
+
+SELECT credit.attach('erp.deliveries', 'delivery',
+    key => 'delivery_number', customer => 'customer_number', amount => 'value',
+    document_date => 'delivered_on', origin => 'order_number');
+
+SELECT credit.attach('erp.invoices', 'invoice',
+    key => 'invoice_id', customer => 'customer_number', amount => 'gross',
+    document_date => 'invoice_date', due_date => 'due_date', origin => 'order_number');
+
+-- Payments bring the exposure down again. Which invoices a payment pays is known
+-- later, and stands in a third table: it joins two documents.
 
 SELECT credit.attach('erp.payments', 'payment',
     key => 'id', customer => 'customer_number', amount => 'amount',
-    document_date => 'paid_on', applies_to => 'invoice_id');
+    document_date => 'paid_on');
+
+SELECT credit.attach('erp.payment_applications', 'application',
+    key => '(payment_id, invoice_id)', payment => 'payment_id', applies_to => 'invoice_id',
+    amount => 'amount', document_date => 'applied_on');
 
 -- Nothing but triggers has come to the ERP's tables, and two years of documents
 -- are in the ledger:

@@ -1,9 +1,14 @@
 --- 4. Who owes how much, and how much room is left
 
-SELECT customer, name, total, credit_limit, headroom, round(100 * utilisation) AS percent
+SELECT customer, ordered, delivered, invoiced, unapplied, total, credit_limit,
+       round(100 * utilisation) AS percent
 FROM credit.exposure
 ORDER BY total DESC
 LIMIT 8;
+
+-- Ordered, delivered but not invoiced, invoiced but not paid, and money that nobody
+-- has matched to an invoice yet: what a customer ordered or owes stands in one of the
+-- four, and moves on with the goods and the papers.
 
 -- Somebody should have minded. Who is above his limit, or has used 90 % of it?
 
@@ -17,10 +22,9 @@ FROM credit.exposure
 GROUP BY 1, 2
 ORDER BY 1, 2;
 
--- Behind each figure there are documents: orders add, payments take away. Those of
--- customer 106 since May:
+-- Behind each figure there are documents. Those of customer 106:
 
 SELECT kind, number, document_date, due_date, exposure
 FROM credit.exposure_document
-WHERE customer = '106' AND document_date >= '2026-05-01'
+WHERE customer = '106' AND exposure <> 0
 ORDER BY document_date, kind;

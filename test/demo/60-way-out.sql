@@ -9,8 +9,8 @@ FROM credit.check_order('106', 3000);
 -- Invoice 53248 has been due since 27 June. The money comes in, and the order
 -- that was refused a minute ago passes. No job has to run, nobody has to release.
 
-INSERT INTO erp.payments (customer_number, invoice_id, amount, paid_on)
-VALUES (106, 53248, 6853.67, '2026-07-01');
+INSERT INTO erp.payments (customer_number, amount, paid_on)
+VALUES (106, 6853.67, '2026-07-01');
 
 INSERT INTO erp.orders (customer_number, order_date, required_date, status, total)
 VALUES (106, '2026-07-01', '2026-07-15', 'confirmed', 3000);

@@ -1,4 +1,4 @@
---- 7. Two orders at the same moment
+--- 8. Two orders at the same moment
 
 --! shows 5016.39
 SELECT name, total, credit_limit, headroom FROM credit.exposure WHERE customer = '145';

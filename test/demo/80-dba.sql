@@ -1,4 +1,4 @@
---- 8. For the DBA: shadow mode, health, rights
+--- 9. For the DBA: shadow mode, health, rights
 
 -- Not sure yet? In shadow mode nothing is refused and everything is recorded.
 
@@ -34,18 +34,29 @@ SELECT source, statements, checks, refusals, waits, round(work_ms) AS work_ms
 FROM credit.stat
 WHERE kind = 'order';
 
--- Nobody needs to take our word for the figures. Those of credit beside a plain sum
--- over the ERP's tables, after all that has happened here:
+-- Nobody needs to take our word for the figures. Those of credit beside plain sums
+-- over the ERP's tables, after all that has happened here: what was invoiced, less
+-- what was paid, and of each order what is delivered or to be delivered beyond that.
 
 --! shows 120 │ 0
+WITH fulfilment AS (
+    SELECT o.customer_number,
+           CASE WHEN o.status NOT IN ('draft', 'cancelled') THEN o.total ELSE 0 END AS ordered,
+           coalesce((SELECT sum(value) FROM erp.deliveries AS d
+                     WHERE d.order_number = o.order_number), 0) AS delivered,
+           coalesce((SELECT sum(gross) FROM erp.invoices AS i
+                     WHERE i.order_number = o.order_number), 0) AS invoiced
+    FROM erp.orders AS o)
 SELECT (SELECT count(*) FROM erp.customers) AS customers, count(*) AS differences
 FROM (SELECT customer::int, total FROM credit.exposure
       EXCEPT
       SELECT c.customer_number,
-             (SELECT coalesce(sum(total), 0) FROM erp.orders AS o
-              WHERE o.customer_number = c.customer_number AND status NOT IN ('draft', 'cancelled'))
+             (SELECT coalesce(sum(gross), 0) FROM erp.invoices AS i
+              WHERE i.customer_number = c.customer_number)
            - (SELECT coalesce(sum(amount), 0) FROM erp.payments AS p
               WHERE p.customer_number = c.customer_number)
+           + (SELECT coalesce(sum(greatest(f.ordered - f.invoiced, f.delivered - f.invoiced, 0)), 0)
+              FROM fulfilment AS f WHERE f.customer_number = c.customer_number)
       FROM erp.customers AS c) AS difference;
 
 -- Clerks have no right on schema credit. Their orders are checked, and what customers

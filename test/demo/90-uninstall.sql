@@ -1,4 +1,4 @@
---- 10. And away again
+--- 11. And away again
 
 DROP EXTENSION credit CASCADE;
 

@@ -13,9 +13,9 @@
 -- What makes the data worth looking at: dealers order more in spring and before
 -- Christmas; large ones order often and much; and each pays in a way of his own
 -- (punctual, late, erratic, worse and worse, in parts, in advance, not any
--- more). Order, invoice and payments of one sale add up to the cent, so that
--- orders less payments gives the same balance as invoices less payments plus
--- what has not been invoiced yet. The books open empty on the first day.
+-- more). Order, deliveries, invoice and payments of one sale add up to the cent,
+-- so that orders less payments gives the same balance as invoices less payments
+-- plus what has not been invoiced yet. The books open empty on the first day.
 --
 -- All names are invented.
 
@@ -373,7 +373,27 @@ SET total = l.total
 FROM (SELECT order_number, sum(line_total) AS total FROM erp.order_lines GROUP BY order_number) AS l
 WHERE l.order_number = o.order_number;
 
--- ------------------------------------------------------ invoices and payments
+-- ------------------------------------------ deliveries, invoices and payments
+
+-- Large dealers get every fourth of their orders in two parts.
+WITH part AS (
+    SELECT s.order_number, o.customer_number, o.total, o.shipped_date, n,
+           s.size_class = 'A' AND pg_temp.chance('parts', s.order_number) < 0.25 AS is_split,
+           pg_temp.working_day(greatest(o.order_date + 1, o.shipped_date - 4)) AS first_date
+    FROM sale AS s
+    JOIN erp.orders AS o USING (order_number),
+         generate_series(1, 2) AS n
+    WHERE o.shipped_date IS NOT NULL)
+INSERT INTO erp.deliveries (delivery_number, order_number, customer_number, delivered_on, value)
+SELECT 30000 + row_number() OVER (ORDER BY CASE n WHEN 1 THEN first_date ELSE shipped_date END, order_number, n),
+       order_number, customer_number,
+       CASE n WHEN 1 THEN first_date ELSE shipped_date END,
+       CASE WHEN NOT is_split THEN total
+            WHEN n = 1 THEN round(total * 0.6, 2)
+            ELSE total - round(total * 0.6, 2) END
+FROM part
+WHERE is_split OR n = 2
+ORDER BY 1;
 
 INSERT INTO erp.invoices (invoice_id, customer_number, order_number, invoice_date, due_date, gross)
 SELECT 50000 + row_number() OVER (ORDER BY s.invoiced, s.order_number),
@@ -413,29 +433,41 @@ CROSS JOIN LATERAL (
 WHERE o.status NOT IN ('draft', 'cancelled')
   AND (i.invoice_id IS NOT NULL OR s.habit = 'advance');
 
--- What has come in by `until`. Money of the last three weeks is not always
--- matched to an invoice yet, as accounts receivable have their backlog too.
-INSERT INTO erp.payments (id, customer_number, invoice_id, amount, paid_on, method)
-SELECT 80000 + row_number() OVER (ORDER BY paid_on, order_number, share),
-       customer_number,
-       CASE WHEN paid_on <= date :'until' - 21
-                 OR pg_temp.chance('matched', order_number) > 0.12 THEN invoice_id END,
-       round(total * share, 2) - round(total * share_before, 2),
-       paid_on,
+-- What has come in by `until`: one transfer for all that is paid on a day.
+CREATE TEMPORARY TABLE receipt ON COMMIT DROP AS
+SELECT 80000 + dense_rank() OVER (ORDER BY paid_on, customer_number)::int AS id,
+       order_number, customer_number, invoice_id, paid_on,
+       round(total * share, 2) - round(total * share_before, 2) AS amount
+FROM instalment
+JOIN appetite USING (customer_number)
+WHERE paid_on <= date :'until'
+  AND NOT (habit = 'stopped' AND paid_on > date :'until' - 120);
+
+INSERT INTO erp.payments (id, customer_number, amount, paid_on, method)
+SELECT id, customer_number, sum(amount), paid_on,
        CASE WHEN pg_temp.chance('method', customer_number) < 0.75 THEN 'bank transfer'
             WHEN pg_temp.chance('method', customer_number) < 0.90 THEN 'direct debit'
             WHEN pg_temp.chance('method', customer_number) < 0.97 THEN 'card'
             ELSE 'cheque' END
-FROM instalment
-JOIN appetite USING (customer_number)
-WHERE paid_on <= date :'until'
-  AND NOT (habit = 'stopped' AND paid_on > date :'until' - 120)
-ORDER BY 1;
+FROM receipt
+GROUP BY id, customer_number, paid_on
+ORDER BY id;
+
+-- Money of the last three weeks is not always matched to an invoice yet, as
+-- accounts receivable have their backlog too.
+INSERT INTO erp.payment_applications (payment_id, invoice_id, amount, applied_on)
+SELECT r.id, invoice_id, sum(r.amount), greatest(r.paid_on, i.invoice_date)
+FROM receipt AS r
+JOIN erp.invoices AS i USING (invoice_id)
+WHERE r.paid_on <= date :'until' - 21
+   OR pg_temp.chance('matched', r.order_number) > 0.12
+GROUP BY r.id, invoice_id, greatest(r.paid_on, i.invoice_date)
+ORDER BY 1, 2;
 
 UPDATE erp.invoices AS i
 SET status = CASE WHEN p.paid >= i.gross THEN 'paid' ELSE 'partly paid' END
 FROM (SELECT invoice_id, sum(amount) AS paid
-      FROM erp.payments WHERE invoice_id IS NOT NULL GROUP BY invoice_id) AS p
+      FROM erp.payment_applications GROUP BY invoice_id) AS p
 WHERE p.invoice_id = i.invoice_id;
 
 UPDATE erp.orders AS o
@@ -495,6 +527,7 @@ DO $$
 BEGIN
     PERFORM setval(pg_get_serial_sequence('erp.customers', 'customer_number'), max(customer_number)) FROM erp.customers;
     PERFORM setval(pg_get_serial_sequence('erp.orders', 'order_number'), max(order_number)) FROM erp.orders;
+    PERFORM setval(pg_get_serial_sequence('erp.deliveries', 'delivery_number'), max(delivery_number)) FROM erp.deliveries;
     PERFORM setval(pg_get_serial_sequence('erp.invoices', 'invoice_id'), max(invoice_id)) FROM erp.invoices;
     PERFORM setval(pg_get_serial_sequence('erp.payments', 'id'), max(id)) FROM erp.payments;
 END
@@ -502,4 +535,5 @@ $$;
 
 COMMIT;
 
-VACUUM (ANALYZE) erp.customers, erp.products, erp.orders, erp.order_lines, erp.invoices, erp.payments;
+VACUUM (ANALYZE) erp.customers, erp.products, erp.orders, erp.order_lines, erp.deliveries,
+    erp.invoices, erp.payments, erp.payment_applications;
