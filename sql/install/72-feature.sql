@@ -29,13 +29,23 @@ RETURNS TABLE (account_id bigint, customer text, segment text, defaulted_on date
 			   late_amount numeric, open_amount numeric)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
-WITH debt AS MATERIALIZED
+WITH dated AS MATERIALIZED
 	(SELECT d.account_id, d.source_id, d.key, d.document_date, d.due_date + days_late + 1 AS late_on,
-			CASE WHEN d.currency = l.currency THEN 1 ELSE credit.rate(d.currency, l.currency, to_date) END AS rate,
-			d.amount
+			d.currency, d.amount, d.settled_on
 	   FROM credit.debts_on(to_date) d
-	   JOIN credit.account_limit l ON l.account_id = d.account_id
 	  WHERE d.is_dated),
+/* most accounts never have anything that late */
+suspect AS
+	(SELECT d.account_id, l.currency
+	   FROM (SELECT DISTINCT x.account_id FROM dated x
+			  WHERE x.late_on <= to_date AND (x.settled_on IS NULL OR x.settled_on > x.late_on)) d
+	   JOIN credit.account_limit l ON l.account_id = d.account_id),
+debt AS MATERIALIZED
+	(SELECT d.account_id, d.source_id, d.key, d.document_date, d.late_on,
+			CASE WHEN d.currency = s.currency THEN 1 ELSE credit.rate(d.currency, s.currency, to_date) END AS rate,
+			d.amount
+	   FROM dated d
+	   JOIN suspect s ON s.account_id = d.account_id),
 settled AS MATERIALIZED
 	(SELECT d.account_id, d.source_id, d.key, d.late_on, d.rate, t.settled_on, t.amount
 	   FROM credit.settlements_on(to_date) t
@@ -103,7 +113,7 @@ CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.featu
 
 CREATE FUNCTION credit.declared_features(as_of date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (account_id bigint, declared jsonb)
-LANGUAGE plpgsql STABLE ROWS 1000
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED ROWS 1000
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -123,12 +133,6 @@ BEGIN
 	LOOP
 		RETURN NEXT;
 	END LOOP;
-EXCEPTION
-	WHEN query_canceled OR assert_failure THEN RAISE;
-	WHEN OTHERS THEN
-		RAISE EXCEPTION 'a declared feature cannot be computed: %', SQLERRM
-			USING ERRCODE = SQLSTATE,
-				  HINT = 'View credit.feature_catalog has the expressions; declare_feature() tries one, drop_feature() takes one out.';
 END
 $$;
 COMMENT ON FUNCTION credit.declared_features(date, bigint) IS
@@ -151,7 +155,7 @@ BEGIN
 	IF NOT pg_has_role((SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'credit'), 'MEMBER') THEN
 		RAISE EXCEPTION 'features are declared by the owner of the extension'
 			USING ERRCODE = 'insufficient_privilege',
-				  DETAIL = 'Their expressions run with the rights of everybody who asks for features.';
+				  DETAIL = 'Their expressions run with the rights of everybody who asks for feature_query.';
 	END IF;
 	IF name IS NULL OR name !~ '^[a-z][a-z0-9_]{0,62}$' THEN
 		RAISE EXCEPTION 'a feature needs a name of lower-case letters, digits and "_"'
@@ -193,7 +197,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION credit.declare_feature(text, text, text, text, text, text, jsonb) IS
-'Declares a feature, or declares it anew: a SQL expression over account_id, customer, segment, currency and as_of that gives a number, a text or a boolean. It is tried at once. Only for the owner of the extension, since it runs with the rights of whoever asks for features.';
+'Declares a feature, or declares it anew: a SQL expression over account_id, customer, segment, currency and as_of that gives a number, a text or a boolean. It is tried at once. Only for the owner of the extension, since it runs with the rights of whoever asks for feature_query.';
 
 CREATE FUNCTION credit.feature_type(expression text) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -339,8 +343,7 @@ END;
 COMMENT ON FUNCTION credit.limits_on(date, bigint) IS
 'The limit of each account on a day, of all accounts or of one: the last one set up to it; before the first that is known, that one.';
 
-CREATE FUNCTION credit.features
-	(as_of date DEFAULT credit.as_of(), of_account bigint DEFAULT NULL, days integer DEFAULT 365)
+CREATE FUNCTION credit.feature_query(as_of date, of_account bigint, days integer)
 RETURNS TABLE (account_id bigint, customer text, segment text, name text, currency text,
 			   n_paid bigint, n_open bigint, n_overdue bigint,
 			   paid_amount numeric, on_time_rate float8, on_time_rate_by_amount float8,
@@ -364,39 +367,39 @@ RETURNS TABLE (account_id bigint, customer text, segment text, name text, curren
 			   bureau_probability float8, bureau_score float8, bureau_days_beyond_terms numeric,
 			   bureau_limit numeric, bureau_age_days integer,
 			   declared jsonb)
-LANGUAGE sql STABLE ROWS 1000
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1000
 BEGIN ATOMIC
 WITH unit AS
 	(SELECT a.account_id, a.customer, a.segment, a.name, l.currency
 	   FROM credit.account a
 	   JOIN credit.account_limit l ON l.account_id = a.account_id
-	  WHERE features.of_account IS NULL OR a.account_id = features.of_account),
+	  WHERE feature_query.of_account IS NULL OR a.account_id = feature_query.of_account),
 debt AS MATERIALIZED
 	(SELECT d.account_id, d.source_id, d.key, d.amount, d.document_date, d.due_date, d.settled_on,
 			d.is_cash, d.is_dated, d.open_amount AS raw_open,
-			CASE WHEN d.currency = l.currency THEN d.open_amount ELSE credit.convert(d.open_amount, d.currency, l.currency, features.as_of) END AS open_amount,
-			CASE WHEN d.currency = l.currency THEN d.paid_amount ELSE credit.convert(d.paid_amount, d.currency, l.currency, features.as_of) END AS paid_amount
-	   FROM credit.debts_on(features.as_of, features.of_account) d
+			CASE WHEN d.currency = l.currency THEN d.open_amount ELSE credit.convert(d.open_amount, d.currency, l.currency, feature_query.as_of) END AS open_amount,
+			CASE WHEN d.currency = l.currency THEN d.paid_amount ELSE credit.convert(d.paid_amount, d.currency, l.currency, feature_query.as_of) END AS paid_amount
+	   FROM credit.debts_on(feature_query.as_of, feature_query.of_account) d
 	   JOIN credit.account_limit l ON l.account_id = d.account_id),
 cash AS MATERIALIZED
 	(SELECT d.account_id, d.source_id, d.key, d.amount AS invoice_amount, d.document_date, d.due_date, t.settled_on, t.amount AS raw_amount,
-			CASE WHEN t.currency = l.currency THEN t.amount ELSE credit.convert(t.amount, t.currency, l.currency, features.as_of) END AS amount
-	   FROM credit.settlements_on(features.as_of, features.of_account) t
+			CASE WHEN t.currency = l.currency THEN t.amount ELSE credit.convert(t.amount, t.currency, l.currency, feature_query.as_of) END AS amount
+	   FROM credit.settlements_on(feature_query.as_of, feature_query.of_account) t
 	   JOIN debt d ON d.source_id = t.source_id AND d.key = t.key
 	   JOIN credit.account_limit l ON l.account_id = d.account_id
 	  WHERE t.kind NOT IN ('credit_note', 'write_off') AND t.settled_on IS NOT NULL),
 /* counts, rates, quantiles and trend by invoice: amounts do not matter here */
 by_invoice AS
 	(SELECT d.account_id,
-			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on, features.as_of, 0, 90) AS p
+			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on, feature_query.as_of, 0, 90) AS p
 	   FROM debt d
-	  WHERE d.is_dated AND (d.settled_on IS NULL OR (d.is_cash AND d.settled_on > features.as_of - features.days))
+	  WHERE d.is_dated AND (d.settled_on IS NULL OR (d.is_cash AND d.settled_on > feature_query.as_of - feature_query.days))
 	  GROUP BY d.account_id),
 by_amount AS
 	(SELECT q.account_id,
-			credit.payment_profile(q.amount, q.document_date, q.due_date, q.settled_on, features.as_of, 0, 90) AS p
+			credit.payment_profile(q.amount, q.document_date, q.due_date, q.settled_on, feature_query.as_of, 0, 90) AS p
 	   FROM (SELECT c.account_id, c.amount, c.document_date, c.due_date, c.settled_on
-			   FROM cash c WHERE c.settled_on > features.as_of - features.days
+			   FROM cash c WHERE c.settled_on > feature_query.as_of - feature_query.days
 			 UNION ALL
 			 SELECT d.account_id, d.open_amount, d.document_date, d.due_date, NULL
 			   FROM debt d WHERE d.open_amount > 0) q
@@ -407,13 +410,13 @@ first_paid AS
 					row_number() OVER (PARTITION BY c.source_id, c.key ORDER BY c.settled_on) AS number
 			   FROM cash c
 			  GROUP BY c.account_id, c.source_id, c.key, c.invoice_amount, c.settled_on) x
-	  WHERE x.number = 1 AND x.settled_on > features.as_of - features.days
+	  WHERE x.number = 1 AND x.settled_on > feature_query.as_of - feature_query.days
 	  GROUP BY x.account_id),
 due AS
 	(SELECT d.account_id, d.n_debts, d.payment_ratio, c.last_paid
 	   FROM (SELECT b.account_id, count(*) AS n_debts,
-					credit.ratio(sum(b.paid_amount) FILTER (WHERE b.due_date > features.as_of - features.days AND b.due_date <= features.as_of),
-								 sum(b.paid_amount + b.open_amount) FILTER (WHERE b.due_date > features.as_of - features.days AND b.due_date <= features.as_of)) AS payment_ratio
+					credit.ratio(sum(b.paid_amount) FILTER (WHERE b.due_date > feature_query.as_of - feature_query.days AND b.due_date <= feature_query.as_of),
+								 sum(b.paid_amount + b.open_amount) FILTER (WHERE b.due_date > feature_query.as_of - feature_query.days AND b.due_date <= feature_query.as_of)) AS payment_ratio
 			   FROM debt b GROUP BY b.account_id) d
 	   LEFT JOIN (SELECT p.account_id, max(p.settled_on) AS last_paid FROM cash p GROUP BY p.account_id) c
 		 ON c.account_id = d.account_id),
@@ -423,45 +426,45 @@ aging AS
 			sum((x.d31_60 + x.d61_90 + x.d91_120 + x.d121_plus) * x.rate) AS over_30,
 			sum((x.d91_120 + x.d121_plus) * x.rate) AS over_90,
 			sum(x.disputed * x.rate) AS disputed, max(x.oldest_days_past_due) AS oldest
-	   FROM (SELECT a.account_id, g.*, CASE WHEN g.currency = a.currency THEN 1 ELSE credit.rate(g.currency, a.currency, features.as_of) END AS rate
-			   FROM credit.customer_aging_on(features.as_of) g
+	   FROM (SELECT a.account_id, g.*, CASE WHEN g.currency = a.currency THEN 1 ELSE credit.rate(g.currency, a.currency, feature_query.as_of) END AS rate
+			   FROM credit.customer_aging_on(feature_query.as_of) g
 			   JOIN unit a ON a.customer = g.customer COLLATE "C" AND a.segment = g.segment COLLATE "C") x
 	  GROUP BY x.account_id),
 ordered AS
 	(SELECT x.account_id, count(x.rate) = count(*) AS has_rates, sum(x.amount * x.rate) AS ordered
 	   FROM (SELECT o.account_id, COALESCE(o.stages[1], 0) + COALESCE(o.stages[2], 0) AS amount,
-					CASE WHEN o.currency = a.currency THEN 1 ELSE credit.rate(o.currency, a.currency, features.as_of) END AS rate
-			   FROM credit.orders_on(features.as_of) o
+					CASE WHEN o.currency = a.currency THEN 1 ELSE credit.rate(o.currency, a.currency, feature_query.as_of) END AS rate
+			   FROM credit.orders_on(feature_query.as_of) o
 			   JOIN unit a ON a.account_id = o.account_id) x
 	  WHERE x.amount <> 0
 	  GROUP BY x.account_id),
 document AS
 	(SELECT x.account_id, min(x.day) AS first_day, max(x.day) FILTER (WHERE x.is_order) AS last_order,
-			count(*) FILTER (WHERE x.is_order AND x.day > features.as_of - features.days) AS n_orders,
-			COALESCE(sum(x.amount) FILTER (WHERE x.is_order AND x.day > features.as_of - features.days), 0) AS order_amount,
-			COALESCE(sum(x.amount) FILTER (WHERE x.is_order AND x.day > features.as_of - 90), 0) AS recent_orders,
-			sum(x.amount) FILTER (WHERE x.is_order AND x.day BETWEEN features.as_of - 364 AND features.as_of - 90) AS former_orders
+			count(*) FILTER (WHERE x.is_order AND x.day > feature_query.as_of - feature_query.days) AS n_orders,
+			COALESCE(sum(x.amount) FILTER (WHERE x.is_order AND x.day > feature_query.as_of - feature_query.days), 0) AS order_amount,
+			COALESCE(sum(x.amount) FILTER (WHERE x.is_order AND x.day > feature_query.as_of - 90), 0) AS recent_orders,
+			sum(x.amount) FILTER (WHERE x.is_order AND x.day BETWEEN feature_query.as_of - 364 AND feature_query.as_of - 90) AS former_orders
 	   FROM (SELECT i.account_id, s.kind = 'order' AS is_order,
 					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
 					CASE WHEN s.kind <> 'order' THEN NULL WHEN i.currency = a.currency THEN i.amount
-						 ELSE credit.convert(i.amount, i.currency, a.currency, features.as_of) END AS amount
+						 ELSE credit.convert(i.amount, i.currency, a.currency, feature_query.as_of) END AS amount
 			   FROM unit a
 			   JOIN credit.item i ON i.account_id = a.account_id AND (i.is_open OR NOT i.is_open)
 			   JOIN credit.source s ON s.source_id = i.source_id
 			  WHERE i.amount IS NOT NULL AND i.is_counted
-				AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= features.as_of) x
+				AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= feature_query.as_of) x
 	  GROUP BY x.account_id),
 financial AS
 	(SELECT DISTINCT ON (a.account_id) a.account_id AS of_account, r.*
 	   FROM unit a
-	   JOIN credit.financial_ratios_on(features.as_of) r
+	   JOIN credit.financial_ratios_on(feature_query.as_of) r
 		 ON r.customer COLLATE "C" = a.customer AND (r.segment COLLATE "C" = a.segment OR r.segment = '')
 	  WHERE NOT r.is_stale
 	  ORDER BY a.account_id, r.segment COLLATE "C" DESC),
 company AS
 	(SELECT DISTINCT ON (a.account_id) a.account_id AS of_account, q.*
 	   FROM unit a
-	   JOIN credit.companies_on(features.as_of) q
+	   JOIN credit.companies_on(feature_query.as_of) q
 		 ON q.customer COLLATE "C" = a.customer AND (q.segment COLLATE "C" = a.segment OR q.segment = '')
 	  ORDER BY a.account_id, q.segment COLLATE "C" DESC),
 bureau AS
@@ -472,9 +475,9 @@ bureau AS
 	   FROM (SELECT DISTINCT ON (a.account_id, b.provider) a.account_id, b.provider, b.report_date, b.age_days,
 					b.probability, b.score, b.days_beyond_terms,
 					CASE WHEN b.currency = a.currency THEN b.recommended_limit
-						 ELSE credit.convert(b.recommended_limit, b.currency, a.currency, features.as_of) END AS recommended_limit
+						 ELSE credit.convert(b.recommended_limit, b.currency, a.currency, feature_query.as_of) END AS recommended_limit
 			   FROM unit a
-			   JOIN credit.bureau_reports_on(features.as_of) b
+			   JOIN credit.bureau_reports_on(feature_query.as_of) b
 				 ON b.customer COLLATE "C" = a.customer AND (b.segment COLLATE "C" = a.segment OR b.segment = '')
 			  WHERE NOT b.is_stale
 			  ORDER BY a.account_id, b.provider, b.segment COLLATE "C" DESC) q
@@ -500,7 +503,7 @@ SELECT a.account_id, a.customer, a.segment, a.name, a.currency,
 	   (m.p).weighted_terms,
 	   (r.p).partial_ratio,
 	   d.payment_ratio,
-	   features.as_of - d.last_paid,
+	   feature_query.as_of - d.last_paid,
 	   CASE WHEN d.n_debts > 0 THEN COALESCE(g.debit, 0) END,
 	   CASE WHEN d.n_debts > 0 THEN COALESCE(g.overdue, 0) END,
 	   CASE WHEN d.n_debts > 0 THEN COALESCE(g.over_90, 0) END,
@@ -517,8 +520,8 @@ SELECT a.account_id, a.customer, a.segment, a.name, a.currency,
 	   i.n_orders,
 	   i.order_amount,
 	   credit.ratio(i.recent_orders * 275, i.former_orders * 90),
-	   features.as_of - i.last_order,
-	   (features.as_of - i.first_day) / 30.4375::float8,
+	   feature_query.as_of - i.last_order,
+	   (feature_query.as_of - i.first_day) / 30.4375::float8,
 	   f.equity_ratio,
 	   f.debt_ratio,
 	   f.current_ratio,
@@ -552,12 +555,59 @@ SELECT a.account_id, a.customer, a.segment, a.name, a.currency,
   LEFT JOIN aging g ON g.account_id = a.account_id
   LEFT JOIN ordered o ON o.account_id = a.account_id
   LEFT JOIN document i ON i.account_id = a.account_id
-  LEFT JOIN credit.limits_on(features.as_of, features.of_account) l ON l.account_id = a.account_id
+  LEFT JOIN credit.limits_on(feature_query.as_of, feature_query.of_account) l ON l.account_id = a.account_id
   LEFT JOIN financial f ON f.of_account = a.account_id
   LEFT JOIN company c ON c.of_account = a.account_id
   LEFT JOIN bureau u ON u.account_id = a.account_id
-  LEFT JOIN credit.declared_features(features.as_of, features.of_account) x ON x.account_id = a.account_id;
+  LEFT JOIN credit.declared_features(feature_query.as_of, feature_query.of_account) x ON x.account_id = a.account_id;
 END;
+COMMENT ON FUNCTION credit.feature_query(date, bigint, integer) IS
+'Part of features(): the query.';
+
+/*
+ * The query is long: compiling it would take longer than it runs, even for a
+ * hundred thousand accounts.  And it is planned for what is asked: one account
+ * or all.
+ */
+CREATE FUNCTION credit.features
+	(as_of date DEFAULT credit.as_of(), of_account bigint DEFAULT NULL, days integer DEFAULT 365)
+RETURNS TABLE (account_id bigint, customer text, segment text, name text, currency text,
+			   n_paid bigint, n_open bigint, n_overdue bigint,
+			   paid_amount numeric, on_time_rate float8, on_time_rate_by_amount float8,
+			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
+			   p90_days_late float8, max_days_late integer, sd_days_late float8,
+			   recent_days_late float8, trend_slope float8, is_worsening boolean,
+			   payment_index float8, weighted_days_to_pay float8, weighted_terms float8,
+			   partial_payment_ratio float8, payment_ratio float8, days_since_payment integer,
+			   open_amount numeric, overdue_amount numeric, over_90_amount numeric,
+			   overdue_ratio float8, over_30_ratio float8, oldest_days_overdue integer,
+			   disputed_ratio float8, is_in_default boolean, exposure numeric,
+			   open_orders numeric, credit_limit numeric, utilisation float8,
+			   n_orders bigint, order_amount numeric, order_growth float8,
+			   days_since_order integer, months_known float8, equity_ratio float8,
+			   debt_ratio float8, current_ratio float8, quick_ratio float8,
+			   interest_cover float8, ebit_margin float8, net_margin float8,
+			   return_on_assets float8, asset_turnover float8, cash_cycle_days float8,
+			   requirement_days float8, altman_z float8, altman_z_private float8,
+			   altman_z_general float8, company_age float8, employees integer,
+			   industry text, legal_form text, country text,
+			   bureau_probability float8, bureau_score float8, bureau_days_beyond_terms numeric,
+			   bureau_limit numeric, bureau_age_days integer,
+			   declared jsonb)
+LANGUAGE plpgsql STABLE ROWS 1000
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_variable
+BEGIN
+	IF as_of IS NULL OR NOT isfinite(as_of) OR days IS NULL OR days NOT BETWEEN 1 AND 36500 THEN
+		RAISE EXCEPTION 'features are worked out for a day, over a window of 1 to 36500 days'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	RETURN QUERY SELECT * FROM credit.feature_query(as_of, of_account, days);
+END
+$$;
 COMMENT ON FUNCTION credit.features(date, bigint, integer) IS
 'Everything that models may look at, one row for each account, or for one, on a day (default credit.as_of()); days is the window of payments and orders. Amounts are in the currency of the account. View feature_catalog says what each column means and when it is NULL; features declared by users are in the last one.';
 

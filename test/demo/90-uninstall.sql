@@ -1,4 +1,4 @@
---- 11. And away again
+--- 12. And away again
 
 DROP EXTENSION credit CASCADE;
 
