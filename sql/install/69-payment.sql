@@ -76,7 +76,7 @@ SELECT i.account_id, i.currency, t.source_id, t.key,
   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key AND i.amount IS NOT NULL
   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
  WHERE (t.settled_on <= settlements_on.as_of OR t.settled_on IS NULL)
-   AND (of_account IS NULL OR i.account_id = of_account)
+   AND (of_account IS NULL OR (i.account_id = of_account AND (i.is_open OR NOT i.is_open)))
 UNION ALL
 SELECT i.account_id, i.currency, a.source_id, a.key, a.settled_on, a.amount, s.kind,
 	   a.payment_source_id, a.payment_key

@@ -242,8 +242,8 @@ SELECT c.name, c.origin, c.type, c.unit, c.time_window, c.missing, c.meaning, NU
 		(2, 'n_open', 'behaviour', 'number', 'invoices', 'the day', 'no invoice ever', 'Invoices open on the day.'),
 		(3, 'n_overdue', 'behaviour', 'number', 'invoices', 'the day', 'no invoice ever', 'Invoices open and past due on the day.'),
 		(4, 'paid_amount', 'behaviour', 'number', 'currency of the account', '365 days', 'no invoice ever', 'Amount paid in the window.'),
-		(5, 'on_time_rate', 'behaviour', 'number', 'share', '365 days', 'no payment in the window', 'Share of the paid invoices that were paid on time.'),
-		(6, 'on_time_rate_by_amount', 'behaviour', 'number', 'share', '365 days', 'no payment in the window', 'Share of the paid amount that was paid on time.'),
+		(5, 'on_time_rate', 'behaviour', 'number', 'share', '365 days', 'nothing paid in the window and nothing overdue', 'Share paid on time, of invoices paid in the window and invoices overdue.'),
+		(6, 'on_time_rate_by_amount', 'behaviour', 'number', 'share', '365 days', 'nothing paid in the window and nothing overdue', 'The same by amount.'),
 		(7, 'mean_days_late', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Mean of days late of paid invoices; below 0: early.'),
 		(8, 'weighted_days_late', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Days late weighted by amount paid.'),
 		(9, 'median_days_late', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Median of days late of paid invoices.'),
@@ -428,13 +428,23 @@ aging AS
 			sum(x.disputed * x.rate) AS disputed, max(x.oldest_days_past_due) AS oldest
 	   FROM (SELECT a.account_id, g.*, CASE WHEN g.currency = a.currency THEN 1 ELSE credit.rate(g.currency, a.currency, feature_query.as_of) END AS rate
 			   FROM credit.customer_aging_on(feature_query.as_of) g
-			   JOIN unit a ON a.customer = g.customer COLLATE "C" AND a.segment = g.segment COLLATE "C") x
+			   JOIN unit a ON a.customer = g.customer COLLATE "C" AND a.segment = g.segment COLLATE "C"
+			  /* one account is found by index */
+			  WHERE feature_query.of_account IS NULL
+				 OR g.customer COLLATE "C" = (SELECT o.customer FROM credit.account o WHERE o.account_id = feature_query.of_account)) x
 	  GROUP BY x.account_id),
 ordered AS
 	(SELECT x.account_id, count(x.rate) = count(*) AS has_rates, sum(x.amount * x.rate) AS ordered
 	   FROM (SELECT o.account_id, COALESCE(o.stages[1], 0) + COALESCE(o.stages[2], 0) AS amount,
 					CASE WHEN o.currency = a.currency THEN 1 ELSE credit.rate(o.currency, a.currency, feature_query.as_of) END AS rate
-			   FROM credit.orders_on(feature_query.as_of) o
+			   FROM (SELECT i.account_id, i.currency, i.stages
+					   FROM credit.item i
+					  WHERE i.is_open AND feature_query.as_of = credit.today()
+						AND (feature_query.of_account IS NULL OR i.account_id = feature_query.of_account)
+					 UNION ALL
+					 SELECT p.account_id, p.currency, p.stages
+					   FROM credit.orders_on(feature_query.as_of) p
+					  WHERE feature_query.as_of <> credit.today()) o
 			   JOIN unit a ON a.account_id = o.account_id) x
 	  WHERE x.amount <> 0
 	  GROUP BY x.account_id),

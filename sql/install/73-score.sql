@@ -185,6 +185,8 @@ BEGIN
 		RAISE EXCEPTION 'there is no customer % in segment "%"', customer, segment
 			USING ERRCODE = 'no_data_found';
 	END IF;
+	/* an error where there is no model, not an empty answer */
+	PERFORM credit.rating_model(model);
 	RETURN QUERY SELECT s.model_id, s.version, s.score, s.probability, s.grade, s.rank, s.is_default,
 						s.reasons, s.known_weight, s.parts
 				   FROM credit.scores(as_of, model, id) s

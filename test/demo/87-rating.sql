@@ -37,18 +37,19 @@ ORDER BY grade;
 
 -- Who is worst, and why? In words that can be told to him:
 
---! shows 179 │ D
+--! shows │ D │
 SELECT customer, left(name, 21) AS name, grade, round(score::numeric) AS score, reasons[1] AS first_reason,
        reasons[2] AS second_reason
 FROM credit.rating
 ORDER BY rank DESC, score
 LIMIT 6;
 
--- And what makes the score of a customer, point by point?
+-- And what makes the score of a customer, point by point? Shortfall: against a customer
+-- who is neither good nor bad.
 
 SELECT p.feature, round(p.value::numeric, 2) AS value, round(p.points::numeric, 1) AS points,
        round(p.shortfall::numeric, 1) AS shortfall, p.reason
-FROM credit.score('220') AS s, unnest(s.parts) AS p
+FROM credit.score('182') AS s, unnest(s.parts) AS p
 ORDER BY p.position;
 
 -- Who went down by three grades or more since March?
@@ -59,9 +60,9 @@ FROM credit.rating_changes_between('2026-03-31', '2026-06-30')
 WHERE notches >= 3
 ORDER BY notches DESC, customer;
 
--- A person knows more: the parent of 179 has paid the arrears out of court.
+-- A person knows more: the parent company of 179 will pay. For sixty days:
 
-SELECT credit.set_rating_override('179', '7', 'parent has undertaken to pay', (credit.today() + 60));
+SELECT credit.set_rating_override('179', '7', 'parent has undertaken to pay', credit.today() + 60);
 
 RESET credit.as_of;
 
