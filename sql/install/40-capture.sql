@@ -152,7 +152,11 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT format('SELECT %s FROM %s WHERE %s',
-			  (SELECT string_agg(format('(%s)::%s AS %I',
+			  (SELECT string_agg(format(CASE WHEN c.field IN ('origin', 'applies_to', 'payment', 'document')
+											  AND fields ->> c.field ~ '^(ROW)?\('
+											 /* a composite key of NULLs names nothing */
+											 THEN 'CASE WHEN (%1$s)::%2$s !~ ''^\(,+\)$'' THEN (%1$s)::%2$s END AS %3$I'
+											 ELSE '(%1$s)::%2$s AS %3$I' END,
 										COALESCE(fields ->> c.field, 'NULL'), c.type, c.field), ', '
 								 ORDER BY c.field)
 				 FROM credit.field_catalog() c
