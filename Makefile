@@ -7,7 +7,7 @@ MODULE_big = credit
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
 	decision apply frame capture exposure asof aggregate money aging \
-	probability dayhist behaviour profile cycle linalg logit logit_profile \
+	probability dayhist recency behaviour profile cycle linalg logit logit_profile \
 	logit_model logit_fit bag validation calibration stability agreement \
 	maintenance
 

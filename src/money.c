@@ -230,6 +230,15 @@ money_add_rare(MoneySums *sums, int i, const Money *amount)
 		add_other(sums, i, amount->numeric);
 }
 
+/* Adds n amounts of one scale, of which none is MONEY_OTHER. */
+void
+money_add_many(MoneySums *sums, int i, int64 units, int scale, int64 n)
+{
+	money_note_scale(sums, scale, n, 0);
+	sums->n += n;
+	add_small(sums, i, units);
+}
+
 /*
  * Takes out an amount that was added to sum i before.  False: what remains
  * would not be known to the last shown decimal, and nothing was changed.

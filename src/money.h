@@ -71,6 +71,8 @@ typedef struct MoneySums
 
 extern Size money_size(int nsums);
 extern void money_init(MoneySums *sums, int nsums, MemoryContext cxt);
+extern void money_add_many(MoneySums *sums, int i, int64 units, int scale,
+						   int64 n);
 extern bool money_remove(MoneySums *sums, int i, const Money *amount);
 extern void money_combine(MoneySums *sums, const MoneySums *other);
 extern void money_serialize(StringInfo buf, const MoneySums *sums);
