@@ -7,7 +7,8 @@ MODULE_big = credit
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source wait shortlock limit account item journal control refusal \
 	decision apply frame capture exposure asof aggregate money aging \
-	probability dayhist recency behaviour profile cycle linalg logit logit_profile \
+	probability dayhist recency behaviour profile cycle pack daymap \
+	finesum state state_payment state_aging linalg logit logit_profile \
 	logit_model logit_fit bag validation calibration stability agreement \
 	maintenance
 
@@ -22,7 +23,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure health \
-	aging behaviour logit validation maintenance
+	aging behaviour state logit validation maintenance
 
 PG_CONFIG ?= pg_config
 

@@ -101,24 +101,30 @@ state_of(PaymentLog *log)
 	return log->state;
 }
 
-static void
-refuse_mixture(void)
+void
+payment_refuse_mixture(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("as-of date, grace days and half-life of a payment profile must be the same for all rows of a group")));
 }
 
-/* The as-of date of a group is that of its first row which has one. */
-static void
-set_as_of(PaymentLog *log, DateADT as_of)
+void
+payment_check_as_of(DateADT as_of)
 {
 	if (DATE_NOT_FINITE(as_of))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("as-of date of a payment profile must not be infinite")));
+}
+
+/* The as-of date of a group is that of its first row which has one. */
+static void
+set_as_of(PaymentLog *log, DateADT as_of)
+{
+	payment_check_as_of(as_of);
 	if (!DATE_IS_NOBEGIN(log->as_of))
-		refuse_mixture();
+		payment_refuse_mixture();
 	log->as_of = as_of;
 	if (log->state != NULL)
 		log->state->as_of = as_of;
@@ -157,27 +163,38 @@ add_payment(PaymentState *state, DateADT invoice, DateADT due, DateADT paid,
 
 /* --- open items ----------------------------------------------------------- */
 
-static void
-add_open(PaymentState *state, DateADT invoice, DateADT due, const Money *amount,
-		 int128 units)
+/*
+ * Adds n open items with the same due date to everything but the sums of money.
+ * True: they are overdue.
+ */
+bool
+payment_add_open(PaymentState *state, DateADT due, int64 n, int128 units)
 {
 	int64		days;
 
-	money_add(&state->sums, PAYMENT_OPEN, amount);
-	state->n_open++;
-	range_note(&state->invoice_dates, invoice);
+	state->n_open += n;
 	if (!payment_has_as_of(state))
-		return;
+		return false;
 	days = (int64) state->as_of - due;
 	state->open_units += units;
 	state->open_late += units * Max(days, 0);
 	if (days <= state->grace)
-		return;
-	money_add(&state->sums, PAYMENT_OVERDUE, amount);
-	state->n_overdue++;
+		return false;
+	state->n_overdue += n;
 	state->overdue_units += units;
 	state->overdue_score += units * payment_score(days);
 	state->max_overdue = Max(state->max_overdue, (int32) days);
+	return true;
+}
+
+static void
+add_open(PaymentState *state, DateADT invoice, DateADT due, const Money *amount,
+		 int128 units)
+{
+	range_note(&state->invoice_dates, invoice);
+	money_add(&state->sums, PAYMENT_OPEN, amount);
+	if (payment_add_open(state, due, 1, units))
+		money_add(&state->sums, PAYMENT_OVERDUE, amount);
 }
 
 /* --- the log -------------------------------------------------------------- */
@@ -470,38 +487,66 @@ read_units(Datum value, const Money *amount, int128 *units)
 	return true;
 }
 
-/* Any row; is_logged says that it has been put aside. */
+/*
+ * What a row is whose arguments are not null, but for the paid date; of payments
+ * and open items also the weight of the amount.
+ */
+PaymentKind
+payment_kind(FunctionCallInfo fcinfo, const Money *amount, DateADT as_of,
+			 int128 *units)
+{
+	bool		has_as_of = !DATE_IS_NOBEGIN(as_of);
+	DateADT		invoice = PG_GETARG_DATEADT(2);
+	bool		is_paid = !PG_ARGISNULL(4);
+	DateADT		paid = is_paid ? PG_GETARG_DATEADT(4) : 0;
+
+	*units = amount->small;
+	if (DATE_NOT_FINITE(invoice) || DATE_NOT_FINITE(PG_GETARG_DATEADT(3)) ||
+		(is_paid && DATE_IS_NOBEGIN(paid)) ||
+		(amount->form != MONEY_SMALL &&
+		 !read_units(PG_GETARG_DATUM(1), amount, units)))
+		return KIND_SKIPPED;
+	if (*units < 0 || (*units == 0 && amount->form == MONEY_SMALL))
+		return KIND_CREDIT;
+	if (has_as_of && invoice > as_of)
+		return KIND_FUTURE;
+	if (!is_paid || DATE_IS_NOEND(paid) || (has_as_of && paid > as_of))
+		return KIND_OPEN;
+	return KIND_PAID;
+}
+
+/* What is not often: any row but a usual payment. */
 static void
-add_rare(FunctionCallInfo fcinfo, PaymentLog *log, const Money *amount,
-		 DateADT paid, bool is_paid)
+add_rare(FunctionCallInfo fcinfo, PaymentLog *log, const Money *amount)
 {
 	DateADT		invoice = PG_GETARG_DATEADT(2);
 	DateADT		due = PG_GETARG_DATEADT(3);
-	int128		units = amount->small;
+	int128		units;
+	PaymentKind kind = payment_kind(fcinfo, amount, log->as_of, &units);
 	PaymentState *state;
 
-	if (amount->form == MONEY_SMALL && units > 0 && !is_paid &&
-		!DATE_NOT_FINITE(invoice) && !DATE_NOT_FINITE(due) &&
-		(DATE_IS_NOBEGIN(log->as_of) || invoice <= log->as_of) &&
+	if (kind == KIND_OPEN && amount->form == MONEY_SMALL &&
 		log_row(log, amount, invoice, due, invoice, ROW_OPEN))
 		return;
 	state = state_of(log);
-	if (DATE_NOT_FINITE(invoice) || DATE_NOT_FINITE(due) ||
-		(is_paid && DATE_IS_NOBEGIN(paid)) ||
-		(amount->form != MONEY_SMALL &&
-		 !read_units(PG_GETARG_DATUM(1), amount, &units)))
-		state->n_skipped++;
-	else if (units < 0 || (units == 0 && amount->form == MONEY_SMALL))
-		state->n_credits++;
-	else if (payment_has_as_of(state) && invoice > state->as_of)
-		state->n_future++;
-	else if (!is_paid || DATE_IS_NOEND(paid) ||
-			 (payment_has_as_of(state) && paid > state->as_of))
-		add_open(state, invoice, due, amount, units);
-	else
+	switch (kind)
 	{
-		money_add(&state->sums, PAYMENT_PAID, amount);
-		add_payment(state, invoice, due, paid, units);
+		case KIND_SKIPPED:
+			state->n_skipped++;
+			break;
+		case KIND_CREDIT:
+			state->n_credits++;
+			break;
+		case KIND_FUTURE:
+			state->n_future++;
+			break;
+		case KIND_OPEN:
+			add_open(state, invoice, due, amount, units);
+			break;
+		case KIND_PAID:
+			money_add(&state->sums, PAYMENT_PAID, amount);
+			add_payment(state, invoice, due, PG_GETARG_DATEADT(4), units);
+			break;
 	}
 }
 
@@ -535,7 +580,7 @@ add_row(FunctionCallInfo fcinfo, PaymentLog *log, bool has_as_of)
 				 DATE_NOT_FINITE(paid) ||
 				 (has_as_of && (invoice > log->as_of || paid > log->as_of))) ||
 		unlikely(!log_row(log, &amount, invoice, due, paid, 0)))
-		add_rare(fcinfo, log, &amount, paid, !PG_ARGISNULL(4));
+		add_rare(fcinfo, log, &amount);
 }
 
 /* payment_accum(internal, numeric, date, date, date) */
@@ -577,21 +622,32 @@ read_option(FunctionCallInfo fcinfo, int arg, const char *name, int lowest,
 	return PG_GETARG_INT32(arg);
 }
 
+int
+payment_grace(FunctionCallInfo fcinfo, int arg)
+{
+	return read_option(fcinfo, arg, "grace days", 0, DAYHIST_BOUND - 1);
+}
+
+int
+payment_half_life(FunctionCallInfo fcinfo, int arg)
+{
+	return read_option(fcinfo, arg, "half-life", 1, RECENCY_MAX_HALF_LIFE);
+}
+
 /* payment_accum(internal, numeric, date, date, date, date, integer, integer) */
 Datum
 credit_payment_accum_options(PG_FUNCTION_ARGS)
 {
 	PaymentLog *log;
-	int			grace = read_option(fcinfo, 6, "grace days", 0, DAYHIST_BOUND - 1);
-	int			half_life = read_option(fcinfo, 7, "half-life", 1,
-										RECENCY_MAX_HALF_LIFE);
+	int			grace = payment_grace(fcinfo, 6);
+	int			half_life = payment_half_life(fcinfo, 7);
 
 	if (PG_ARGISNULL(0))
 		log = make_log(fcinfo, grace, half_life);
 	else
 		log = (PaymentLog *) PG_GETARG_POINTER(0);
 	if (log->grace != grace || log->half_life != half_life)
-		refuse_mixture();
+		payment_refuse_mixture();
 	add_row(fcinfo, log, true);
 	PG_RETURN_POINTER(log);
 }
@@ -656,7 +712,7 @@ credit_payment_combine(PG_FUNCTION_ARGS)
 	else
 		log = (PaymentLog *) PG_GETARG_POINTER(0);
 	if (log->grace != other->grace || log->half_life != other->half_life)
-		refuse_mixture();
+		payment_refuse_mixture();
 	if (!DATE_IS_NOBEGIN(other->as_of) && log->as_of != other->as_of)
 		set_as_of(log, other->as_of);
 	add_log(state_of(log), other);

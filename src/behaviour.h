@@ -5,6 +5,8 @@
 #ifndef CREDIT_BEHAVIOUR_H
 #define CREDIT_BEHAVIOUR_H
 
+#include "access/tupdesc.h"
+#include "fmgr.h"
 #include "utils/date.h"
 
 #include "dayhist.h"
@@ -108,6 +110,24 @@ typedef struct PaymentLog
 	PaymentRow	rows[PAYMENT_LOG_ROWS];
 } PaymentLog;
 
+/* What a row is. */
+typedef enum PaymentKind
+{
+	KIND_SKIPPED,				/* something is missing */
+	KIND_CREDIT,				/* the amount is not positive */
+	KIND_FUTURE,				/* invoiced after the as-of date */
+	KIND_OPEN,
+	KIND_PAID
+} PaymentKind;
+
+extern PaymentKind payment_kind(FunctionCallInfo fcinfo, const Money *amount,
+								DateADT as_of, int128 *units);
+extern int	payment_grace(FunctionCallInfo fcinfo, int arg);
+extern int	payment_half_life(FunctionCallInfo fcinfo, int arg);
+extern void payment_check_as_of(DateADT as_of);
+extern void payment_refuse_mixture(void);
+extern bool payment_add_open(PaymentState *state, DateADT due, int64 n,
+							 int128 units);
 extern PaymentState *payment_make(MemoryContext cxt, int grace, int half_life,
 								  DateADT as_of);
 extern PaymentState *payment_settled(PaymentLog *log);

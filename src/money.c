@@ -360,8 +360,9 @@ money_numeric(int128 units, int scale)
 	return (Numeric) result;
 }
 
-static Numeric
-special_numeric(const char *word)
+/* NaN, Infinity or -Infinity. */
+Numeric
+money_special(const char *word)
 {
 	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(word),
 											   ObjectIdGetDatum(InvalidOid),
@@ -376,11 +377,11 @@ money_sum(const MoneySums *sums, int i)
 	Numeric		fixed;
 
 	if (rest != NULL && (rest->n_nan > 0 || (rest->n_plus > 0 && rest->n_minus > 0)))
-		return special_numeric("NaN");
+		return money_special("NaN");
 	if (rest != NULL && rest->n_plus > 0)
-		return special_numeric("Infinity");
+		return money_special("Infinity");
 	if (rest != NULL && rest->n_minus > 0)
-		return special_numeric("-Infinity");
+		return money_special("-Infinity");
 	fixed = money_numeric(money_fixed(sums, i), sums->scale);
 	if (rest == NULL || rest->numeric == NULL)
 		return fixed;

@@ -81,6 +81,7 @@ extern bool money_is_fixed(const MoneySums *sums);
 extern int128 money_fixed(const MoneySums *sums, int i);
 extern Numeric money_sum(const MoneySums *sums, int i);
 extern Numeric money_numeric(int128 units, int scale);
+extern Numeric money_special(const char *word);
 
 /* For the inline functions only. */
 extern void money_read_rare(struct varlena *value, Money *amount);

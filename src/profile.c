@@ -220,7 +220,8 @@ set_spread(Figures *figures, const PaymentState *state, const Moments *moments)
 	set_float(figures, SD_DAYS_LATE, sqrt(moments->days / (moments->n - 1)));
 	to_pay = central_product((int64) moments->n, paid->to_pay, paid->to_pay,
 							 paid->to_pay2);
-	to_pay = sqrt(to_pay / (moments->n - 1));
+	/* of sums that came in bytes nobody knows whether they belong together */
+	to_pay = sqrt(Max(to_pay, 0) / (moments->n - 1));
 	set_float(figures, SD_DAYS_TO_PAY, to_pay);
 	if (paid->to_pay > 0)
 		set_float(figures, CV_DAYS_TO_PAY,

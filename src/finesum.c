@@ -1,0 +1,213 @@
+/*
+ * finesum.c
+ *	  Exact sums of amounts that are no whole numbers of units.
+ *
+ * Amounts with more than eight decimals, enormous ones, NaN and infinities are
+ * rare, and yet a state must give the sum that sum() gives, shown with as many
+ * decimals, and must take each out again.  So there is a sum for each number of
+ * decimals; as long as it counts an amount, its decimals are shown.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+
+#include "daymap.h"
+#include "finesum.h"
+#include "money.h"
+
+/* A memory bound; each has a number of its own. */
+#define MAX_SUMS 100000
+/* A numeric as it is sent takes no more. */
+#define MAX_BYTES (4 * (FINE_MAX_SCALE + 131072))
+
+static FineSum *
+sum_of(FineSums *fine, int kind, int32 day, int scale)
+{
+	FineKey		key = {.kind = kind, .day = day, .scale = scale};
+	FineSum    *sum;
+	bool		found;
+
+	if (fine->table == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(FineKey),
+		.entrysize = sizeof(FineSum), .hcxt = fine->cxt};
+
+		fine->table = hash_create("fine sums of a state", 16, &control,
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	sum = hash_search(fine->table, &key, HASH_ENTER, &found);
+	if (found)
+		return sum;
+	if (hash_get_num_entries(fine->table) > MAX_SUMS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many sums of amounts with more than 8 decimals in a state"),
+				 errdetail("A state keeps at most %d, one for each day and number of decimals.",
+						   MAX_SUMS)));
+	sum->count = 0;
+	sum->units = 0;
+	sum->sum = NULL;
+	return sum;
+}
+
+static int
+scale_of(Numeric amount)
+{
+	if (numeric_is_nan(amount))
+		return FINE_NAN;
+	if (numeric_is_inf(amount))
+		return DatumGetBool(DirectFunctionCall2(numeric_gt, NumericGetDatum(amount),
+												NumericGetDatum(money_numeric(0, 0)))) ?
+			FINE_PLUS : FINE_MINUS;
+	return DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(amount)));
+}
+
+/* Adds to a sum, or subtracts from it; all have the same scale. */
+static void
+add_numeric(FineSum *sum, Numeric amount, int sign, MemoryContext cxt)
+{
+	MemoryContext caller = MemoryContextSwitchTo(cxt);
+	Numeric		old = sum->sum;
+
+	if (sign < 0)
+		amount = DatumGetNumeric(DirectFunctionCall1(numeric_uminus,
+													 NumericGetDatum(amount)));
+	if (old == NULL)
+		sum->sum = DatumGetNumericCopy(NumericGetDatum(amount));
+	else
+	{
+		sum->sum = DatumGetNumeric(DirectFunctionCall2(numeric_add,
+													   NumericGetDatum(old),
+													   NumericGetDatum(amount)));
+		pfree(old);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* Adds (sign 1) or subtracts (-1) an amount. */
+void
+fine_add(FineSums *fine, int kind, int32 day, Numeric amount, int128 units,
+		 int sign)
+{
+	FineSum    *sum = sum_of(fine, kind, day, scale_of(amount));
+
+	sum->count += sign;
+	sum->units += sign * units;
+	if (fine_is_finite(sum))
+		add_numeric(sum, amount, sign, fine->cxt);
+}
+
+/* --- in order ------------------------------------------------------------- */
+
+static int
+compare_sums(const void *a, const void *b)
+{
+	const FineKey *x = &((const FineSum *) a)->key;
+	const FineKey *y = &((const FineSum *) b)->key;
+
+	if (x->kind != y->kind)
+		return x->kind - y->kind;
+	if (x->day != y->day)
+		return x->day < y->day ? -1 : 1;
+	return x->scale - y->scale;
+}
+
+static bool
+is_zero(const FineSum *sum)
+{
+	return sum->units == 0 &&
+		(sum->sum == NULL ||
+		 DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(sum->sum),
+										  NumericGetDatum(money_numeric(0, 0)))));
+}
+
+/* As daymap_list(). */
+bool
+fine_list(const FineSums *fine, FineList *list)
+{
+	HASH_SEQ_STATUS scan;
+	FineSum    *sum;
+	bool		is_right = true;
+
+	list->n = 0;
+	list->sums = NULL;
+	if (fine->table == NULL)
+		return true;
+	list->sums = palloc(hash_get_num_entries(fine->table) * sizeof(FineSum));
+	hash_seq_init(&scan, fine->table);
+	while ((sum = hash_seq_search(&scan)) != NULL)
+	{
+		if (sum->count > 0)
+			list->sums[list->n++] = *sum;
+		else if (sum->count < 0 || !is_zero(sum))
+			is_right = false;
+	}
+	qsort(list->sums, list->n, sizeof(FineSum), compare_sums);
+	return is_right;
+}
+
+/* --- bytes ---------------------------------------------------------------- */
+
+void
+fine_pack(StringInfo buf, const FineList *list)
+{
+	pack_unsigned(buf, list->n);
+	for (int i = 0; i < list->n; i++)
+	{
+		const FineSum *sum = &list->sums[i];
+
+		pack_unsigned(buf, sum->key.kind);
+		pack_signed(buf, sum->key.day);
+		pack_unsigned(buf, sum->key.scale);
+		pack_unsigned(buf, sum->count);
+		pack_signed(buf, sum->units);
+		if (fine_is_finite(sum))
+		{
+			bytea	   *bytes = DatumGetByteaPP(DirectFunctionCall1(numeric_send,
+																	NumericGetDatum(sum->sum)));
+
+			pack_unsigned(buf, VARSIZE_ANY_EXHDR(bytes));
+			appendBinaryStringInfo(buf, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+		}
+	}
+}
+
+/* numeric_recv() checks its bytes, but not whether there are too many. */
+static Numeric
+unpack_numeric(Unpack *from, int scale)
+{
+	Size		size = (Size) unpack_unsigned(from, MAX_BYTES);
+	StringInfoData part;
+	Numeric		value;
+
+	initStringInfo(&part);
+	appendBinaryStringInfo(&part, unpack_bytes(from, size), (int) size);
+	value = DatumGetNumeric(DirectFunctionCall3(numeric_recv, PointerGetDatum(&part),
+												ObjectIdGetDatum(InvalidOid),
+												Int32GetDatum(-1)));
+	if (part.cursor != part.len || scale_of(value) != scale)
+		unpack_refuse(from);
+	pfree(part.data);
+	return value;
+}
+
+void
+fine_unpack(Unpack *from, FineSums *fine, int sign)
+{
+	int			n = (int) unpack_unsigned(from, MAX_SUMS);
+
+	for (int i = 0; i < n; i++)
+	{
+		int			kind = (int) unpack_unsigned(from, PG_INT16_MAX);
+		int32		day = daymap_unpack_day(from);
+		int			scale = (int) unpack_unsigned(from, FINE_NAN);
+		FineSum    *sum = sum_of(fine, kind, day, scale);
+
+		sum->count += sign * (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
+		sum->units += sign * unpack_signed(from, DAYMAP_MAX_VALUE);
+		if (fine_is_finite(sum))
+			add_numeric(sum, unpack_numeric(from, scale), sign, fine->cxt);
+	}
+}
