@@ -49,7 +49,12 @@ INSERT INTO shop.value VALUES
 	('double precision[]', 'NULL'), ('double precision[]', '''{}'''), ('double precision[]', '''{NULL}'''), ('double precision[]', '''{NaN}'''), ('double precision[]', '''{1}'''),
 	('double precision[]', '''{1,-1e300}'''), ('double precision[]', '''{{1,2},{3,4}}'''), ('double precision[]', '''[5:6]={1,2}'''), ('double precision[]', 'array_fill(float8 ''1'', ARRAY[100000])'),
 	('text[]', 'NULL'), ('text[]', '''{}'''), ('text[]', '''{NULL}'''), ('text[]', '''{total}'''), ('text[]', '''{{a,b},{c,d}}'''), ('text[]', 'array_fill(text ''x'', ARRAY[100000])'),
-	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295');
+	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295'),
+	('cstring', 'NULL'), ('cstring', ''''''), ('cstring', '''\x'''), ('cstring', '''\x0101ff'''), ('cstring', '''\x0102ffffffff'''),
+	('bytea', 'NULL'), ('bytea', ''''''), ('bytea', '''\x0101'''),
+	('credit.payment_state', 'NULL'), ('credit.payment_state', '''\x01010000000000000000000000000000'''), ('credit.payment_state', '''\x01010201d88e01000000000000000000000000'''),
+	('credit.payment_state', '''\x01010200000000ca02cf2a94b6ca01050201c24e0101c24e0101c24e0101c24e0101c24e05968f01010201010401010601010801010a01d88e01050001040500'''),
+	('credit.aging_state', 'NULL'), ('credit.aging_state', '''\x0102000000000000'''), ('credit.aging_state', '''\x0102010004988f01010001010f01011e01012d01968f01010f01020500''');
 
 CREATE TABLE shop.call AS
 SELECT p.oid::regprocedure AS function, p.proname, p.pronargs, v.seq,
