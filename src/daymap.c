@@ -84,15 +84,39 @@ daymap_add(DayMap *map, int32 day, int64 count, int128 value, MemoryContext cxt)
 	slot->value += value;
 }
 
+/* Adds a list (sign 1), or subtracts it (-1). */
+void
+daymap_add_list(DayMap *map, const DaySums *list, int sign, MemoryContext cxt)
+{
+	for (int i = 0; i < list->n; i++)
+		daymap_add(map, list->sums[i].day, sign * list->sums[i].count,
+				   sign * list->sums[i].value, cxt);
+}
+
 /* --- in order ------------------------------------------------------------- */
 
-static int
-compare_days(const void *a, const void *b)
-{
-	int32		x = ((const DaySum *) a)->day;
-	int32		y = ((const DaySum *) b)->day;
+#define ST_SORT sort_days
+#define ST_ELEMENT_TYPE DaySum
+#define ST_COMPARE(a, b) ((a)->day < (b)->day ? -1 : (a)->day > (b)->day)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
-	return x < y ? -1 : x > y;
+/*
+ * Appends to a list.  Its totals are within bounds, so that what is made of them
+ * fits into 128 bits.
+ */
+static inline void
+append(DaySums *list, int32 day, int64 count, int128 value)
+{
+	list->sums[list->n++] = (DaySum) {.value = value, .count = count, .day = day};
+	list->count += count;
+	list->value += value;
+	list->size += value < 0 ? -value : value;
+	if (unlikely(list->count > DAYMAP_MAX_COUNT || list->size > DAYMAP_MAX_VALUE))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("counts or sums of a state are out of range")));
 }
 
 /* Days in a row lie in order, from the first of them on. */
@@ -115,7 +139,6 @@ bool
 daymap_list(const DayMap *map, DayValue kind, DaySums *list)
 {
 	bool		is_sorted = true;
-	int128		size = 0;
 	uint32		start;
 
 	memset(list, 0, sizeof(DaySums));
@@ -133,17 +156,10 @@ daymap_list(const DayMap *map, DayValue kind, DaySums *list)
 			return false;
 		is_sorted = is_sorted &&
 			(list->n == 0 || list->sums[list->n - 1].day < slot->day);
-		list->sums[list->n++] = *slot;
-		list->count += slot->count;
-		list->value += slot->value;
-		size += slot->value < 0 ? -slot->value : slot->value;
-		if (list->count > DAYMAP_MAX_COUNT || size > DAYMAP_MAX_VALUE)
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("counts or sums of a state are out of range")));
+		append(list, slot->day, slot->count, slot->value);
 	}
 	if (!is_sorted)
-		qsort(list->sums, list->n, sizeof(DaySum), compare_days);
+		sort_days(list->sums, list->n);
 	return true;
 }
 
@@ -151,7 +167,7 @@ daymap_list(const DayMap *map, DayValue kind, DaySums *list)
 
 /* Amounts are divided by a unit, of which they are multiples. */
 void
-daymap_pack(StringInfo buf, const DaySums *list, DayValue kind, int64 unit)
+daysums_pack(StringInfo buf, const DaySums *list, DayValue kind, int64 unit)
 {
 	pack_unsigned(buf, list->n);
 	for (int i = 0; i < list->n; i++)
@@ -171,7 +187,7 @@ daymap_pack(StringInfo buf, const DaySums *list, DayValue kind, int64 unit)
 }
 
 int32
-daymap_unpack_day(Unpack *from)
+daysums_unpack_day(Unpack *from)
 {
 	int128		day = unpack_signed(from, (int128) PG_INT32_MAX + 1);
 
@@ -180,33 +196,36 @@ daymap_unpack_day(Unpack *from)
 	return (int32) day;
 }
 
-/*
- * Adds (sign 1) or subtracts (-1) what was packed.  Bytes of unknown origin are
- * safe here: whether they are in order is seen by packing them again.
- */
+/* Bytes of unknown origin are safe here, and days are in order afterwards. */
 void
-daymap_unpack(Unpack *from, DayMap *map, DayValue kind, int64 unit, int sign,
-			  MemoryContext cxt)
+daysums_unpack(Unpack *from, DaySums *list, DayValue kind, int64 unit)
 {
 	int			n = (int) unpack_unsigned(from, DAYMAP_MAX_DAYS);
 	int64		day = 0;
 
+	memset(list, 0, sizeof(DaySums));
+	/* a day takes two bytes or more: what is claimed is not allocated */
+	if (n > from->end - from->at)
+		unpack_refuse(from);
+	if (n > 0)
+		list->sums = palloc(n * sizeof(DaySum));
 	for (int i = 0; i < n; i++)
 	{
 		int64		count;
 		int128		value = 0;
 
 		if (i == 0)
-			day = daymap_unpack_day(from);
+			day = daysums_unpack_day(from);
 		else
 			day += (int64) unpack_unsigned(from, PG_UINT32_MAX);
-		if (day > PG_INT32_MAX || day == DAYMAP_FREE)
-			unpack_refuse(from);
 		count = (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
 		if (kind == VALUE_AMOUNT)
 			value = (int128) unpack_unsigned(from, DAYMAP_MAX_VALUE / unit) * unit;
 		else if (kind == VALUE_SIGNED)
 			value = unpack_signed(from, DAYMAP_MAX_VALUE);
-		daymap_add(map, (int32) day, sign * count, sign * value, cxt);
+		if (day > PG_INT32_MAX || day == DAYMAP_FREE || count == 0 ||
+			(i > 0 && day <= list->sums[i - 1].day))
+			unpack_refuse(from);
+		append(list, (int32) day, count, value);
 	}
 }

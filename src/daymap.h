@@ -36,6 +36,7 @@ typedef struct DaySums
 	int			n;
 	int64		count;
 	int128		value;
+	int128		size;			/* of values without their signs */
 	DaySum	   *sums;
 } DaySums;
 
@@ -49,11 +50,14 @@ typedef enum DayValue
 
 extern void daymap_add(DayMap *map, int32 day, int64 count, int128 value,
 					   MemoryContext cxt);
+extern void daymap_add_list(DayMap *map, const DaySums *list, int sign,
+							MemoryContext cxt);
 extern bool daymap_list(const DayMap *map, DayValue kind, DaySums *list);
-extern void daymap_pack(StringInfo buf, const DaySums *list, DayValue kind,
-						int64 unit);
-extern int32 daymap_unpack_day(Unpack *from);
-extern void daymap_unpack(Unpack *from, DayMap *map, DayValue kind, int64 unit,
-						  int sign, MemoryContext cxt);
+
+extern void daysums_pack(StringInfo buf, const DaySums *list, DayValue kind,
+						 int64 unit);
+extern void daysums_unpack(Unpack *from, DaySums *list, DayValue kind,
+						   int64 unit);
+extern int32 daysums_unpack_day(Unpack *from);
 
 #endif							/* CREDIT_DAYMAP_H */

@@ -99,6 +99,23 @@ fine_add(FineSums *fine, int kind, int32 day, Numeric amount, int128 units,
 		add_numeric(sum, amount, sign, fine->cxt);
 }
 
+/* Adds a list (sign 1), or subtracts it (-1). */
+void
+fine_add_list(FineSums *fine, const FineList *list, int sign)
+{
+	for (int i = 0; i < list->n; i++)
+	{
+		const FineSum *from = &list->sums[i];
+		FineSum    *sum = sum_of(fine, from->key.kind, from->key.day,
+								 from->key.scale);
+
+		sum->count += sign * from->count;
+		sum->units += sign * from->units;
+		if (from->sum != NULL)
+			add_numeric(sum, from->sum, sign, fine->cxt);
+	}
+}
+
 /* --- in order ------------------------------------------------------------- */
 
 static int
@@ -193,21 +210,31 @@ unpack_numeric(Unpack *from, int scale)
 	return value;
 }
 
+/* Bytes of unknown origin are safe here, and keys are in order afterwards. */
 void
-fine_unpack(Unpack *from, FineSums *fine, int sign)
+fine_unpack(Unpack *from, FineList *list)
 {
 	int			n = (int) unpack_unsigned(from, MAX_SUMS);
 
-	for (int i = 0; i < n; i++)
+	list->n = 0;
+	list->sums = NULL;
+	if (n > from->end - from->at)
+		unpack_refuse(from);
+	if (n > 0)
+		list->sums = palloc(n * sizeof(FineSum));
+	for (; list->n < n; list->n++)
 	{
-		int			kind = (int) unpack_unsigned(from, PG_INT16_MAX);
-		int32		day = daymap_unpack_day(from);
-		int			scale = (int) unpack_unsigned(from, FINE_NAN);
-		FineSum    *sum = sum_of(fine, kind, day, scale);
+		FineSum    *sum = &list->sums[list->n];
 
-		sum->count += sign * (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
-		sum->units += sign * unpack_signed(from, DAYMAP_MAX_VALUE);
+		sum->key.kind = (int32) unpack_unsigned(from, PG_INT16_MAX);
+		sum->key.day = daysums_unpack_day(from);
+		sum->key.scale = (int32) unpack_unsigned(from, FINE_NAN);
+		sum->count = (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
+		sum->units = unpack_signed(from, DAYMAP_MAX_VALUE);
+		sum->sum = NULL;
 		if (fine_is_finite(sum))
-			add_numeric(sum, unpack_numeric(from, scale), sign, fine->cxt);
+			sum->sum = unpack_numeric(from, sum->key.scale);
+		if (sum->count == 0 || (list->n > 0 && compare_sums(sum - 1, sum) >= 0))
+			unpack_refuse(from);
 	}
 }

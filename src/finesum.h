@@ -47,9 +47,10 @@ typedef struct FineList
 
 extern void fine_add(FineSums *fine, int kind, int32 day, Numeric amount,
 					 int128 units, int sign);
+extern void fine_add_list(FineSums *fine, const FineList *list, int sign);
 extern bool fine_list(const FineSums *fine, FineList *list);
 extern void fine_pack(StringInfo buf, const FineList *list);
-extern void fine_unpack(Unpack *from, FineSums *fine, int sign);
+extern void fine_unpack(Unpack *from, FineList *list);
 
 static inline bool
 fine_is_finite(const FineSum *fine)

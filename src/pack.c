@@ -85,10 +85,3 @@ unpack_bytes(Unpack *from, Size size)
 	from->at += size;
 	return bytes;
 }
-
-void
-unpack_end(const Unpack *from)
-{
-	if (from->at != from->end)
-		unpack_refuse(from);
-}

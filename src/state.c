@@ -25,39 +25,53 @@
 /* money.h counts in units of this decimal. */
 #define UNIT_DECIMALS 8
 
-/* --- header --------------------------------------------------------------- */
+/* A group keeps so many bytes that wait; larger states never do. */
+#define MAX_WAITING 8192
+#define FIRST_WAITING 128
 
-void
-state_begin(StringInfo buf, StateTag tag)
+/* What waits: a note, or a state. */
+typedef struct Waiting
 {
-	pq_begintypsend(buf);
-	pq_sendbyte(buf, STATE_VERSION);
-	pq_sendbyte(buf, tag);
+	uint32		size;			/* of what follows */
+	int16		sign;
+	bool		is_note;
+} Waiting;
+
+/* --- bytes ---------------------------------------------------------------- */
+
+static bytea *
+pack_lists(const void *lists, const StateType *type)
+{
+	StringInfoData buf;
+
+	pq_begintypsend(&buf);
+	pq_sendbyte(&buf, STATE_VERSION);
+	pq_sendbyte(&buf, type->tag);
+	type->pack(&buf, lists);
+	return pq_endtypsend(&buf);
 }
 
-bytea *
-state_end(StringInfo buf)
-{
-	return pq_endtypsend(buf);
-}
-
+/* Bytes of unknown origin are safe here. */
 static void
-open_header(Unpack *from, const StateType *type, const bytea *bytes)
+unpack_lists(const void *data, Size size, const StateType *type, void *lists)
 {
-	from->at = (const uint8 *) VARDATA_ANY(bytes);
-	from->end = from->at + VARSIZE_ANY_EXHDR(bytes);
-	from->type = type->name;
-	if (from->at < from->end && *from->at > STATE_VERSION)
+	Unpack		from = {.at = data, .end = (const uint8 *) data + size,
+	.type = type->name};
+
+	if (size > 0 && *from.at > STATE_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("value of type \"%s\" has a form that this version does not know",
 						type->name),
 				 errdetail("Its form is %d, the latest known here is %d.",
-						   *from->at, STATE_VERSION),
+						   *from.at, STATE_VERSION),
 				 errhint("It was made by a later version of credit.")));
-	if (unpack_unsigned(from, STATE_VERSION) != STATE_VERSION ||
-		unpack_unsigned(from, type->tag) != (uint128) type->tag)
-		unpack_refuse(from);
+	if (unpack_unsigned(&from, STATE_VERSION) != STATE_VERSION ||
+		unpack_unsigned(&from, type->tag) != (uint128) type->tag)
+		unpack_refuse(&from);
+	type->unpack(&from, lists);
+	if (from.at != from.end || !type->is_consistent(lists))
+		unpack_refuse(&from);
 }
 
 /* --- tallies -------------------------------------------------------------- */
@@ -65,55 +79,149 @@ open_header(Unpack *from, const StateType *type, const bytea *bytes)
 static void *
 make_tally(const StateType *type, MemoryContext cxt)
 {
-	MemoryContext *tally = MemoryContextAllocZero(cxt, type->tally_size);
+	StateTally *tally = MemoryContextAllocZero(cxt, type->tally_size);
 
-	*tally = cxt;
+	tally->cxt = cxt;
 	type->init(tally);
 	return tally;
 }
 
 static void
-unpack_into(void *tally, const StateType *type, const bytea *bytes, int sign)
+add_bytes(void *tally, const StateType *type, const void *data, Size size, int sign)
 {
-	Unpack		from;
+	void	   *lists = palloc(type->lists_size);
 
-	open_header(&from, type, bytes);
-	type->unpack(tally, &from, sign);
-	unpack_end(&from);
+	unpack_lists(data, size, type, lists);
+	type->add_lists(tally, lists, sign);
+	((StateTally *) tally)->has_sums = true;
+}
+
+static void
+add_waiting(void *tally, const StateType *type, const char *waiting, Size used)
+{
+	const char *at = waiting;
+
+	while (at < waiting + used)
+	{
+		const Waiting *one = (const Waiting *) at;
+		const char *what = at + MAXALIGN(sizeof(Waiting));
+
+		if (one->is_note)
+			type->add_note(tally, what, one->sign);
+		else
+			add_bytes(tally, type, what, one->size, one->sign);
+		at = what + MAXALIGN(one->size);
+	}
+}
+
+/*
+ * Before something is added to a tally at once: what waits would be added to a
+ * copy otherwise, which is not one any more.
+ */
+void
+state_touch(void *tally)
+{
+	((StateTally *) tally)->has_sums = true;
+}
+
+static void
+settle(StateTally *tally, const StateType *type)
+{
+	uint32		used = tally->used;
+
+	tally->used = 0;
+	tally->has_sums = true;
+	add_waiting(tally, type, tally->waiting, used);
+}
+
+/*
+ * Has something wait.  With many groups their sums are in no cache; what waits
+ * is all in one place, and when it is wanted the group's sums are made once, in
+ * memory that is used again for the next.
+ */
+static void
+wait_with(StateTally *tally, const StateType *type, const void *what, Size size,
+		  int sign, bool is_note)
+{
+	Size		need = MAXALIGN(sizeof(Waiting)) + MAXALIGN(size);
+	Waiting    *one;
+
+	if (tally->used + need > MAX_WAITING)
+		settle(tally, type);
+	if (tally->used + need > tally->room)
+	{
+		uint32		room = tally->room == 0 ? FIRST_WAITING : tally->room;
+
+		while (tally->used + need > room)
+			room *= 2;
+		tally->waiting = tally->room == 0 ? MemoryContextAlloc(tally->cxt, room) :
+			repalloc(tally->waiting, room);
+		tally->room = room;
+	}
+	one = (Waiting *) (tally->waiting + tally->used);
+	one->size = (uint32) size;
+	one->sign = (int16) sign;
+	one->is_note = is_note;
+	memcpy((char *) one + MAXALIGN(sizeof(Waiting)), what, size);
+	tally->used += (uint32) need;
+}
+
+/* Adds a note to a group (sign 1), or takes it out (-1). */
+void
+state_note(void *tally, const StateType *type, const void *note, int sign)
+{
+	wait_with(tally, type, note, type->note_size, sign, true);
+}
+
+/* A tally to which everything is added, for reading. */
+static void *
+settled(StateTally *tally, const StateType *type)
+{
+	StateTally *copy;
+
+	if (tally->has_sums)
+	{
+		settle(tally, type);
+		return tally;
+	}
+	copy = palloc(type->tally_size);
+	memcpy(copy, tally, type->tally_size);
+	copy->cxt = CurrentMemoryContext;
+	type->init(copy);
+	add_waiting(copy, type, tally->waiting, tally->used);
+	return copy;
 }
 
 static bytea *
 pack_tally(const void *tally, const StateType *type)
 {
-	bytea	   *bytes = type->pack(tally);
+	void	   *lists = palloc(type->lists_size);
 
-	if (bytes == NULL)
-		state_refuse_difference(type->name);
-	return bytes;
+	if (!type->list(tally, lists) || !type->is_consistent(lists))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("what is subtracted from a \"%s\" is not part of it",
+						type->name),
+				 errhint("Only rows or states that were added can be subtracted.")));
+	return pack_lists(lists, type);
 }
 
 /* --- text and bytes ------------------------------------------------------- */
 
-void
-state_refuse(const char *type)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid value of type \"%s\"", type)));
-	pg_unreachable();
-}
-
+/* There is one form of each content. */
 static void
 check_bytes(const bytea *bytes, const StateType *type)
 {
-	void	   *tally = make_tally(type, CurrentMemoryContext);
+	void	   *lists = palloc(type->lists_size);
 	bytea	   *again;
 
-	unpack_into(tally, type, bytes, 1);
-	again = type->pack(tally);
-	if (again == NULL || VARSIZE(again) != VARSIZE(bytes) ||
+	unpack_lists(VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ, type, lists);
+	again = pack_lists(lists, type);
+	if (VARSIZE(again) != VARSIZE(bytes) ||
 		memcmp(again, bytes, VARSIZE(bytes)) != 0)
-		state_refuse(type->name);
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid value of type \"%s\"", type->name)));
 }
 
 Datum
@@ -192,13 +300,20 @@ unchanged(FunctionCallInfo fcinfo)
 Datum
 state_merge(FunctionCallInfo fcinfo, const StateType *type, int sign)
 {
-	void	   *tally;
+	StateTally *tally;
+	bytea	   *bytes;
+	Size		size;
 
 	aggregate_context(fcinfo, type->name);
 	if (PG_ARGISNULL(1))
 		return unchanged(fcinfo);
 	tally = state_of_group(fcinfo, type);
-	unpack_into(tally, type, PG_GETARG_BYTEA_PP(1), sign);
+	bytes = PG_GETARG_BYTEA_PP(1);
+	size = VARSIZE_ANY_EXHDR(bytes);
+	if (size <= MAX_WAITING / 2)
+		wait_with(tally, type, VARDATA_ANY(bytes), size, sign, false);
+	else
+		add_bytes(tally, type, VARDATA_ANY(bytes), size, sign);
 	PG_RETURN_POINTER(tally);
 }
 
@@ -206,13 +321,15 @@ state_merge(FunctionCallInfo fcinfo, const StateType *type, int sign)
 Datum
 state_combine(FunctionCallInfo fcinfo, const StateType *type)
 {
-	void	   *tally;
+	StateTally *tally;
+	bytea	   *bytes;
 
 	aggregate_context(fcinfo, type->name);
 	if (PG_ARGISNULL(1))
 		return unchanged(fcinfo);
 	tally = state_of_group(fcinfo, type);
-	unpack_into(tally, type, pack_tally(PG_GETARG_POINTER(1), type), 1);
+	bytes = pack_tally(settled((StateTally *) PG_GETARG_POINTER(1), type), type);
+	add_bytes(tally, type, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ, 1);
 	PG_RETURN_POINTER(tally);
 }
 
@@ -223,15 +340,17 @@ state_pack(FunctionCallInfo fcinfo, const StateType *type)
 	aggregate_context(fcinfo, type->name);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	PG_RETURN_BYTEA_P(pack_tally(PG_GETARG_POINTER(0), type));
+	PG_RETURN_BYTEA_P(pack_tally(settled((StateTally *) PG_GETARG_POINTER(0), type),
+								 type));
 }
 
 Datum
 state_deserialize(FunctionCallInfo fcinfo, const StateType *type)
 {
 	void	   *tally = make_tally(type, aggregate_context(fcinfo, type->name));
+	bytea	   *bytes = PG_GETARG_BYTEA_PP(0);
 
-	unpack_into(tally, type, PG_GETARG_BYTEA_PP(0), 1);
+	add_bytes(tally, type, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), 1);
 	PG_RETURN_POINTER(tally);
 }
 
@@ -241,20 +360,25 @@ state_deserialize(FunctionCallInfo fcinfo, const StateType *type)
 Datum
 state_arithmetic(FunctionCallInfo fcinfo, const StateType *type, int sign)
 {
-	void	   *tally = state_read(fcinfo, 0, type);
+	void	   *tally = make_tally(type, CurrentMemoryContext);
 
-	unpack_into(tally, type, PG_GETARG_BYTEA_PP(1), sign);
+	for (int arg = 0; arg < 2; arg++)
+	{
+		bytea	   *bytes = PG_GETARG_BYTEA_PP(arg);
+
+		add_bytes(tally, type, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes),
+				  arg == 0 ? 1 : sign);
+	}
 	PG_RETURN_BYTEA_P(pack_tally(tally, type));
 }
 
-/* The tally of an argument, which lives as long as the call. */
-void *
-state_read(FunctionCallInfo fcinfo, int arg, const StateType *type)
+/* What an argument is made of. */
+void
+state_read(FunctionCallInfo fcinfo, int arg, const StateType *type, void *lists)
 {
-	void	   *tally = make_tally(type, CurrentMemoryContext);
+	bytea	   *bytes = PG_GETARG_BYTEA_PP(arg);
 
-	unpack_into(tally, type, PG_GETARG_BYTEA_PP(arg), 1);
-	return tally;
+	unpack_lists(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), type, lists);
 }
 
 /* --- amounts -------------------------------------------------------------- */
@@ -275,15 +399,4 @@ int
 state_decimals(const DaySums *decimals)
 {
 	return decimals->n == 0 ? 0 : decimals->sums[decimals->n - 1].day;
-}
-
-/* More was to be subtracted than there is. */
-void
-state_refuse_difference(const char *type)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("what is subtracted from a \"%s\" is not part of it", type),
-			 errhint("Only rows or states that were added can be subtracted.")));
-	pg_unreachable();
 }

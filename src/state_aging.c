@@ -25,7 +25,7 @@
 
 typedef struct AgingTally
 {
-	MemoryContext cxt;			/* the first, see state.h */
+	StateTally	tally;
 	int64		n_skipped;
 	DayMap		days[2];		/* debts, credits; not negative, either */
 	DayMap		decimals;
@@ -34,10 +34,20 @@ typedef struct AgingTally
 
 typedef struct AgingLists
 {
+	int64		n_skipped;
 	DaySums		days[2];
 	DaySums		decimals;
 	FineList	fine;
 } AgingLists;
+
+/* A usual amount. */
+typedef struct AgingNote
+{
+	int64		units;
+	int32		day;
+	int16		scale;
+	bool		is_credit;
+} AgingNote;
 
 PG_FUNCTION_INFO_V1(credit_aging_state_in);
 PG_FUNCTION_INFO_V1(credit_aging_state_out);
@@ -56,13 +66,33 @@ PG_FUNCTION_INFO_V1(credit_aging_state_subtract);
 PG_FUNCTION_INFO_V1(credit_aging_buckets);
 PG_FUNCTION_INFO_V1(credit_aging_buckets_bounds);
 
+/* --- rows ----------------------------------------------------------------- */
+
+static void
+add_units(AgingTally *tally, int kind, int32 day, int128 units, int scale, int sign)
+{
+	daymap_add(&tally->days[kind], day, sign,
+			   kind == CREDIT ? -sign * units : sign * units, tally->tally.cxt);
+	daymap_add(&tally->decimals, scale, sign, 0, tally->tally.cxt);
+}
+
+static void
+add_note(void *tally, const void *from, int sign)
+{
+	const AgingNote *note = from;
+
+	add_units(tally, note->is_credit ? CREDIT : DEBT, note->day, note->units,
+			  note->scale, sign);
+}
+
+static const StateType type;
+
 /* Adds the row of the arguments (sign 1), or takes it out (-1). */
 static void
-note_row(FunctionCallInfo fcinfo, AgingTally *tally, int sign)
+add_row(FunctionCallInfo fcinfo, AgingTally *tally, int sign)
 {
-	int32		day = PG_ARGISNULL(2) ? UNDATED : PG_GETARG_DATEADT(2);
+	AgingNote	note = {0};
 	Money		amount;
-	int128		units;
 	int			kind;
 
 	if (PG_ARGISNULL(1))
@@ -71,16 +101,21 @@ note_row(FunctionCallInfo fcinfo, AgingTally *tally, int sign)
 		return;
 	}
 	money_read(PG_GETARG_DATUM(1), &amount);
-	kind = amount.is_negative ? CREDIT : DEBT;
-	if (amount.form == MONEY_OTHER)
+	note.day = PG_ARGISNULL(2) ? UNDATED : PG_GETARG_DATEADT(2);
+	if (amount.form == MONEY_SMALL)
 	{
-		fine_add(&tally->fine, kind, day, amount.numeric, 0, sign);
+		note.units = amount.small;
+		note.scale = (int16) amount.scale;
+		note.is_credit = amount.is_negative;
+		state_note(tally, &type, &note, sign);
 		return;
 	}
-	units = amount.form == MONEY_SMALL ? amount.small : amount.wide;
-	daymap_add(&tally->days[kind], day, sign, kind == CREDIT ? -sign * units : sign * units,
-			   tally->cxt);
-	daymap_add(&tally->decimals, amount.scale, sign, 0, tally->cxt);
+	state_touch(tally);
+	kind = amount.is_negative ? CREDIT : DEBT;
+	if (amount.form == MONEY_WIDE)
+		add_units(tally, kind, note.day, amount.wide, amount.scale, sign);
+	else
+		fine_add(&tally->fine, kind, note.day, amount.numeric, 0, sign);
 }
 
 /* --- bytes ---------------------------------------------------------------- */
@@ -91,9 +126,11 @@ is_day(int32 day)
 	return IS_VALID_DATE(day) || DATE_NOT_FINITE(day) || day == UNDATED;
 }
 
+/* Whether what is counted in several ways is the same in each. */
 static bool
-is_consistent(const AgingTally *tally, const AgingLists *lists)
+is_consistent(const void *from)
 {
+	const AgingLists *lists = from;
 	int64		n = 0;
 
 	for (int kind = DEBT; kind <= CREDIT; kind++)
@@ -107,58 +144,65 @@ is_consistent(const AgingTally *tally, const AgingLists *lists)
 		if (lists->fine.sums[i].key.kind > CREDIT || lists->fine.sums[i].units != 0 ||
 			!is_day(lists->fine.sums[i].key.day))
 			return false;
-	return tally->n_skipped >= 0 && lists->decimals.count == n &&
+	return lists->n_skipped >= 0 && lists->decimals.count == n &&
 		(lists->decimals.n == 0 ||
 		 (lists->decimals.sums[0].day >= 0 &&
 		  state_decimals(&lists->decimals) <= MONEY_MAX_SCALE));
 }
 
-/* False: there is less than nothing of something. */
 static bool
-list_tally(const AgingTally *tally, AgingLists *lists)
+list(const void *from, void *to)
 {
+	const AgingTally *tally = from;
+	AgingLists *lists = to;
+
+	lists->n_skipped = tally->n_skipped;
 	return daymap_list(&tally->days[DEBT], VALUE_AMOUNT, &lists->days[DEBT]) &&
 		daymap_list(&tally->days[CREDIT], VALUE_AMOUNT, &lists->days[CREDIT]) &&
 		daymap_list(&tally->decimals, VALUE_NONE, &lists->decimals) &&
-		fine_list(&tally->fine, &lists->fine) &&
-		is_consistent(tally, lists);
-}
-
-static bytea *
-pack(const void *from)
-{
-	const AgingTally *tally = from;
-	AgingLists lists;
-	StringInfoData buf;
-	int			decimals;
-	int64		unit;
-
-	if (!list_tally(tally, &lists))
-		return NULL;
-	decimals = Min(state_decimals(&lists.decimals), 8);
-	unit = state_unit(decimals);
-	state_begin(&buf, TAG_AGING);
-	pack_unsigned(&buf, decimals);
-	pack_unsigned(&buf, tally->n_skipped);
-	daymap_pack(&buf, &lists.days[DEBT], VALUE_AMOUNT, unit);
-	daymap_pack(&buf, &lists.days[CREDIT], VALUE_AMOUNT, unit);
-	daymap_pack(&buf, &lists.decimals, VALUE_NONE, 1);
-	fine_pack(&buf, &lists.fine);
-	return state_end(&buf);
+		fine_list(&tally->fine, &lists->fine);
 }
 
 static void
-unpack(void *to, Unpack *from, int sign)
+add_lists(void *to, const void *from, int sign)
 {
 	AgingTally *tally = to;
-	int64		unit;
+	const AgingLists *lists = from;
+	MemoryContext cxt = tally->tally.cxt;
 
-	unit = state_unit((int) unpack_unsigned(from, 8));
-	tally->n_skipped += sign * (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
-	daymap_unpack(from, &tally->days[DEBT], VALUE_AMOUNT, unit, sign, tally->cxt);
-	daymap_unpack(from, &tally->days[CREDIT], VALUE_AMOUNT, unit, sign, tally->cxt);
-	daymap_unpack(from, &tally->decimals, VALUE_NONE, 1, sign, tally->cxt);
-	fine_unpack(from, &tally->fine, sign);
+	tally->n_skipped += sign * lists->n_skipped;
+	daymap_add_list(&tally->days[DEBT], &lists->days[DEBT], sign, cxt);
+	daymap_add_list(&tally->days[CREDIT], &lists->days[CREDIT], sign, cxt);
+	daymap_add_list(&tally->decimals, &lists->decimals, sign, cxt);
+	fine_add_list(&tally->fine, &lists->fine, sign);
+}
+
+static void
+pack(StringInfo buf, const void *from)
+{
+	const AgingLists *lists = from;
+	int			decimals = Min(state_decimals(&lists->decimals), 8);
+	int64		unit = state_unit(decimals);
+
+	pack_unsigned(buf, decimals);
+	pack_unsigned(buf, lists->n_skipped);
+	daysums_pack(buf, &lists->days[DEBT], VALUE_AMOUNT, unit);
+	daysums_pack(buf, &lists->days[CREDIT], VALUE_AMOUNT, unit);
+	daysums_pack(buf, &lists->decimals, VALUE_NONE, 1);
+	fine_pack(buf, &lists->fine);
+}
+
+static void
+unpack(Unpack *from, void *to)
+{
+	AgingLists *lists = to;
+	int64		unit = state_unit((int) unpack_unsigned(from, 8));
+
+	lists->n_skipped = (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
+	daysums_unpack(from, &lists->days[DEBT], VALUE_AMOUNT, unit);
+	daysums_unpack(from, &lists->days[CREDIT], VALUE_AMOUNT, unit);
+	daysums_unpack(from, &lists->decimals, VALUE_NONE, 1);
+	fine_unpack(from, &lists->fine);
 }
 
 /* --- type ----------------------------------------------------------------- */
@@ -166,16 +210,22 @@ unpack(void *to, Unpack *from, int sign)
 static void
 init(void *tally)
 {
-	((AgingTally *) tally)->fine.cxt = ((AgingTally *) tally)->cxt;
+	((AgingTally *) tally)->fine.cxt = ((AgingTally *) tally)->tally.cxt;
 }
 
 static const StateType type = {
 	.name = TYPE,
 	.tag = TAG_AGING,
 	.tally_size = sizeof(AgingTally),
+	.lists_size = sizeof(AgingLists),
+	.note_size = sizeof(AgingNote),
 	.init = init,
-	.unpack = unpack,
-	.pack = pack
+	.add_note = add_note,
+	.add_lists = add_lists,
+	.list = list,
+	.is_consistent = is_consistent,
+	.pack = pack,
+	.unpack = unpack
 };
 
 Datum
@@ -210,7 +260,7 @@ credit_aging_state_accum(PG_FUNCTION_ARGS)
 {
 	AgingTally *tally = state_of_group(fcinfo, &type);
 
-	note_row(fcinfo, tally, 1);
+	add_row(fcinfo, tally, 1);
 	PG_RETURN_POINTER(tally);
 }
 
@@ -220,7 +270,7 @@ credit_aging_state_remove(PG_FUNCTION_ARGS)
 {
 	AgingTally *tally = state_of_group(fcinfo, &type);
 
-	note_row(fcinfo, tally, -1);
+	add_row(fcinfo, tally, -1);
 	PG_RETURN_POINTER(tally);
 }
 
@@ -326,7 +376,6 @@ read_fine(FunctionCallInfo fcinfo, AgingState *aging, const FineList *list)
 static Datum
 read_state(FunctionCallInfo fcinfo, bool has_bounds)
 {
-	AgingTally *tally;
 	AgingLists	lists;
 	AgingState *aging;
 
@@ -338,10 +387,8 @@ read_state(FunctionCallInfo fcinfo, bool has_bounds)
 	aging = aging_make(fcinfo, 2, has_bounds);
 	if (PG_ARGISNULL(0))
 		return aging_row(fcinfo, NULL, has_bounds);
-	tally = state_read(fcinfo, 0, &type);
-	if (!list_tally(tally, &lists))
-		state_refuse(TYPE);
-	aging_skip(aging, tally->n_skipped);
+	state_read(fcinfo, 0, &type, &lists);
+	aging_skip(aging, lists.n_skipped);
 	read_days(fcinfo, aging, &lists, DEBT);
 	read_days(fcinfo, aging, &lists, CREDIT);
 	read_fine(fcinfo, aging, &lists.fine);

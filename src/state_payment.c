@@ -37,9 +37,9 @@
 #define FINE_PAID 0
 #define FINE_OPEN 1
 
-typedef struct PaymentTally
+/* What is no map. */
+typedef struct PaymentNumbers
 {
-	MemoryContext cxt;			/* the first, see state.h */
 	DateADT		as_of;			/* of rows that had one, if there are any */
 	int64		n_as_of;
 	int64		n_credits;
@@ -48,6 +48,12 @@ typedef struct PaymentTally
 	int128		to_pay;
 	int128		to_pay2;
 	int128		amount_to_pay;
+} PaymentNumbers;
+
+typedef struct PaymentTally
+{
+	StateTally	tally;
+	PaymentNumbers numbers;
 	DayMap		late;
 	DayMap		paid;
 	DayMap		invoiced;
@@ -56,9 +62,9 @@ typedef struct PaymentTally
 	FineSums	fine;
 } PaymentTally;
 
-/* The same in the order of days. */
 typedef struct PaymentLists
 {
+	PaymentNumbers numbers;
 	DaySums		late;
 	DaySums		paid;
 	DaySums		invoiced;
@@ -66,6 +72,17 @@ typedef struct PaymentLists
 	DaySums		decimals;
 	FineList	fine;
 } PaymentLists;
+
+/* A payment or an open item of a usual amount. */
+typedef struct PaymentNote
+{
+	int64		units;
+	DateADT		invoice;
+	DateADT		due;
+	DateADT		paid;
+	int16		scale;
+	bool		is_paid;
+} PaymentNote;
 
 PG_FUNCTION_INFO_V1(credit_payment_state_in);
 PG_FUNCTION_INFO_V1(credit_payment_state_out);
@@ -85,54 +102,81 @@ PG_FUNCTION_INFO_V1(credit_payment_measures);
 
 /* --- rows ----------------------------------------------------------------- */
 
-/* Counts n rows with an as-of date, or takes as many out. */
+/* Counts n rows with an as-of date, or less. */
 static void
-note_as_of(PaymentTally *tally, DateADT as_of, int64 n)
+note_as_of(PaymentNumbers *numbers, DateADT as_of, int64 n)
 {
-	if (tally->n_as_of != 0 && tally->as_of != as_of)
-	{
-		if (n < 0)
-			state_refuse_difference(TYPE);
+	if (numbers->n_as_of != 0 && numbers->as_of != as_of)
 		payment_refuse_mixture();
-	}
-	tally->as_of = as_of;
-	tally->n_as_of += n;
-}
-
-/* What a payment and an open item have in common. */
-static void
-note_amount(PaymentTally *tally, int kind, int32 day, const Money *amount,
-			int128 units, int sign)
-{
-	if (amount->form == MONEY_OTHER)
-		fine_add(&tally->fine, kind, day, amount->numeric, units, sign);
-	else
-		daymap_add(&tally->decimals, amount->scale, sign, 0, tally->cxt);
+	numbers->as_of = as_of;
+	numbers->n_as_of += n;
 }
 
 static void
-note_paid(PaymentTally *tally, DateADT invoice, DateADT due, DateADT paid,
-		  int128 units, int sign)
+add_paid(PaymentTally *tally, DateADT invoice, DateADT due, DateADT paid,
+		 int128 units, int sign)
 {
+	MemoryContext cxt = tally->tally.cxt;
 	/* any two dates are less than 2^31 days apart */
 	int64		late = (int64) paid - due;
 	int64		to_pay = (int64) paid - invoice;
 
-	daymap_add(&tally->late, (int32) late, sign, sign * units, tally->cxt);
-	daymap_add(&tally->paid, paid, sign, sign * late, tally->cxt);
-	tally->to_pay += sign * to_pay;
-	tally->to_pay2 += sign * to_pay * to_pay;
-	tally->amount_to_pay += sign * units * to_pay;
+	daymap_add(&tally->late, (int32) late, sign, sign * units, cxt);
+	daymap_add(&tally->paid, paid, sign, sign * late, cxt);
+	daymap_add(&tally->invoiced, invoice, sign, 0, cxt);
+	tally->numbers.to_pay += sign * to_pay;
+	tally->numbers.to_pay2 += sign * to_pay * to_pay;
+	tally->numbers.amount_to_pay += sign * units * to_pay;
 }
+
+static void
+add_open(PaymentTally *tally, DateADT invoice, DateADT due, int128 units, int sign)
+{
+	daymap_add(&tally->due, due, sign, sign * units, tally->tally.cxt);
+	daymap_add(&tally->invoiced, invoice, sign, 0, tally->tally.cxt);
+}
+
+static void
+add_note(void *to, const void *from, int sign)
+{
+	PaymentTally *tally = to;
+	const PaymentNote *note = from;
+
+	daymap_add(&tally->decimals, note->scale, sign, 0, tally->tally.cxt);
+	if (note->is_paid)
+		add_paid(tally, note->invoice, note->due, note->paid, note->units, sign);
+	else
+		add_open(tally, note->invoice, note->due, note->units, sign);
+}
+
+/* Adds a payment or an open item whose amount is not MONEY_SMALL. */
+static void
+add_unusual(PaymentTally *tally, const PaymentNote *note, const Money *amount,
+			int128 units, int sign)
+{
+	state_touch(tally);
+	if (amount->form != MONEY_OTHER)
+		daymap_add(&tally->decimals, amount->scale, sign, 0, tally->tally.cxt);
+	else if (note->is_paid)
+		fine_add(&tally->fine, FINE_PAID, 0, amount->numeric, units, sign);
+	else
+		fine_add(&tally->fine, FINE_OPEN, note->due, amount->numeric, units, sign);
+	if (note->is_paid)
+		add_paid(tally, note->invoice, note->due, note->paid, units, sign);
+	else
+		add_open(tally, note->invoice, note->due, units, sign);
+}
+
+static const StateType type;
 
 /* Adds the row of the arguments (sign 1), or takes it out (-1). */
 static void
-note_row(FunctionCallInfo fcinfo, PaymentTally *tally, int sign)
+add_row(FunctionCallInfo fcinfo, PaymentTally *tally, int sign)
 {
+	PaymentNumbers *numbers = &tally->numbers;
 	bool		has_as_of = PG_NARGS() > 5;
 	DateADT		as_of = DATEVAL_NOBEGIN;
-	DateADT		invoice;
-	DateADT		due;
+	PaymentNote note = {0};
 	Money		amount;
 	int128		units;
 	PaymentKind kind;
@@ -140,40 +184,34 @@ note_row(FunctionCallInfo fcinfo, PaymentTally *tally, int sign)
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3) ||
 		(has_as_of && PG_ARGISNULL(5)))
 	{
-		tally->n_skipped += sign;
+		numbers->n_skipped += sign;
 		return;
 	}
 	if (has_as_of)
 	{
 		as_of = PG_GETARG_DATEADT(5);
 		payment_check_as_of(as_of);
-		note_as_of(tally, as_of, sign);
+		note_as_of(numbers, as_of, sign);
 	}
-	invoice = PG_GETARG_DATEADT(2);
-	due = PG_GETARG_DATEADT(3);
 	money_read(PG_GETARG_DATUM(1), &amount);
 	kind = payment_kind(fcinfo, &amount, as_of, &units);
-	switch (kind)
+	numbers->n_skipped += kind == KIND_SKIPPED ? sign : 0;
+	numbers->n_credits += kind == KIND_CREDIT ? sign : 0;
+	numbers->n_future += kind == KIND_FUTURE ? sign : 0;
+	if (kind != KIND_PAID && kind != KIND_OPEN)
+		return;
+	note.invoice = PG_GETARG_DATEADT(2);
+	note.due = PG_GETARG_DATEADT(3);
+	note.is_paid = kind == KIND_PAID;
+	note.paid = note.is_paid ? PG_GETARG_DATEADT(4) : 0;
+	if (amount.form != MONEY_SMALL)
 	{
-		case KIND_SKIPPED:
-			tally->n_skipped += sign;
-			return;
-		case KIND_CREDIT:
-			tally->n_credits += sign;
-			return;
-		case KIND_FUTURE:
-			tally->n_future += sign;
-			return;
-		case KIND_OPEN:
-			daymap_add(&tally->due, due, sign, sign * units, tally->cxt);
-			note_amount(tally, FINE_OPEN, due, &amount, units, sign);
-			break;
-		case KIND_PAID:
-			note_paid(tally, invoice, due, PG_GETARG_DATEADT(4), units, sign);
-			note_amount(tally, FINE_PAID, 0, &amount, units, sign);
-			break;
+		add_unusual(tally, &note, &amount, units, sign);
+		return;
 	}
-	daymap_add(&tally->invoiced, invoice, sign, 0, tally->cxt);
+	note.units = amount.small;
+	note.scale = (int16) amount.scale;
+	state_note(tally, &type, &note, sign);
 }
 
 /* --- bytes ---------------------------------------------------------------- */
@@ -212,16 +250,19 @@ is_fine_right(const PaymentLists *lists, int64 *count)
 
 /* Whether what is counted in several ways is the same in each. */
 static bool
-is_consistent(const PaymentTally *tally, const PaymentLists *lists)
+is_consistent(const void *from)
 {
+	const PaymentLists *lists = from;
+	const PaymentNumbers *numbers = &lists->numbers;
 	int64		n = lists->late.count;
 	int64		n_fine;
 	int128		days = 0;
 
-	if (tally->n_as_of < 0 || tally->n_credits < 0 || tally->n_future < 0 ||
-		tally->n_skipped < 0 || tally->to_pay2 < 0 ||
-		(double) tally->to_pay * (double) tally->to_pay >
-		(double) tally->to_pay2 * n * (1 + 1e-9))
+	if (numbers->n_as_of < 0 ||
+		(numbers->n_as_of > 0 && !IS_VALID_DATE(numbers->as_of)) || numbers->n_credits < 0 || numbers->n_future < 0 ||
+		numbers->n_skipped < 0 || numbers->to_pay2 < 0 ||
+		(double) numbers->to_pay * (double) numbers->to_pay >
+		(double) numbers->to_pay2 * n * (1 + 1e-9))
 		return false;
 	for (int i = 0; i < lists->late.n; i++)
 		days += (int128) lists->late.sums[i].day * lists->late.sums[i].count;
@@ -229,7 +270,7 @@ is_consistent(const PaymentTally *tally, const PaymentLists *lists)
 		lists->paid.count == n && lists->paid.value == days &&
 		lists->invoiced.count == n + lists->due.count &&
 		lists->decimals.count + n_fine == n + lists->due.count &&
-		(n > 0 || (tally->to_pay2 == 0 && tally->amount_to_pay == 0)) &&
+		(n > 0 || (numbers->to_pay2 == 0 && numbers->amount_to_pay == 0)) &&
 		(lists->decimals.n == 0 ||
 		 (lists->decimals.sums[0].day >= 0 &&
 		  state_decimals(&lists->decimals) <= MONEY_MAX_SCALE)) &&
@@ -237,83 +278,94 @@ is_consistent(const PaymentTally *tally, const PaymentLists *lists)
 		are_dates(&lists->due);
 }
 
-/* False: there is less than nothing of something. */
 static bool
-list_tally(const PaymentTally *tally, PaymentLists *lists)
+list(const void *from, void *to)
 {
+	const PaymentTally *tally = from;
+	PaymentLists *lists = to;
+
+	lists->numbers = tally->numbers;
 	return daymap_list(&tally->late, VALUE_AMOUNT, &lists->late) &&
 		daymap_list(&tally->paid, VALUE_SIGNED, &lists->paid) &&
 		daymap_list(&tally->invoiced, VALUE_NONE, &lists->invoiced) &&
 		daymap_list(&tally->due, VALUE_AMOUNT, &lists->due) &&
 		daymap_list(&tally->decimals, VALUE_NONE, &lists->decimals) &&
-		fine_list(&tally->fine, &lists->fine) &&
-		is_consistent(tally, lists);
-}
-
-static bytea *
-pack(const void *from)
-{
-	const PaymentTally *tally = from;
-	PaymentLists lists;
-	StringInfoData buf;
-	int			decimals;
-	int64		unit;
-
-	if (!list_tally(tally, &lists))
-		return NULL;
-	decimals = lists.fine.n > 0 ? 8 : Min(state_decimals(&lists.decimals), 8);
-	unit = state_unit(decimals);
-	state_begin(&buf, TAG_PAYMENT);
-	pack_unsigned(&buf, decimals);
-	pack_unsigned(&buf, tally->n_as_of);
-	if (tally->n_as_of > 0)
-		pack_signed(&buf, tally->as_of);
-	pack_unsigned(&buf, tally->n_credits);
-	pack_unsigned(&buf, tally->n_future);
-	pack_unsigned(&buf, tally->n_skipped);
-	pack_signed(&buf, tally->to_pay);
-	pack_unsigned(&buf, tally->to_pay2);
-	pack_signed(&buf, tally->amount_to_pay / unit);
-	daymap_pack(&buf, &lists.late, VALUE_AMOUNT, unit);
-	daymap_pack(&buf, &lists.paid, VALUE_SIGNED, 1);
-	daymap_pack(&buf, &lists.invoiced, VALUE_NONE, 1);
-	daymap_pack(&buf, &lists.due, VALUE_AMOUNT, unit);
-	daymap_pack(&buf, &lists.decimals, VALUE_NONE, 1);
-	fine_pack(&buf, &lists.fine);
-	return state_end(&buf);
+		fine_list(&tally->fine, &lists->fine);
 }
 
 static void
-unpack(void *to, Unpack *from, int sign)
+add_lists(void *to, const void *from, int sign)
 {
 	PaymentTally *tally = to;
+	const PaymentLists *lists = from;
+	MemoryContext cxt = tally->tally.cxt;
+
+	if (lists->numbers.n_as_of > 0)
+		note_as_of(&tally->numbers, lists->numbers.as_of,
+				   sign * lists->numbers.n_as_of);
+	tally->numbers.n_credits += sign * lists->numbers.n_credits;
+	tally->numbers.n_future += sign * lists->numbers.n_future;
+	tally->numbers.n_skipped += sign * lists->numbers.n_skipped;
+	tally->numbers.to_pay += sign * lists->numbers.to_pay;
+	tally->numbers.to_pay2 += sign * lists->numbers.to_pay2;
+	tally->numbers.amount_to_pay += sign * lists->numbers.amount_to_pay;
+	daymap_add_list(&tally->late, &lists->late, sign, cxt);
+	daymap_add_list(&tally->paid, &lists->paid, sign, cxt);
+	daymap_add_list(&tally->invoiced, &lists->invoiced, sign, cxt);
+	daymap_add_list(&tally->due, &lists->due, sign, cxt);
+	daymap_add_list(&tally->decimals, &lists->decimals, sign, cxt);
+	fine_add_list(&tally->fine, &lists->fine, sign);
+}
+
+static void
+pack(StringInfo buf, const void *from)
+{
+	const PaymentLists *lists = from;
+	const PaymentNumbers *numbers = &lists->numbers;
+	int			decimals = lists->fine.n > 0 ? 8 :
+		Min(state_decimals(&lists->decimals), 8);
+	int64		unit = state_unit(decimals);
+
+	pack_unsigned(buf, decimals);
+	pack_unsigned(buf, numbers->n_as_of);
+	if (numbers->n_as_of > 0)
+		pack_signed(buf, numbers->as_of);
+	pack_unsigned(buf, numbers->n_credits);
+	pack_unsigned(buf, numbers->n_future);
+	pack_unsigned(buf, numbers->n_skipped);
+	pack_signed(buf, numbers->to_pay);
+	pack_unsigned(buf, numbers->to_pay2);
+	pack_signed(buf, numbers->amount_to_pay / unit);
+	daysums_pack(buf, &lists->late, VALUE_AMOUNT, unit);
+	daysums_pack(buf, &lists->paid, VALUE_SIGNED, 1);
+	daysums_pack(buf, &lists->invoiced, VALUE_NONE, 1);
+	daysums_pack(buf, &lists->due, VALUE_AMOUNT, unit);
+	daysums_pack(buf, &lists->decimals, VALUE_NONE, 1);
+	fine_pack(buf, &lists->fine);
+}
+
+static void
+unpack(Unpack *from, void *to)
+{
 	const int128 most = (int128) 1 << 124;
-	MemoryContext cxt = tally->cxt;
-	int64		unit;
-	int64		n;
+	PaymentLists *lists = to;
+	PaymentNumbers *numbers = &lists->numbers;
+	int64		unit = state_unit((int) unpack_unsigned(from, 8));
 
-	unit = state_unit((int) unpack_unsigned(from, 8));
-	n = (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
-	if (n > 0)
-	{
-		DateADT		as_of = daymap_unpack_day(from);
-
-		if (DATE_NOT_FINITE(as_of) || !IS_VALID_DATE(as_of))
-			unpack_refuse(from);
-		note_as_of(tally, as_of, sign * n);
-	}
-	tally->n_credits += sign * (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
-	tally->n_future += sign * (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
-	tally->n_skipped += sign * (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
-	tally->to_pay += sign * unpack_signed(from, most);
-	tally->to_pay2 += sign * (int128) unpack_unsigned(from, most);
-	tally->amount_to_pay += sign * unpack_signed(from, most / unit) * unit;
-	daymap_unpack(from, &tally->late, VALUE_AMOUNT, unit, sign, cxt);
-	daymap_unpack(from, &tally->paid, VALUE_SIGNED, 1, sign, cxt);
-	daymap_unpack(from, &tally->invoiced, VALUE_NONE, 1, sign, cxt);
-	daymap_unpack(from, &tally->due, VALUE_AMOUNT, unit, sign, cxt);
-	daymap_unpack(from, &tally->decimals, VALUE_NONE, 1, sign, cxt);
-	fine_unpack(from, &tally->fine, sign);
+	numbers->n_as_of = (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
+	numbers->as_of = numbers->n_as_of > 0 ? daysums_unpack_day(from) : 0;
+	numbers->n_credits = (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
+	numbers->n_future = (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
+	numbers->n_skipped = (int64) unpack_unsigned(from, DAYMAP_MAX_COUNT);
+	numbers->to_pay = unpack_signed(from, most);
+	numbers->to_pay2 = (int128) unpack_unsigned(from, most);
+	numbers->amount_to_pay = unpack_signed(from, most / unit) * unit;
+	daysums_unpack(from, &lists->late, VALUE_AMOUNT, unit);
+	daysums_unpack(from, &lists->paid, VALUE_SIGNED, 1);
+	daysums_unpack(from, &lists->invoiced, VALUE_NONE, 1);
+	daysums_unpack(from, &lists->due, VALUE_AMOUNT, unit);
+	daysums_unpack(from, &lists->decimals, VALUE_NONE, 1);
+	fine_unpack(from, &lists->fine);
 }
 
 /* --- type ----------------------------------------------------------------- */
@@ -321,16 +373,22 @@ unpack(void *to, Unpack *from, int sign)
 static void
 init(void *tally)
 {
-	((PaymentTally *) tally)->fine.cxt = ((PaymentTally *) tally)->cxt;
+	((PaymentTally *) tally)->fine.cxt = ((PaymentTally *) tally)->tally.cxt;
 }
 
 static const StateType type = {
 	.name = TYPE,
 	.tag = TAG_PAYMENT,
 	.tally_size = sizeof(PaymentTally),
+	.lists_size = sizeof(PaymentLists),
+	.note_size = sizeof(PaymentNote),
 	.init = init,
-	.unpack = unpack,
-	.pack = pack
+	.add_note = add_note,
+	.add_lists = add_lists,
+	.list = list,
+	.is_consistent = is_consistent,
+	.pack = pack,
+	.unpack = unpack
 };
 
 Datum
@@ -365,7 +423,7 @@ credit_payment_state_accum(PG_FUNCTION_ARGS)
 {
 	PaymentTally *tally = state_of_group(fcinfo, &type);
 
-	note_row(fcinfo, tally, 1);
+	add_row(fcinfo, tally, 1);
 	PG_RETURN_POINTER(tally);
 }
 
@@ -375,7 +433,7 @@ credit_payment_state_remove(PG_FUNCTION_ARGS)
 {
 	PaymentTally *tally = state_of_group(fcinfo, &type);
 
-	note_row(fcinfo, tally, -1);
+	add_row(fcinfo, tally, -1);
 	PG_RETURN_POINTER(tally);
 }
 
@@ -522,18 +580,18 @@ read_fine(PaymentState *state, const FineList *list, int scale)
 }
 
 static void
-read_lists(PaymentState *state, const PaymentTally *tally,
-		   const PaymentLists *lists)
+read_lists(PaymentState *state, const PaymentLists *lists)
 {
+	const PaymentNumbers *numbers = &lists->numbers;
 	const DaySums *invoiced = &lists->invoiced;
 	int			scale = state_decimals(&lists->decimals);
 
-	state->n_credits = tally->n_credits;
-	state->n_future = tally->n_future;
-	state->n_skipped = tally->n_skipped;
-	state->paid.to_pay = tally->to_pay;
-	state->paid.to_pay2 = tally->to_pay2;
-	state->paid.amount_to_pay = tally->amount_to_pay;
+	state->n_credits = numbers->n_credits;
+	state->n_future = numbers->n_future;
+	state->n_skipped = numbers->n_skipped;
+	state->paid.to_pay = numbers->to_pay;
+	state->paid.to_pay2 = numbers->to_pay2;
+	state->paid.amount_to_pay = numbers->amount_to_pay;
 	if (invoiced->n > 0)
 	{
 		state->invoice_dates.least = invoiced->sums[0].day;
@@ -567,21 +625,21 @@ check_last(DateADT as_of, const DaySums *list, const char *what)
 
 /* The date a state is read as of; -infinity: none. */
 static DateADT
-choose_as_of(FunctionCallInfo fcinfo, const PaymentTally *tally)
+choose_as_of(FunctionCallInfo fcinfo, const PaymentNumbers *numbers)
 {
 	DateADT		as_of;
 
 	if (PG_ARGISNULL(1))
-		return tally->n_as_of > 0 ? tally->as_of : DATEVAL_NOBEGIN;
+		return numbers->n_as_of > 0 ? numbers->as_of : DATEVAL_NOBEGIN;
 	as_of = PG_GETARG_DATEADT(1);
 	payment_check_as_of(as_of);
-	if (tally->n_as_of > 0 && as_of != tally->as_of)
+	if (numbers->n_as_of > 0 && as_of != numbers->as_of)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a payment state that was built as of a date can be read as of that date only"),
 				 errdetail("It was built as of %s, and %s is asked for.",
 						   DatumGetCString(DirectFunctionCall1(date_out,
-															   DateADTGetDatum(tally->as_of))),
+															   DateADTGetDatum(numbers->as_of))),
 						   DatumGetCString(DirectFunctionCall1(date_out,
 															   DateADTGetDatum(as_of))))));
 	return as_of;
@@ -594,23 +652,20 @@ credit_payment_measures(PG_FUNCTION_ARGS)
 	TupleDesc	desc = payment_row_type(fcinfo);
 	int			grace = payment_grace(fcinfo, 2);
 	int			half_life = payment_half_life(fcinfo, 3);
-	PaymentTally *tally;
 	PaymentLists lists;
 	PaymentState *state;
 	DateADT		as_of;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_DATUM(payment_measures(NULL, desc));
-	tally = state_read(fcinfo, 0, &type);
-	if (!list_tally(tally, &lists))
-		state_refuse(TYPE);
-	as_of = choose_as_of(fcinfo, tally);
+	state_read(fcinfo, 0, &type, &lists);
+	as_of = choose_as_of(fcinfo, &lists.numbers);
 	if (!DATE_IS_NOBEGIN(as_of))
 	{
 		check_last(as_of, &lists.paid, "payment");
 		check_last(as_of, &lists.invoiced, "invoice");
 	}
 	state = payment_make(CurrentMemoryContext, grace, half_life, as_of);
-	read_lists(state, tally, &lists);
+	read_lists(state, &lists);
 	PG_RETURN_DATUM(payment_measures(state, desc));
 }
