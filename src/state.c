@@ -200,7 +200,7 @@ pack_tally(const void *tally, const StateType *type)
 	if (!type->list(tally, lists) || !type->is_consistent(lists))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("what is subtracted from a \"%s\" is not part of it",
+				 errmsg("value of type \"%s\" does not contain what is subtracted from it",
 						type->name),
 				 errhint("Only rows or states that were added can be subtracted.")));
 	return pack_lists(lists, type);

@@ -95,7 +95,7 @@ SELECT throws_ok($$SELECT credit.payment_measures(credit.payment_state(1, '2026-
 	'a payment state that was built as of a date can be read as of that date only', 'one date in two places');
 SELECT throws_ok($$SELECT credit.merge(s) FROM (SELECT credit.payment_state(1, '2026-01-01', '2026-01-31', NULL, d) AS s FROM unnest(ARRAY[date '2026-02-10', '2026-02-11']) d GROUP BY d) q$$, '22023', NULL, 'two dates do not merge');
 SELECT throws_ok($$SELECT credit.subtract(a, b) FROM (SELECT credit.payment_state(1, '2026-01-01', '2026-01-31', NULL) AS a, credit.payment_state(2, '2026-01-01', '2026-01-31', NULL) AS b) q$$, '22023',
-	'what is subtracted from a "payment_state" is not part of it', 'what was never there cannot be taken out');
+	'value of type "payment_state" does not contain what is subtracted from it', 'what was never there cannot be taken out');
 SELECT throws_ok($$SELECT credit.payment_measures(credit.payment_state(1, '2026-01-01', '2026-01-31', NULL), 'infinity')$$, '22008', NULL, 'no infinite as-of date');
 SELECT throws_ok($$SELECT credit.payment_measures(NULL, NULL, -1)$$, '22023', NULL, 'no negative grace days');
 SELECT throws_ok($$SELECT credit.payment_measures(NULL, NULL, 0, NULL)$$, '22004', NULL, 'no half-life of nothing');
@@ -123,7 +123,7 @@ SELECT is_empty($$SELECT id FROM (SELECT id, credit.aging_state(amount, due) OVE
 									FROM books.item i WHERE id <= 1500 WINDOW w AS (ORDER BY id ROWS 20 PRECEDING)) q WHERE moving::bytea <> anew::bytea$$, 'a window of rows that moves');
 SELECT is_empty($$SELECT customer FROM (SELECT customer, credit.merge(state) OVER w AS moving, (SELECT credit.merge(state) FROM books.aging q WHERE q.customer BETWEEN p.customer - 3 AND p.customer) AS anew
 										  FROM books.aging p WINDOW w AS (ORDER BY customer RANGE 3 PRECEDING)) q WHERE moving::bytea <> anew::bytea$$, 'a window of states');
-SELECT throws_ok($$SELECT credit.subtract(credit.aging_state(1, '2026-01-01'), credit.aging_state(1, '2026-01-02'))$$, '22023', 'what is subtracted from a "aging_state" is not part of it', 'what was never there cannot be taken out');
+SELECT throws_ok($$SELECT credit.subtract(credit.aging_state(1, '2026-01-01'), credit.aging_state(1, '2026-01-02'))$$, '22023', 'value of type "aging_state" does not contain what is subtracted from it', 'what was never there cannot be taken out');
 SELECT throws_ok($$SELECT credit.aging_buckets(credit.aging_state(1, '2026-01-01'), 'infinity')$$, '22008', NULL, 'no infinite as-of date');
 SELECT throws_ok($$SELECT credit.aging_buckets(NULL, '2026-01-01', 'never')$$, '22023', NULL, 'a mode must be one');
 SELECT is(credit.aging_buckets(NULL, '2026-01-01')::text, (SELECT credit.aging(amount, due, '2026-01-01')::text FROM books.item WHERE false), 'no state is no rows');
