@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
@@ -22,33 +23,61 @@
 /* A numeric as it is sent takes no more. */
 #define MAX_BYTES (4 * (FINE_MAX_SCALE + 131072))
 
+#define FIRST_SLOTS 8
+/* No kind is negative. */
+#define FREE (-1)
+
+/* The slot of a key, which may be free. */
 static FineSum *
-sum_of(FineSums *fine, int kind, int32 day, int scale)
+slot_of(const FineSums *fine, const FineKey *key)
 {
-	FineKey		key = {.kind = kind, .day = day, .scale = scale};
-	FineSum    *sum;
-	bool		found;
+	uint32		mask = fine->nslots - 1;
+	uint32		i = hash_bytes_uint32((uint32) key->day ^ (uint32) key->scale << 16 ^
+									  (uint32) key->kind << 30) & mask;
 
-	if (fine->table == NULL)
-	{
-		HASHCTL		control = {.keysize = sizeof(FineKey),
-		.entrysize = sizeof(FineSum), .hcxt = fine->cxt};
+	while (fine->slots[i].key.kind != FREE &&
+		   memcmp(&fine->slots[i].key, key, sizeof(FineKey)) != 0)
+		i = (i + 1) & mask;
+	return &fine->slots[i];
+}
 
-		fine->table = hash_create("fine sums of a state", 16, &control,
-								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	sum = hash_search(fine->table, &key, HASH_ENTER, &found);
-	if (found)
-		return sum;
-	if (hash_get_num_entries(fine->table) > MAX_SUMS)
+/* Twice the room. */
+static void
+grow(FineSums *fine)
+{
+	FineSums	old = *fine;
+
+	if (old.nused > MAX_SUMS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("too many sums of amounts with more than 8 decimals in a state"),
 				 errdetail("A state keeps at most %d, one for each day and number of decimals.",
 						   MAX_SUMS)));
-	sum->count = 0;
-	sum->units = 0;
-	sum->sum = NULL;
+	fine->nslots = old.nslots == 0 ? FIRST_SLOTS : 2 * old.nslots;
+	fine->slots = MemoryContextAlloc(fine->cxt, fine->nslots * sizeof(FineSum));
+	for (uint32 i = 0; i < fine->nslots; i++)
+		fine->slots[i].key.kind = FREE;
+	for (uint32 i = 0; i < old.nslots; i++)
+		if (old.slots[i].key.kind != FREE)
+			*slot_of(fine, &old.slots[i].key) = old.slots[i];
+	if (old.slots != NULL)
+		pfree(old.slots);
+}
+
+static FineSum *
+sum_of(FineSums *fine, int kind, int32 day, int scale)
+{
+	FineKey		key = {.kind = kind, .day = day, .scale = scale};
+	FineSum    *sum;
+
+	if (2 * fine->nused >= fine->nslots || fine->nused > MAX_SUMS)
+		grow(fine);
+	sum = slot_of(fine, &key);
+	if (sum->key.kind == FREE)
+	{
+		*sum = (FineSum) {.key = key};
+		fine->nused++;
+	}
 	return sum;
 }
 
@@ -144,25 +173,22 @@ is_zero(const FineSum *sum)
 bool
 fine_list(const FineSums *fine, FineList *list)
 {
-	HASH_SEQ_STATUS scan;
-	FineSum    *sum;
-	bool		is_right = true;
-
 	list->n = 0;
-	list->sums = NULL;
-	if (fine->table == NULL)
-		return true;
-	list->sums = palloc(hash_get_num_entries(fine->table) * sizeof(FineSum));
-	hash_seq_init(&scan, fine->table);
-	while ((sum = hash_seq_search(&scan)) != NULL)
+	list->sums = fine->nused == 0 ? NULL : palloc(fine->nused * sizeof(FineSum));
+	for (uint32 i = 0; i < fine->nslots; i++)
 	{
+		const FineSum *sum = &fine->slots[i];
+
+		if (sum->key.kind == FREE)
+			continue;
 		if (sum->count > 0)
 			list->sums[list->n++] = *sum;
 		else if (sum->count < 0 || !is_zero(sum))
-			is_right = false;
+			return false;
 	}
-	qsort(list->sums, list->n, sizeof(FineSum), compare_sums);
-	return is_right;
+	if (list->n > 1)
+		qsort(list->sums, list->n, sizeof(FineSum), compare_sums);
+	return true;
 }
 
 /* --- bytes ---------------------------------------------------------------- */

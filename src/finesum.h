@@ -5,7 +5,6 @@
 #ifndef CREDIT_FINESUM_H
 #define CREDIT_FINESUM_H
 
-#include "utils/hsearch.h"
 #include "utils/numeric.h"
 
 #include "pack.h"
@@ -31,11 +30,13 @@ typedef struct FineSum
 	Numeric		sum;			/* NULL for what is not finite */
 } FineSum;
 
-/* As a rule there is none. */
+/* A hash table; as a rule there is none. */
 typedef struct FineSums
 {
-	HTAB	   *table;			/* NULL: none */
 	MemoryContext cxt;
+	FineSum    *slots;
+	uint32		nslots;			/* 0 or a power of 2 */
+	uint32		nused;
 } FineSums;
 
 /* What there is in the order of keys. */

@@ -20,7 +20,7 @@ extern void pack_signed(StringInfo buf, int128 value);
 extern uint128 unpack_unsigned_rare(Unpack *from, uint128 most);
 extern int128 unpack_signed(Unpack *from, int128 most);
 extern const void *unpack_bytes(Unpack *from, Size size);
-extern void unpack_refuse(const Unpack *from) pg_attribute_noreturn();
+extern void unpack_refuse(const Unpack *from);
 
 /* A number of at most so much; most are below 128. */
 static inline uint128
