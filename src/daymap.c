@@ -45,7 +45,7 @@ grow(DayMap *map, MemoryContext cxt)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("too many different days in a state"),
-				 errdetail("A state keeps at most %d days.", DAYMAP_MAX_DAYS)));
+				 errdetail("A state keeps at most %d.", DAYMAP_MAX_DAYS)));
 	if (old.nslots == 0)
 		map->nslots = FIRST_SLOTS;
 	else if (2 * n >= old.nslots)
@@ -116,7 +116,8 @@ append(DaySums *list, int32 day, int64 count, int128 value)
 	if (unlikely(list->count > DAYMAP_MAX_COUNT || list->size > DAYMAP_MAX_VALUE))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("counts or sums of a state are out of range")));
+				 errmsg("counts or sums of a state are out of range"),
+				 errdetail("Amounts add up to 10^20 at most, counts to 2^48.")));
 }
 
 /* Days in a row lie in order, from the first of them on. */

@@ -41,25 +41,50 @@ slot_of(const FineSums *fine, const FineKey *key)
 	return &fine->slots[i];
 }
 
-/* Twice the room. */
+/* Whether it counts nothing, and is nothing. */
+static bool
+is_empty(const FineSum *sum)
+{
+	return sum->count == 0 && sum->units == 0 &&
+		(sum->sum == NULL ||
+		 DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(sum->sum),
+										  NumericGetDatum(money_numeric(0, 0)))));
+}
+
+/* Twice the room, or what is empty thrown out if that is enough. */
 static void
 grow(FineSums *fine)
 {
 	FineSums	old = *fine;
 
-	if (old.nused > MAX_SUMS)
+	fine->nused = 0;
+	for (uint32 i = 0; i < old.nslots; i++)
+		if (old.slots[i].key.kind != FREE)
+			fine->nused += !is_empty(&old.slots[i]);
+	if (fine->nused >= MAX_SUMS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("too many sums of amounts with more than 8 decimals in a state"),
 				 errdetail("A state keeps at most %d, one for each day and number of decimals.",
 						   MAX_SUMS)));
-	fine->nslots = old.nslots == 0 ? FIRST_SLOTS : 2 * old.nslots;
+	if (old.nslots == 0)
+		fine->nslots = FIRST_SLOTS;
+	else if (4 * fine->nused >= old.nslots)
+		fine->nslots = 2 * old.nslots;
 	fine->slots = MemoryContextAlloc(fine->cxt, fine->nslots * sizeof(FineSum));
 	for (uint32 i = 0; i < fine->nslots; i++)
 		fine->slots[i].key.kind = FREE;
 	for (uint32 i = 0; i < old.nslots; i++)
-		if (old.slots[i].key.kind != FREE)
-			*slot_of(fine, &old.slots[i].key) = old.slots[i];
+	{
+		FineSum    *sum = &old.slots[i];
+
+		if (sum->key.kind == FREE)
+			continue;
+		if (!is_empty(sum))
+			*slot_of(fine, &sum->key) = *sum;
+		else if (sum->sum != NULL)
+			pfree(sum->sum);
+	}
 	if (old.slots != NULL)
 		pfree(old.slots);
 }
@@ -68,16 +93,21 @@ static FineSum *
 sum_of(FineSums *fine, int kind, int32 day, int scale)
 {
 	FineKey		key = {.kind = kind, .day = day, .scale = scale};
-	FineSum    *sum;
+	FineSum    *sum = NULL;
 
-	if (2 * fine->nused >= fine->nslots || fine->nused > MAX_SUMS)
-		grow(fine);
-	sum = slot_of(fine, &key);
-	if (sum->key.kind == FREE)
+	if (fine->nslots > 0)
 	{
-		*sum = (FineSum) {.key = key};
-		fine->nused++;
+		sum = slot_of(fine, &key);
+		if (sum->key.kind != FREE)
+			return sum;
 	}
+	if (2 * fine->nused >= fine->nslots || fine->nused >= MAX_SUMS)
+	{
+		grow(fine);
+		sum = slot_of(fine, &key);
+	}
+	*sum = (FineSum) {.key = key};
+	fine->nused++;
 	return sum;
 }
 
@@ -160,15 +190,6 @@ compare_sums(const void *a, const void *b)
 	return x->scale - y->scale;
 }
 
-static bool
-is_zero(const FineSum *sum)
-{
-	return sum->units == 0 &&
-		(sum->sum == NULL ||
-		 DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(sum->sum),
-										  NumericGetDatum(money_numeric(0, 0)))));
-}
-
 /* As daymap_list(). */
 bool
 fine_list(const FineSums *fine, FineList *list)
@@ -183,7 +204,7 @@ fine_list(const FineSums *fine, FineList *list)
 			continue;
 		if (sum->count > 0)
 			list->sums[list->n++] = *sum;
-		else if (sum->count < 0 || !is_zero(sum))
+		else if (!is_empty(sum))
 			return false;
 	}
 	if (list->n > 1)

@@ -207,6 +207,14 @@ SELECT is_empty('SELECT bytes FROM books.true_bytes WHERE books.fate(substr(set_
 SELECT throws_ok(format('SELECT %L::credit.payment_state', t), '22P02', NULL, format('no text: %s', t)) FROM unnest(ARRAY['', 'x', '\x0', '\X01', '\x0g', '\x01 ', ' \x01', '\x01\', '\xAB']) t;
 SELECT throws_ok(format('SELECT %L::credit.aging_state', t), '22P03', NULL, format('no state: %s', t)) FROM unnest(ARRAY['\x', '\x01', '\x0101', '\x0102', '\x010200', '\x01020000000000', '\x0102090000000000']) t;
 SELECT is('\x0102000000000000'::credit.aging_state::text, '\x0102000000000000', 'the smallest there is');
+-- 8. Bounds
+
+SELECT throws_ok('SELECT credit.payment_state(1, date ''2000-01-01'', date ''2000-01-01'' + g, date ''2000-01-01'') FROM generate_series(1, 262145) g', '54000', NULL, 'too many days');
+SELECT is((SELECT (credit.payment_measures(credit.payment_state(1, date '2000-01-01', date '2000-01-01' + g, date '2000-01-01')::text::credit.payment_state)).n_paid FROM generate_series(1, 262144) g), 262144::bigint, 'as many as there may be');
+SELECT throws_ok('SELECT credit.aging_state(1e-10, date ''2000-01-01'' + g) FROM generate_series(1, 100001) g', '54000', NULL, 'too many fine sums');
+SELECT is((SELECT (credit.aging_buckets(credit.aging_state(1e-10, date '2000-01-01' + g)::text::credit.aging_state, '2000-01-01')).total FROM generate_series(1, 100000) g), 0.0000100000, 'as many as there may be');
+SELECT is((SELECT DISTINCT (credit.aging_buckets(s, '2000-01-01')).total FROM (SELECT g, credit.aging_state(1e-10, date '2000-01-01' + g) OVER (ORDER BY g ROWS 1 PRECEDING) AS s FROM generate_series(1, 210000) g) q WHERE g > 1), 2e-10, 'what has left a window takes no room');
+SELECT throws_ok('SELECT credit.payment_state(9e17, date ''2000-01-01'', date ''2000-01-01'', date ''2000-01-01'') FROM generate_series(1, 1000) g', '22003', NULL, 'more money than there is');
 
 SELECT * FROM finish();
 ROLLBACK;
