@@ -11,7 +11,8 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	dayhist behaviour profile cycle linalg logit logit_profile logit_model \
 	logit_fit bag validation calibration stability agreement comparison \
 	calibrate rating maintenance amount timeline series trend change \
-	balance indicator capacity
+	balance indicator capacity recency pack daymap finesum state \
+	state_payment state_aging
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -25,7 +26,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure currency \
 	health aging behaviour logit validation maintenance financials \
-	calibrate rating trend balance indicator
+	calibrate rating trend balance indicator state
 
 PG_CONFIG ?= pg_config
 

@@ -53,7 +53,12 @@ INSERT INTO shop.value VALUES
 	('credit.payment_measures', 'NULL'), ('credit.payment_measures', '(SELECT credit.payment_profile(1, date ''2025-01-01'', date ''2025-01-31'', NULL, date ''2025-06-30''))'),
 	('credit.payment_measures', '(SELECT credit.payment_profile(1e-1000, date ''2025-01-01'', date ''2025-01-31'', NULL, date ''2025-06-30''))'),
 	('credit.payment_measures', '(SELECT credit.payment_profile(1, NULL, NULL, NULL) WHERE false)'),
-	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295');
+	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295'),
+	('cstring', 'NULL'), ('cstring', ''''''), ('cstring', '''\x'''), ('cstring', '''\x0101ff'''), ('cstring', '''\x0102ffffffff'''),
+	('bytea', 'NULL'), ('bytea', ''''''), ('bytea', '''\x0101'''),
+	('credit.payment_state', 'NULL'), ('credit.payment_state', '''\x01010000000000000000000000000000'''), ('credit.payment_state', '''\x01010201d88e01000000000000000000000000'''),
+	('credit.payment_state', '''\x01010200000000ca02cf2a94b6ca01050201c24e0101c24e0101c24e0101c24e0101c24e05968f01010201010401010601010801010a01d88e01050001040500'''),
+	('credit.aging_state', 'NULL'), ('credit.aging_state', '''\x0102000000000000'''), ('credit.aging_state', '''\x0102010004988f01010001010f01011e01012d01968f01010f01020500''');
 
 CREATE TABLE shop.call AS
 SELECT p.oid::regprocedure AS function, p.proname, p.pronargs, v.seq,
