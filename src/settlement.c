@@ -252,12 +252,12 @@ settlement_months(LedgerRel *settlements, int32 source_id, const char *key,
 		MonthMark  *mark;
 
 		ledger_deform(settlements, tuple, values, nulls);
-		if (nulls[SETTLEMENT_SETTLED_ON] ||
-			DATE_NOT_FINITE(DatumGetDateADT(values[SETTLEMENT_SETTLED_ON])))
-			continue;
 		mark = palloc(sizeof(MonthMark));
 		mark->account_id = account_id;
-		mark->month = first_of_month(DatumGetDateADT(values[SETTLEMENT_SETTLED_ON]));
+		mark->month = nulls[SETTLEMENT_SETTLED_ON] ||
+			DATE_NOT_FINITE(DatumGetDateADT(values[SETTLEMENT_SETTLED_ON])) ?
+			DATEVAL_NOBEGIN :
+			first_of_month(DatumGetDateADT(values[SETTLEMENT_SETTLED_ON]));
 		marks = lappend(marks, mark);
 	}
 	ledger_scan_end(&scan);
@@ -300,4 +300,15 @@ settlement_mark(List *marks)
 		last = mark;
 	}
 	ledger_close(ledger);
+}
+
+/* Marks all months of an account. */
+void
+settlement_mark_all(int64 account_id)
+{
+	MonthMark  *mark = palloc(sizeof(MonthMark));
+
+	mark->account_id = account_id;
+	mark->month = DATEVAL_NOEND;
+	settlement_mark(list_make1(mark));
 }

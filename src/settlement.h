@@ -26,7 +26,10 @@ typedef struct Settlement
 	DateADT		reversed_on;	/* where there is nothing any more, or less */
 } Settlement;
 
-/* A month of an account whose settlements have changed; NOBEGIN: every one. */
+/*
+ * A month of an account whose settlements have changed; NOBEGIN: of those
+ * whose day nobody knows, NOEND: every one.
+ */
 typedef struct MonthMark
 {
 	int64		account_id;
@@ -36,6 +39,7 @@ typedef struct MonthMark
 extern List *settlement_months(LedgerRel *settlements, int32 source_id,
 							   const char *key, List *marks, int64 account_id);
 extern void settlement_mark(List *marks);
+extern void settlement_mark_all(int64 account_id);
 extern void settlement_state(LedgerRel *settlements, const Settlement *settlement);
 
 #endif							/* CREDIT_SETTLEMENT_H */
