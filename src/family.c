@@ -940,7 +940,10 @@ settle_itself(Family *family, LedgerRel *settlements, Document *document)
 		settlement.amount = item_number(item, ITEM_AMOUNT);
 	if (!DATE_NOT_FINITE(settled_on) &&
 		credit_is_zero(item_number(item, ITEM_OPEN_AMOUNT)))
+	{
 		settlement.settled_on = settled_on;
+		settlement.is_dated = true;
+	}
 	settlement_state(settlements, &settlement);
 }
 
@@ -991,52 +994,61 @@ is_changed_debt(const Document *document)
 		 (document->old.exists && !document->new.exists));
 }
 
-/* States what the pairs of a family have come to, each once. */
+/* States what the pairs of a family, sorted, have come to, each once. */
 static LedgerRel *
-settle_pairs(Family *family, LedgerRel *settlements, List **marks)
+settle_pairs(Family *family, LedgerRel *settlements, Pair **pairs, int n)
 {
-	int			n = list_length(family->settlements);
-	Pair	  **pairs = palloc(sizeof(Pair *) * (n + 1));
-
-	for (int i = 0; i < n; i++)
-		pairs[i] = list_nth(family->settlements, i);
-	qsort(pairs, n, sizeof(Pair *), compare_pairs);
 	for (int i = 0; i < n; i++)
 	{
 		if (i > 0 && compare_pairs(&pairs[i - 1], &pairs[i]) == 0)
 			continue;
 		settlements = open_settlements(settlements);
 		settle_pair(family, settlements, pairs[i]);
-		if (i + 1 == n || pairs[i + 1]->debt != pairs[i]->debt)
-			*marks = mark_debt(settlements, pairs[i]->debt, *marks);
 	}
 	return settlements;
+}
+
+/* Marks the months of all debts whose settlement may have changed. */
+static void
+mark_debts(Family *family, LedgerRel *settlements, Pair **pairs, int n)
+{
+	List	   *marks = NIL;
+
+	CommandCounterIncrement();	/* what was just written counts */
+	for (int i = 0; i < n; i++)
+		if (i + 1 == n || pairs[i + 1]->debt != pairs[i]->debt)
+			marks = mark_debt(settlements, pairs[i]->debt, marks);
+	for (int i = 0; i < family->n; i++)
+		if (is_changed_debt(family->documents[i]))
+			marks = mark_debt(settlements, family->documents[i], marks);
+	if (marks != NIL)
+		settlement_mark(marks);
 }
 
 /* Writes down what has been settled, once the documents are written. */
 void
 family_settle(Family *family)
 {
-	List	   *marks = NIL;
-	LedgerRel  *settlements = settle_pairs(family, NULL, &marks);
+	LedgerRel  *settlements;
+	int			n = list_length(family->settlements);
+	Pair	  **pairs = palloc(sizeof(Pair *) * (n + 1));
 
+	for (int i = 0; i < n; i++)
+		pairs[i] = list_nth(family->settlements, i);
+	qsort(pairs, n, sizeof(Pair *), compare_pairs);
+	settlements = settle_pairs(family, NULL, pairs, n);
 	for (int i = 0; i < family->n; i++)
 	{
 		Document   *document = family->documents[i];
 
+		if (is_changed_debt(document) ||
+			(states_itself(document) && document->change != NULL))
+			settlements = open_settlements(settlements);
 		if (states_itself(document) && document->change != NULL)
-		{
-			settlements = open_settlements(settlements);
 			settle_itself(family, settlements, document);
-		}
-		if (is_changed_debt(document))
-		{
-			settlements = open_settlements(settlements);
-			marks = mark_debt(settlements, document, marks);
-		}
 	}
-	if (settlements != NULL)
-		ledger_close(settlements);
-	if (marks != NIL)
-		settlement_mark(marks);
+	if (settlements == NULL)
+		return;
+	mark_debts(family, settlements, pairs, n);
+	ledger_close(settlements);
 }

@@ -197,18 +197,42 @@ state_amount(LedgerRel *settlements, const Settlement *settlement,
 	}
 }
 
+/* The ERP says of the latest part that it was settled on another day. */
+static void
+move_latest(LedgerRel *settlements, const Settlement *settlement,
+			const Written *written)
+{
+	ListCell   *lc;
+
+	foreach(lc, written->days)
+	{
+		DaySum	   *sum = lfirst(lc);
+
+		if (sum->day != written->last_day || credit_compare(sum->amount, NULL) <= 0)
+			continue;
+		write_row(settlements, settlement, sum->day, credit_subtract(NULL, sum->amount));
+		write_row(settlements, settlement, settlement->settled_on, sum->amount);
+	}
+}
+
 /* What a residual states: the total, whose latest part has a day. */
 static void
 state_total(LedgerRel *settlements, const Settlement *settlement,
 			const Written *written)
 {
 	Numeric		difference = credit_subtract(settlement->amount, written->amount);
+	int			sign = credit_compare(difference, NULL);
 
-	if (credit_compare(difference, NULL) < 0)
-		write_row(settlements, settlement, settlement->reversed_on, difference);
-	else
+	if (sign < 0)
+		write_row(settlements, settlement,
+				  Max(settlement->reversed_on, written->last_day), difference);
+	else if (sign > 0)
 		write_row(settlements, settlement,
 				  Max(settlement->settled_on, written->ceased_on), difference);
+	else if (settlement->is_dated && written->days != NIL &&
+			 written->last_day != settlement->settled_on &&
+			 DATE_IS_NOBEGIN(written->ceased_on))
+		move_latest(settlements, settlement, written);
 }
 
 /* Writes what a document states now, as far as it is news. */

@@ -23,6 +23,7 @@ typedef struct Settlement
 	Numeric		amount;			/* NULL: nothing any more */
 	bool		is_total;		/* of all days, as the ERP's residual says it */
 	DateADT		settled_on;		/* of the latest of it, where it is a total */
+	bool		is_dated;		/* and the ERP says that day */
 	DateADT		reversed_on;	/* where there is nothing any more, or less */
 } Settlement;
 

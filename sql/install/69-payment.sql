@@ -64,11 +64,43 @@ END;
 COMMENT ON FUNCTION credit.allocations_on(date, bigint) IS
 'Which payment pays which debt, of all accounts or of one, where the ERP does not say it: equal amounts first, then the oldest due. Worked out from what is known now, never stored.';
 
+/*
+ * Settlements of one debt up to a day, corrections and reversals set off: what
+ * was taken back is gone, the latest first, and what is left keeps its day.
+ */
+CREATE FUNCTION credit.settlements_of_debt(source_id integer, key text, as_of date)
+RETURNS TABLE (settled_on date, amount numeric, kind text, payment_source_id integer, payment_key text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+SELECT l.settled_on, l.left_over, l.kind, l.payment_source_id, l.payment_key
+  FROM (SELECT d.settled_on, d.kind, d.payment_source_id, d.payment_key,
+			   LEAST(d.amount, min(d.upto) OVER (PARTITION BY d.stated_by_source_id, d.stated_by_key
+												 ORDER BY d.settled_on NULLS FIRST
+												 ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+							   - (d.upto - d.amount)) AS left_over
+		  FROM (SELECT t.stated_by_source_id, t.stated_by_key, t.settled_on, sum(t.amount) AS amount,
+					   (array_agg(t.kind ORDER BY t.recorded_at DESC))[1] AS kind,
+					   (array_agg(t.payment_source_id ORDER BY t.recorded_at DESC))[1] AS payment_source_id,
+					   (array_agg(t.payment_key ORDER BY t.recorded_at DESC))[1] AS payment_key,
+					   sum(sum(t.amount)) OVER (PARTITION BY t.stated_by_source_id, t.stated_by_key
+												ORDER BY t.settled_on NULLS FIRST) AS upto
+				  FROM credit.settlement t
+				 WHERE t.source_id = settlements_of_debt.source_id AND t.key = settlements_of_debt.key
+				   AND (t.settled_on <= settlements_of_debt.as_of OR t.settled_on IS NULL)
+				 GROUP BY t.stated_by_source_id, t.stated_by_key, t.settled_on) d) l
+ WHERE l.left_over > 0;
+END;
+COMMENT ON FUNCTION credit.settlements_of_debt(integer, text, date) IS
+'What settled a debt up to a day, one row per document that says so and day; what was corrected or taken back by then is set off.';
+
 CREATE FUNCTION credit.settlements_on(as_of date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, settled_on date,
 			   amount numeric, kind text, payment_source_id integer, payment_key text)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
+/* of few debts anything was ever taken back */
+WITH taken_back AS
+	(SELECT DISTINCT t.source_id, t.key FROM credit.settlement t WHERE t.amount < 0)
 SELECT i.account_id, i.currency, t.source_id, t.key,
 	   t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
   FROM credit.settlement t
@@ -76,6 +108,15 @@ SELECT i.account_id, i.currency, t.source_id, t.key,
   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
  WHERE (t.settled_on <= settlements_on.as_of OR t.settled_on IS NULL)
    AND (of_account IS NULL OR i.account_id = of_account)
+   AND NOT EXISTS (SELECT FROM taken_back b WHERE b.source_id = t.source_id AND b.key = t.key)
+UNION ALL
+SELECT i.account_id, i.currency, i.source_id, i.key,
+	   t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
+  FROM taken_back b
+  JOIN credit.item i ON i.source_id = b.source_id AND i.key = b.key AND i.amount IS NOT NULL
+  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+ CROSS JOIN LATERAL credit.settlements_of_debt(i.source_id, i.key, settlements_on.as_of) t
+ WHERE of_account IS NULL OR i.account_id = of_account
 UNION ALL
 SELECT i.account_id, i.currency, a.source_id, a.key, a.settled_on, a.amount, s.kind,
 	   a.payment_source_id, a.payment_key
@@ -85,7 +126,7 @@ SELECT i.account_id, i.currency, a.source_id, a.key, a.settled_on, a.amount, s.k
  WHERE credit.needs_allocation();
 END;
 COMMENT ON FUNCTION credit.settlements_on(date, bigint) IS
-'What was settled of which debt up to a day, by what; of all accounts or of one. settled_on NULL: before the source was attached.';
+'What was settled of which debt up to a day, by what, corrections and reversals set off; of all accounts or of one. settled_on NULL: before the source was attached.';
 
 /* One row per debt: the day on which nothing was open any more. */
 CREATE FUNCTION credit.debts_on(as_of date, of_account bigint DEFAULT NULL)

@@ -63,8 +63,7 @@ settled AS
 	(SELECT d.account_id, d.currency, d.source_id, d.key, d.amount AS debt, d.document_date, d.due_date,
 			t.settled_on, t.amount, t.kind
 	   FROM debt d
-	   JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
-	  WHERE t.settled_on <= credit.today() OR t.settled_on IS NULL),
+	  CROSS JOIN LATERAL credit.settlements_of_debt(d.source_id, d.key, credit.today()) t),
 whole AS
 	(SELECT s.account_id, s.currency, s.debt, s.document_date, s.due_date, sum(s.amount) AS amount,
 			max(s.settled_on) AS settled_on, bool_or(s.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
@@ -242,10 +241,9 @@ settled AS
 	   JOIN credit.item i ON i.source_id = r.source_id AND i.key = r.key AND i.amount > 0
 	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
 	   JOIN credit.account a ON a.account_id = i.account_id
-	   JOIN credit.settlement x ON x.source_id = r.source_id AND x.key = r.key
 	  CROSS JOIN time t
-	  WHERE (x.settled_on <= t.today OR x.settled_on IS NULL)
-		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today
+	  CROSS JOIN LATERAL credit.settlements_of_debt(i.source_id, i.key, t.today) x
+	  WHERE COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today
 		AND (i.reversed_on IS NULL OR i.reversed_on > t.today)),
 whole AS
 	(SELECT s.account_id, s.currency, s.debt, s.document_date, s.due_date, sum(s.amount) AS amount,
@@ -257,8 +255,8 @@ open AS
 	(SELECT i.account_id, i.currency, i.amount, o.open_amount,
 			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
 			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
-			NOT EXISTS (SELECT FROM credit.settlement x
-						 WHERE x.source_id = o.source_id AND x.key = o.key AND x.settled_on IS NULL) AS is_dated
+			NOT EXISTS (SELECT FROM credit.settlements_of_debt(o.source_id, o.key, t.today) x
+						 WHERE x.settled_on IS NULL) AS is_dated
 	   FROM credit.open_now o
 	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key AND i.amount > 0
 	   JOIN credit.account a ON a.account_id = i.account_id
@@ -298,7 +296,7 @@ COMMENT ON FUNCTION credit.payment_behaviour_folded(integer, integer, integer) I
 'Payment measures of each account as of today, by debt and by amount, from the states of closed months and what is live; what payment_behaviour_on() works out from the rows.';
 
 CREATE VIEW credit.payment_behaviour AS
-SELECT a.customer, a.segment, a.name, f.currency, (f.by_debt).n_paid, (f.by_debt).n_open,
+SELECT a.customer, a.segment, a.name, f.currency COLLATE "C" AS currency, (f.by_debt).n_paid, (f.by_debt).n_open,
 	   (f.by_debt).n_overdue, f.n_undated, (f.by_amount).paid_amount,
 	   (f.by_amount).open_amount, (f.by_amount).overdue_amount, (f.by_debt).on_time_rate,
 	   (f.by_amount).on_time_rate_by_amount, (f.by_debt).mean_days_late,
