@@ -47,9 +47,10 @@
 /* Amounts are below 10^18, so that times any days they fit into 128 bits. */
 #define MAX_UNITS ((int128) 1000000000 * INT64CONST(100000000000000000))
 /* What a sum must not pass, to leave room for the sum of many. */
+#define SUM_LIMIT ((int128) 1 << 124)
+
 #define STATE_SIZE (offsetof(PaymentState, sums) + \
 					MAXALIGN(money_size(PAYMENT_NSUMS)))
-#define SUM_LIMIT ((int128) 1 << 124)
 
 PG_FUNCTION_INFO_V1(credit_payment_accum);
 PG_FUNCTION_INFO_V1(credit_payment_accum_as_of);
