@@ -47,9 +47,10 @@
 /* Amounts are below 10^18, so that times any days they fit into 128 bits. */
 #define MAX_UNITS ((int128) 1000000000 * INT64CONST(100000000000000000))
 /* What a sum must not pass, to leave room for the sum of many. */
+#define SUM_LIMIT ((int128) 1 << 124)
+
 #define STATE_SIZE (offsetof(PaymentState, sums) + \
 					MAXALIGN(money_size(PAYMENT_NSUMS)))
-#define SUM_LIMIT ((int128) 1 << 124)
 
 PG_FUNCTION_INFO_V1(credit_payment_accum);
 PG_FUNCTION_INFO_V1(credit_payment_accum_as_of);
@@ -252,10 +253,7 @@ add_log_sums(PaidSums *paid, const LogSums *sums)
 	paid->amount_to_pay += sums->amount_to_pay;
 }
 
-/*
- * Adds the payments among rows to everything but the sums of money, as
- * add_payment() does.
- */
+/* Adds the payments among rows to everything, money included. */
 static void
 add_row_payments(PaymentState *state, const PaymentRow *rows, int nrows)
 {
@@ -263,6 +261,10 @@ add_row_payments(PaymentState *state, const PaymentRow *rows, int nrows)
 	Range		late = state->late;
 	Range		paid_dates = state->paid_dates;
 	Range		invoice_dates = state->invoice_dates;
+	/* amounts are below 2^54, and rows no more than 60 */
+	int64		amount = 0;
+	int			scale = 0;
+	int			n = 0;
 
 	for (int i = 0; i < nrows; i++)
 	{
@@ -271,9 +273,19 @@ add_row_payments(PaymentState *state, const PaymentRow *rows, int nrows)
 		int64		days = row->late;
 		int64		to_pay = row->age;
 		int64		units = row->packed >> ROW_AMOUNT_SHIFT;
+		int			row_scale = row->packed & ROW_SCALE;
 
 		if (row->packed & ROW_OPEN)
 			continue;
+		if (unlikely(row_scale != scale))
+		{
+			money_add_many(&state->sums, PAYMENT_PAID, amount, scale, n);
+			scale = row_scale;
+			amount = 0;
+			n = 0;
+		}
+		amount += units;
+		n++;
 		dayhist_add(&state->hist, days, 1, units, state->sums.cxt);
 		recency_add(&state->recent, row->day, 1, days);
 		sums.days += days;
@@ -290,38 +302,11 @@ add_row_payments(PaymentState *state, const PaymentRow *rows, int nrows)
 		range_note(&paid_dates, row->day);
 		range_note(&invoice_dates, row->day - row->age);
 	}
+	money_add_many(&state->sums, PAYMENT_PAID, amount, scale, n);
 	add_log_sums(&state->paid, &sums);
 	state->late = late;
 	state->paid_dates = paid_dates;
 	state->invoice_dates = invoice_dates;
-}
-
-/* Adds the money of the payments among rows. */
-static void
-add_row_money(PaymentState *state, const PaymentRow *rows, int nrows)
-{
-	/* amounts are below 2^54, and rows no more than 60 */
-	int64		units = 0;
-	int			scale = 0;
-	int			n = 0;
-
-	for (int i = 0; i < nrows; i++)
-	{
-		int			row_scale = rows[i].packed & ROW_SCALE;
-
-		if (rows[i].packed & ROW_OPEN)
-			continue;
-		if (unlikely(row_scale != scale && n > 0))
-		{
-			money_add_many(&state->sums, PAYMENT_PAID, units, scale, n);
-			units = 0;
-			n = 0;
-		}
-		scale = row_scale;
-		units += rows[i].packed >> ROW_AMOUNT_SHIFT;
-		n++;
-	}
-	money_add_many(&state->sums, PAYMENT_PAID, units, scale, n);
 }
 
 static void
@@ -360,7 +345,6 @@ add_rows(PaymentState *state, const PaymentRow *rows, int nrows)
 	{
 		recency_reserve(&state->recent, days.least, days.most, state->sums.cxt);
 		add_row_payments(state, rows, nrows);
-		add_row_money(state, rows, nrows);
 	}
 	for (int i = 0; n_open > 0; i++)
 		if (rows[i].packed & ROW_OPEN)

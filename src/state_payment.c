@@ -244,8 +244,10 @@ is_fine_right(const PaymentLists *lists, int64 *count)
 		units[sum->key.kind] += sum->units;
 	}
 	*count = n[FINE_PAID] + n[FINE_OPEN];
-	return n[FINE_PAID] <= lists->late.count && n[FINE_OPEN] <= lists->due.count &&
-		units[FINE_PAID] <= lists->late.value && units[FINE_OPEN] <= lists->due.value;
+	return n[FINE_PAID] <= lists->late.count &&
+		n[FINE_OPEN] <= lists->due.count &&
+		units[FINE_PAID] <= lists->late.value &&
+		units[FINE_OPEN] <= lists->due.value;
 }
 
 /* Whether what is counted in several ways is the same in each. */
@@ -259,7 +261,8 @@ is_consistent(const void *from)
 	int128		days = 0;
 
 	if (numbers->n_as_of < 0 ||
-		(numbers->n_as_of > 0 && !IS_VALID_DATE(numbers->as_of)) || numbers->n_credits < 0 || numbers->n_future < 0 ||
+		(numbers->n_as_of > 0 && !IS_VALID_DATE(numbers->as_of)) ||
+		numbers->n_credits < 0 || numbers->n_future < 0 ||
 		numbers->n_skipped < 0 || numbers->to_pay2 < 0 ||
 		(double) numbers->to_pay * (double) numbers->to_pay >
 		(double) numbers->to_pay2 * n * (1 + 1e-9))
@@ -604,6 +607,12 @@ read_lists(PaymentState *state, const PaymentLists *lists)
 	read_fine(state, &lists->fine, scale);
 }
 
+static char *
+date_text(DateADT date)
+{
+	return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(date)));
+}
+
 /* On a day before the last there is, nobody knows what was paid by then. */
 static void
 check_last(DateADT as_of, const DaySums *list, const char *what)
@@ -616,10 +625,7 @@ check_last(DateADT as_of, const DaySums *list, const char *what)
 				 errmsg("a payment state cannot be read as of a day before the last %s in it",
 						what),
 				 errdetail("The last is of %s, the as-of date is %s.",
-						   DatumGetCString(DirectFunctionCall1(date_out,
-															   DateADTGetDatum(last))),
-						   DatumGetCString(DirectFunctionCall1(date_out,
-															   DateADTGetDatum(as_of)))),
+						   date_text(last), date_text(as_of)),
 				 errhint("Merge states of the months up to that day only, or build the state with that as-of date.")));
 }
 
@@ -638,10 +644,7 @@ choose_as_of(FunctionCallInfo fcinfo, const PaymentNumbers *numbers)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a payment state that was built as of a date can be read as of that date only"),
 				 errdetail("It was built as of %s, and %s is asked for.",
-						   DatumGetCString(DirectFunctionCall1(date_out,
-															   DateADTGetDatum(numbers->as_of))),
-						   DatumGetCString(DirectFunctionCall1(date_out,
-															   DateADTGetDatum(as_of))))));
+						   date_text(numbers->as_of), date_text(as_of))));
 	return as_of;
 }
 

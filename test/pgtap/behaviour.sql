@@ -118,6 +118,16 @@ SELECT is_empty('SELECT * FROM books.differences()', 'a hundred thousand groups'
 SELECT is((SELECT count(*) FROM books.result), 100000::bigint, 'they are so many');
 SELECT is((SELECT count(*) FROM books.result WHERE n_paid + n_open + n_credits + n_future + n_skipped <> 1), 0::bigint, 'each row is counted once');
 
+-- Weights that halve a hundred times are none, whichever payment comes first
+
+CREATE FUNCTION books.recent(ages int[]) RETURNS float8 LANGUAGE sql AS $$
+SELECT (credit.payment_profile(1, '2020-01-01', CASE age WHEN 0 THEN day ELSE '4000-01-01 BC' END, day, '2026-01-31', 0, 1)).recent_days_late
+  FROM unnest(ages) WITH ORDINALITY a (age, n), LATERAL (SELECT date '2026-01-01' - age AS day) d
+$$;
+SELECT is(books.recent(ARRAY[0, age]), books.recent(ARRAY[age, 0]), format('in any order, %s half-lives apart', age)) FROM unnest(ARRAY[1, 50, 99, 100, 1000]) age;
+SELECT cmp_ok(books.recent(ARRAY[0, 99]), '>', 0::float8, 'ninety-nine weigh something');
+SELECT is(books.recent(ARRAY[0, 100]), 0::float8, 'a hundred nothing');
+
 -- In parallel
 
 SET LOCAL parallel_setup_cost = 0;
