@@ -1,0 +1,824 @@
+/*
+ * binning.c
+ *	  Counting for bins: the state of aggregate optimal_bins().
+ *
+ * The state has good and bad rows of every distinct value, in a hash table.
+ * Counts are whole numbers: of rows, or of billionths of weight, so that the
+ * state says the same for every order of rows and every split among processes,
+ * and the cut, which compares sums, finds the same bins.  Values missing are
+ * counted apart; how values become bins is the business of binning_cut.c.
+ *
+ * A state that came as bytes is a plain array of cells and only ever the right
+ * side of a combination.  Would its cells be read out of a hash table, they
+ * would come in the order of their hash and crowd the beginning of the table
+ * they go to; for the same reason a table that combines has another seed than
+ * those that were filled by rows.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "common/int.h"
+#include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+#include "aggregate.h"
+#include "binning.h"
+#include "credit.h"
+
+#define AGGREGATE "optimal_bins"
+#define SERIAL_VERSION 1
+
+/* Weights are counted in these, and must not drown in their rounding. */
+#define WEIGHT_UNIT 1e9
+#define SMALLEST_WEIGHT 1e-6
+#define LARGEST_WEIGHT 1e9
+
+/* 56 bytes each at the peak of growth */
+#ifndef BINNING_MAX_NUMBERS
+#define BINNING_MAX_NUMBERS 10000000
+#endif
+#define MAX_CATEGORY_BYTES (16 * 1024 * 1024)
+
+typedef struct NumberEntry
+{
+	uint64		key;
+	int64		count[2];
+	char		status;
+} NumberEntry;
+
+static inline uint32
+number_hash(uint64 key, const void *seed)
+{
+	key ^= (uint64) (uintptr_t) seed;
+	key *= UINT64CONST(0x9E3779B97F4A7C15);
+	key ^= key >> 32;
+	key *= UINT64CONST(0xD6E8FEB86659FD93);
+	return (uint32) (key >> 32);
+}
+
+#define SH_PREFIX numbers
+#define SH_ELEMENT_TYPE NumberEntry
+#define SH_KEY_TYPE uint64
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) number_hash(key, (tb)->private_data)
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* Seeds: of tables filled by rows, and by combination. */
+#define SEED_ROWS NULL
+#define SEED_COMBINED ((void *) 0x5bd1e995)
+
+typedef struct BinningState
+{
+	MemoryContext context;		/* of the aggregate */
+	bool		is_categorical;
+	bool		is_weighted;
+	int64		n_skipped;		/* rows without outcome, or without weight */
+	int64		total;			/* of all counts: none of them overflows */
+	int64		missing[2];
+	numbers_hash *numbers;
+	categories_hash *categories;
+	Size		category_bytes;
+	BinningOptions *options;
+	HeapTupleHeader given;		/* the options as rows have them; NULL: none */
+	BinCell    *cells;			/* of a state that came as bytes */
+	Size		n_cells;
+} BinningState;
+
+PG_FUNCTION_INFO_V1(credit_binning_number);
+PG_FUNCTION_INFO_V1(credit_binning_number_options);
+PG_FUNCTION_INFO_V1(credit_binning_number_weight);
+PG_FUNCTION_INFO_V1(credit_binning_category);
+PG_FUNCTION_INFO_V1(credit_binning_category_options);
+PG_FUNCTION_INFO_V1(credit_binning_category_weight);
+PG_FUNCTION_INFO_V1(credit_binning_combine);
+PG_FUNCTION_INFO_V1(credit_binning_serialize);
+PG_FUNCTION_INFO_V1(credit_binning_deserialize);
+PG_FUNCTION_INFO_V1(credit_binning_final);
+
+/* --- categories ------------------------------------------------------------- */
+
+uint32
+category_hash_key(CategoryKey key, const void *seed)
+{
+	return hash_bytes((const unsigned char *) key.data, (int) key.length) ^
+		(uint32) (uintptr_t) seed;
+}
+
+bool
+category_is_equal(CategoryKey a, CategoryKey b)
+{
+	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
+}
+
+/* --- options ---------------------------------------------------------------- */
+
+const char *const binning_trends[] = {"none", "up", "down", "auto", "peak", "valley"};
+
+static void
+refuse_option(const char *name, const char *allowed, const char *given)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" of a binning must be %s, not %s",
+					name, allowed, given)));
+}
+
+static void
+check_integer(const char *name, int given, int least, int most)
+{
+	if (given < least || given > most)
+		refuse_option(name, psprintf("%d to %d", least, most), psprintf("%d", given));
+}
+
+/* NaN is below and above nothing, so it is refused as well. */
+static void
+check_number(const char *name, float8 given, float8 most)
+{
+	if (!(given >= 0 && given <= most))
+		refuse_option(name, psprintf("0 to %g", most), psprintf("%g", given));
+}
+
+static void
+check_specials(const BinningOptions *options, bool is_categorical)
+{
+	for (int i = 0; i < options->n_specials; i++)
+	{
+		if (isnan(options->special_numbers[i]))
+			refuse_option("special_codes", "numbers", "NaN, which is missing");
+		for (int j = 0; j < i; j++)
+			if (is_categorical ? strcmp(options->specials[i], options->specials[j]) == 0 :
+				options->special_numbers[i] == options->special_numbers[j])
+				refuse_option("special_codes", "different from each other",
+							  psprintf("\"%s\" twice", options->specials[i]));
+	}
+}
+
+/* Whoever says them, the user or bytes. */
+static void
+check_options(const BinningOptions *options, bool is_categorical)
+{
+	check_integer("max_prebins", options->max_prebins, 1, BINNING_MAX_PREBINS);
+	check_integer("max_bins", options->max_bins, 1, BINNING_MAX_BINS);
+	check_number("min_share", options->min_share, 1);
+	check_number("min_size", options->min_size, 1e15);
+	check_number("min_good", options->min_good, 1e15);
+	check_number("min_bad", options->min_bad, 1e15);
+	check_number("min_gap", options->min_gap, 1);
+	check_number("adjustment", options->adjustment, 1000);
+	check_specials(options, is_categorical);
+	if (options->n_bounds >= 0 && is_categorical)
+		refuse_option("bounds", "null where values are categories", "given");
+	for (int i = 0; i < options->n_bounds; i++)
+		if (isnan(options->bounds[i]) || isinf(options->bounds[i]) ||
+			(i > 0 && options->bounds[i] <= options->bounds[i - 1]))
+			refuse_option("bounds", "finite and ascending",
+						  psprintf("%g in place %d", options->bounds[i], i + 1));
+}
+
+/* Room for so many elements, which come from outside. */
+static void
+make_room(BinningOptions *options)
+{
+	if (options->n_specials > BINNING_MAX_SPECIALS)
+		refuse_option("special_codes", psprintf("at most %d", BINNING_MAX_SPECIALS),
+					  psprintf("%d", options->n_specials));
+	if (options->n_bounds > BINNING_MAX_PREBINS - 1)
+		refuse_option("bounds", psprintf("at most %d", BINNING_MAX_PREBINS - 1),
+					  psprintf("%d", options->n_bounds));
+	options->specials = palloc(sizeof(char *) * Max(options->n_specials, 1));
+	options->special_numbers = palloc0(sizeof(float8) * Max(options->n_specials, 1));
+	options->bounds = palloc(sizeof(float8) * Max(options->n_bounds, 1));
+}
+
+static Datum *
+option_elements(Datum value, Oid type, const char *name, int *n)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	Datum	   *elements;
+
+	if (ARR_NDIM(array) > 1 || array_contains_nulls(array))
+		refuse_option(name, "an array of one dimension without nulls", "this one");
+	if (type == TEXTOID)
+		deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
+	else
+		deconstruct_array(array, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL,
+						  TYPALIGN_DOUBLE, &elements, NULL, n);
+	return elements;
+}
+
+/* Codes are given as text, and are numbers where values are. */
+static void
+read_lists(BinningOptions *options, const Datum *values, const bool *nulls, bool is_categorical)
+{
+	Datum	   *codes = NULL;
+	Datum	   *bounds = NULL;
+
+	options->n_specials = 0;
+	options->n_bounds = -1;
+	if (!nulls[9])
+		codes = option_elements(values[9], TEXTOID, "special_codes", &options->n_specials);
+	if (!nulls[10])
+		bounds = option_elements(values[10], FLOAT8OID, "bounds", &options->n_bounds);
+	make_room(options);
+	for (int i = 0; i < options->n_specials; i++)
+	{
+		options->specials[i] = TextDatumGetCString(codes[i]);
+		if (!is_categorical)
+			options->special_numbers[i] =
+				DatumGetFloat8(DirectFunctionCall1(float8in, CStringGetDatum(options->specials[i])));
+	}
+	for (int i = 0; i < options->n_bounds; i++)
+		options->bounds[i] = DatumGetFloat8(bounds[i]);
+}
+
+static BinTrend
+read_trend(Datum value)
+{
+	char	   *given = TextDatumGetCString(value);
+
+	for (int i = 0; i < (int) lengthof(binning_trends); i++)
+		if (strcmp(given, binning_trends[i]) == 0)
+			return (BinTrend) i;
+	refuse_option("trend", "none, up, down, auto, peak or valley", given);
+	return TREND_NONE;			/* not reached */
+}
+
+static void
+deform_options(HeapTupleHeader given, Datum *values, bool *nulls)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(given),
+											  HeapTupleHeaderGetTypMod(given));
+	HeapTupleData tuple;
+
+	if (desc->natts != OPTION_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("options of a binning in library and catalog do not have the same columns"),
+				 errhint("Run ALTER EXTENSION credit UPDATE.")));
+	tuple.t_len = HeapTupleHeaderGetDatumLength(given);
+	tuple.t_data = given;
+	heap_deform_tuple(&tuple, desc, values, nulls);
+	ReleaseTupleDesc(desc);
+}
+
+/* What is null, or not given at all, has its default. */
+static BinningOptions *
+read_options(HeapTupleHeader given, bool is_categorical)
+{
+	BinningOptions *options = palloc0(sizeof(BinningOptions));
+	Datum		values[OPTION_COLUMNS] = {0};
+	bool		nulls[OPTION_COLUMNS];
+
+	memset(nulls, true, sizeof(nulls));
+	if (given != NULL)
+		deform_options(given, values, nulls);
+	options->max_prebins = nulls[0] ? 50 : DatumGetInt32(values[0]);
+	options->max_bins = nulls[1] ? 6 : DatumGetInt32(values[1]);
+	options->min_share = nulls[2] ? 0.05 : DatumGetFloat8(values[2]);
+	options->min_size = nulls[3] ? 30 : DatumGetFloat8(values[3]);
+	options->min_good = nulls[4] ? 1 : DatumGetFloat8(values[4]);
+	options->min_bad = nulls[5] ? 1 : DatumGetFloat8(values[5]);
+	options->min_gap = nulls[6] ? 0 : DatumGetFloat8(values[6]);
+	options->trend = nulls[7] ? TREND_AUTO : read_trend(values[7]);
+	options->adjustment = nulls[8] ? 0.5 : DatumGetFloat8(values[8]);
+	read_lists(options, values, nulls, is_categorical);
+	options->is_merged = nulls[11] || DatumGetBool(values[11]);
+	check_options(options, is_categorical);
+	return options;
+}
+
+static void
+send_options(StringInfo buf, const BinningOptions *options)
+{
+	pq_sendint32(buf, options->max_prebins);
+	pq_sendint32(buf, options->max_bins);
+	pq_sendfloat8(buf, options->min_share);
+	pq_sendfloat8(buf, options->min_size);
+	pq_sendfloat8(buf, options->min_good);
+	pq_sendfloat8(buf, options->min_bad);
+	pq_sendfloat8(buf, options->min_gap);
+	pq_sendbyte(buf, options->trend);
+	pq_sendfloat8(buf, options->adjustment);
+	pq_sendbyte(buf, options->is_merged);
+	pq_sendint32(buf, options->n_specials);
+	pq_sendint32(buf, options->n_bounds);
+	for (int i = 0; i < options->n_specials; i++)
+	{
+		pq_sendint32(buf, (uint32) strlen(options->specials[i]));
+		pq_sendbytes(buf, options->specials[i], strlen(options->specials[i]));
+		pq_sendfloat8(buf, options->special_numbers[i]);
+	}
+	for (int i = 0; i < options->n_bounds; i++)
+		pq_sendfloat8(buf, options->bounds[i]);
+}
+
+static BinningOptions *
+receive_options(StringInfo buf, bool is_categorical)
+{
+	BinningOptions *options = palloc0(sizeof(BinningOptions));
+	int			trend;
+
+	options->max_prebins = (int) pq_getmsgint(buf, 4);
+	options->max_bins = (int) pq_getmsgint(buf, 4);
+	options->min_share = pq_getmsgfloat8(buf);
+	options->min_size = pq_getmsgfloat8(buf);
+	options->min_good = pq_getmsgfloat8(buf);
+	options->min_bad = pq_getmsgfloat8(buf);
+	options->min_gap = pq_getmsgfloat8(buf);
+	trend = pq_getmsgbyte(buf);
+	options->trend = (BinTrend) trend;
+	options->adjustment = pq_getmsgfloat8(buf);
+	options->is_merged = pq_getmsgbyte(buf) != 0;
+	options->n_specials = (int) pq_getmsgint(buf, 4);
+	options->n_bounds = (int) pq_getmsgint(buf, 4);
+	if (trend >= (int) lengthof(binning_trends) || options->n_specials < 0 || options->n_bounds < -1)
+		aggregate_refuse_bytes(AGGREGATE);
+	make_room(options);
+	for (int i = 0; i < options->n_specials; i++)
+	{
+		int			length = (int) pq_getmsgint(buf, 4);
+
+		options->specials[i] = pnstrdup(pq_getmsgbytes(buf, length), length);
+		options->special_numbers[i] = pq_getmsgfloat8(buf);
+	}
+	for (int i = 0; i < options->n_bounds; i++)
+		options->bounds[i] = pq_getmsgfloat8(buf);
+	check_options(options, is_categorical);
+	return options;
+}
+
+/* Equal is what reads equal: the bytes that would be sent. */
+static bool
+is_same_options(const BinningOptions *a, const BinningOptions *b)
+{
+	StringInfoData one;
+	StringInfoData other;
+	bool		is_same;
+
+	initStringInfo(&one);
+	initStringInfo(&other);
+	send_options(&one, a);
+	send_options(&other, b);
+	is_same = one.len == other.len && memcmp(one.data, other.data, one.len) == 0;
+	pfree(one.data);
+	pfree(other.data);
+	return is_same;
+}
+
+static void
+refuse_other_options(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("options of a binning must be the same in all rows of a group")));
+}
+
+/* --- counting ----------------------------------------------------------------- */
+
+static void
+refuse_distinct(int most, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("too many distinct %s in one group", what),
+			 errdetail("A binning can have at most %d.", most),
+			 errhint("%s", hint)));
+}
+
+static BinningState *
+make_state(MemoryContext context, bool is_categorical, bool is_weighted)
+{
+	BinningState *state = MemoryContextAllocZero(context, sizeof(BinningState));
+
+	state->context = context;
+	state->is_categorical = is_categorical;
+	state->is_weighted = is_weighted;
+	return state;
+}
+
+static void
+add_total(BinningState *state, int64 count)
+{
+	if (count < 0 || pg_add_s64_overflow(state->total, count, &state->total))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("weights of a binning add up to more than %g", PG_INT64_MAX / WEIGHT_UNIT)));
+}
+
+static int64 *
+counts_of_number(BinningState *state, uint64 key, void *seed)
+{
+	NumberEntry *entry;
+	bool		found;
+
+	if (unlikely(state->numbers == NULL))
+		state->numbers = numbers_create(state->context, 2, seed);
+	entry = numbers_insert(state->numbers, key, &found);
+	if (!found)
+	{
+		entry->count[CELL_GOOD] = entry->count[CELL_BAD] = 0;
+		if (state->numbers->members > BINNING_MAX_NUMBERS)
+			refuse_distinct(BINNING_MAX_NUMBERS, "numbers", "Round them, or take a sample of the rows.");
+	}
+	return entry->count;
+}
+
+static int64 *
+counts_of_category(BinningState *state, CategoryKey key, void *seed)
+{
+	CategoryEntry *entry;
+	bool		found;
+
+	if (unlikely(state->categories == NULL))
+		state->categories = categories_create(state->context, 2, seed);
+	entry = categories_insert(state->categories, key, &found);
+	if (!found)
+	{
+		char	   *copy;
+
+		state->category_bytes += key.length;
+		if (state->categories->members > BINNING_MAX_CATEGORIES)
+			refuse_distinct(BINNING_MAX_CATEGORIES, "categories",
+							"A column of so many is a name or a number. Group them, or cast numbers to double precision.");
+		if (state->category_bytes > MAX_CATEGORY_BYTES)
+			refuse_distinct(MAX_CATEGORY_BYTES, "bytes of categories", "Group long texts by what they have in common.");
+		copy = MemoryContextAlloc(state->context, Max(key.length, 1));
+		memcpy(copy, key.data, key.length);
+		entry->key.data = copy;
+		entry->count[CELL_GOOD] = entry->count[CELL_BAD] = 0;
+	}
+	return entry->count;
+}
+
+/* What a row counts; 0: nothing. */
+static int64
+units_of_weight(float8 weight)
+{
+	if (!(weight >= 0 && weight <= LARGEST_WEIGHT))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("weight of a row must be 0 to %g, not %g", LARGEST_WEIGHT, weight)));
+	if (weight > 0 && weight < SMALLEST_WEIGHT)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("weight %g of a row is too small", weight),
+				 errdetail("Weights are counted in billionths and must be 0 or at least %g.", SMALLEST_WEIGHT),
+				 errhint("Multiply all weights by the same number.")));
+	return (int64) rint(weight * WEIGHT_UNIT);
+}
+
+/* Bytes first, since nearly always the options are one constant. */
+static void
+check_same_options(BinningState *state, HeapTupleHeader given)
+{
+	if (given == NULL || state->given == NULL)
+	{
+		if (given != state->given)
+			refuse_other_options();
+	}
+	else if (HeapTupleHeaderGetDatumLength(given) != HeapTupleHeaderGetDatumLength(state->given) ||
+			 memcmp(given, state->given, HeapTupleHeaderGetDatumLength(given)) != 0)
+	{
+		if (!is_same_options(state->options, read_options(given, state->is_categorical)))
+			refuse_other_options();
+	}
+}
+
+static BinningState *
+state_of_row(FunctionCallInfo fcinfo, bool is_categorical, int weight, int options)
+{
+	HeapTupleHeader given = NULL;
+	BinningState *state;
+	MemoryContext caller;
+
+	if (options > 0 && !PG_ARGISNULL(options))
+		given = PG_GETARG_HEAPTUPLEHEADER(options);
+	if (!PG_ARGISNULL(0))
+	{
+		state = (BinningState *) PG_GETARG_POINTER(0);
+		if (options > 0)
+			check_same_options(state, given);
+		return state;
+	}
+	state = make_state(aggregate_context(fcinfo, AGGREGATE), is_categorical, weight > 0);
+	caller = MemoryContextSwitchTo(state->context);
+	state->options = read_options(given, is_categorical);
+	if (given != NULL)
+	{
+		state->given = palloc(HeapTupleHeaderGetDatumLength(given));
+		memcpy(state->given, given, HeapTupleHeaderGetDatumLength(given));
+	}
+	MemoryContextSwitchTo(caller);
+	return state;
+}
+
+/* The value is argument 1, the outcome 2; 0: there is no such argument. */
+static Datum
+accumulate(FunctionCallInfo fcinfo, bool is_categorical, int weight, int options)
+{
+	BinningState *state = state_of_row(fcinfo, is_categorical, weight, options);
+	int64		units = 1;
+	int			class;
+	int64	   *counts;
+
+	if (weight > 0)
+		units = PG_ARGISNULL(weight) ? 0 : units_of_weight(PG_GETARG_FLOAT8(weight));
+	if (PG_ARGISNULL(2) || units == 0)
+	{
+		state->n_skipped++;
+		PG_RETURN_POINTER(state);
+	}
+	class = PG_GETARG_BOOL(2) ? CELL_BAD : CELL_GOOD;
+	add_total(state, units);
+	if (PG_ARGISNULL(1))
+		counts = state->missing;
+	else if (is_categorical)
+	{
+		text	   *value = PG_GETARG_TEXT_PP(1);
+		CategoryKey key = {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+
+		counts = counts_of_category(state, key, SEED_ROWS);
+	}
+	else if (isnan(PG_GETARG_FLOAT8(1)))
+		counts = state->missing;
+	else
+		counts = counts_of_number(state, key_of_float(PG_GETARG_FLOAT8(1)), SEED_ROWS);
+	counts[class] += units;
+	PG_RETURN_POINTER(state);
+}
+
+Datum
+credit_binning_number(PG_FUNCTION_ARGS)
+{
+	return accumulate(fcinfo, false, 0, 0);
+}
+
+Datum
+credit_binning_number_options(PG_FUNCTION_ARGS)
+{
+	return accumulate(fcinfo, false, 0, 3);
+}
+
+Datum
+credit_binning_number_weight(PG_FUNCTION_ARGS)
+{
+	return accumulate(fcinfo, false, 3, 4);
+}
+
+Datum
+credit_binning_category(PG_FUNCTION_ARGS)
+{
+	return accumulate(fcinfo, true, 0, 0);
+}
+
+Datum
+credit_binning_category_options(PG_FUNCTION_ARGS)
+{
+	return accumulate(fcinfo, true, 0, 3);
+}
+
+Datum
+credit_binning_category_weight(PG_FUNCTION_ARGS)
+{
+	return accumulate(fcinfo, true, 3, 4);
+}
+
+/* --- cells: what a state says, as an array ------------------------------------ */
+
+static void
+list_cells(BinningState *state, BinCell **cells, Size *n)
+{
+	BinCell    *next;
+
+	if (state->cells != NULL)
+	{
+		*cells = state->cells;
+		*n = state->n_cells;
+		return;
+	}
+	*n = state->numbers ? state->numbers->members :
+		state->categories ? state->categories->members : 0;
+	*cells = next = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(BinCell) * Max(*n, 1));
+	if (state->numbers != NULL)
+	{
+		numbers_iterator i;
+		NumberEntry *entry;
+
+		numbers_start_iterate(state->numbers, &i);
+		while ((entry = numbers_iterate(state->numbers, &i)) != NULL)
+		{
+			next->number = entry->key;
+			next->category = NULL;
+			next->length = 0;
+			memcpy(next++->count, entry->count, sizeof(entry->count));
+		}
+	}
+	else if (state->categories != NULL)
+	{
+		categories_iterator i;
+		CategoryEntry *entry;
+
+		categories_start_iterate(state->categories, &i);
+		while ((entry = categories_iterate(state->categories, &i)) != NULL)
+		{
+			next->number = 0;
+			next->category = entry->key.data;
+			next->length = entry->key.length;
+			memcpy(next++->count, entry->count, sizeof(entry->count));
+		}
+	}
+}
+
+/* The right state is not kept: it may live shorter than the left one. */
+static void
+add_state(BinningState *left, BinningState *right)
+{
+	BinCell    *cells;
+	Size		n;
+
+	if (left->is_categorical != right->is_categorical || left->is_weighted != right->is_weighted)
+		aggregate_refuse_bytes(AGGREGATE);
+	if (left->options == NULL)
+	{
+		StringInfoData buf;
+		MemoryContext caller = MemoryContextSwitchTo(left->context);
+
+		initStringInfo(&buf);
+		send_options(&buf, right->options);
+		left->options = receive_options(&buf, right->is_categorical);
+		pfree(buf.data);
+		MemoryContextSwitchTo(caller);
+	}
+	else if (!is_same_options(left->options, right->options))
+		refuse_other_options();
+	add_total(left, right->total);
+	left->n_skipped += right->n_skipped;
+	list_cells(right, &cells, &n);
+	for (int class = CELL_GOOD; class <= CELL_BAD; class++)
+		left->missing[class] += right->missing[class];
+	for (Size i = 0; i < n; i++)
+	{
+		CategoryKey key = {cells[i].category, cells[i].length};
+		int64	   *counts = left->is_categorical ?
+		counts_of_category(left, key, SEED_COMBINED) :
+		counts_of_number(left, cells[i].number, SEED_COMBINED);
+
+		for (int class = CELL_GOOD; class <= CELL_BAD; class++)
+			counts[class] += cells[i].count[class];
+	}
+	if (cells != right->cells)
+		pfree(cells);
+}
+
+Datum
+credit_binning_combine(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = aggregate_context(fcinfo, AGGREGATE);
+	BinningState *left;
+	BinningState *right;
+
+	if (PG_ARGISNULL(1))
+	{
+		if (PG_ARGISNULL(0))
+			PG_RETURN_NULL();
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	}
+	right = (BinningState *) PG_GETARG_POINTER(1);
+	left = PG_ARGISNULL(0) ?
+		make_state(context, right->is_categorical, right->is_weighted) :
+		(BinningState *) PG_GETARG_POINTER(0);
+	add_state(left, right);
+	PG_RETURN_POINTER(left);
+}
+
+/* --- as bytes ------------------------------------------------------------------ */
+
+#define FLAG_CATEGORICAL 0x01
+#define FLAG_WEIGHTED 0x02
+
+Datum
+credit_binning_serialize(PG_FUNCTION_ARGS)
+{
+	BinningState *state;
+	StringInfoData buf;
+	BinCell    *cells;
+	Size		n;
+
+	aggregate_context(fcinfo, AGGREGATE);
+	state = (BinningState *) PG_GETARG_POINTER(0);
+	list_cells(state, &cells, &n);
+	pq_begintypsend(&buf);
+	pq_sendbyte(&buf, SERIAL_VERSION);
+	pq_sendbyte(&buf, (state->is_categorical ? FLAG_CATEGORICAL : 0) |
+				(state->is_weighted ? FLAG_WEIGHTED : 0));
+	pq_sendint64(&buf, state->n_skipped);
+	pq_sendint64(&buf, state->missing[CELL_GOOD]);
+	pq_sendint64(&buf, state->missing[CELL_BAD]);
+	send_options(&buf, state->options);
+	pq_sendint64(&buf, n);
+	for (Size i = 0; i < n; i++)
+	{
+		pq_sendint64(&buf, cells[i].count[CELL_GOOD]);
+		pq_sendint64(&buf, cells[i].count[CELL_BAD]);
+		if (state->is_categorical)
+		{
+			pq_sendint32(&buf, cells[i].length);
+			pq_sendbytes(&buf, cells[i].category, cells[i].length);
+		}
+		else
+			pq_sendint64(&buf, cells[i].number);
+	}
+	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
+}
+
+/* One cell, of which nothing is believed. */
+static void
+receive_cell(StringInfo buf, BinningState *state, BinCell *cell)
+{
+	for (int class = CELL_GOOD; class <= CELL_BAD; class++)
+	{
+		cell->count[class] = aggregate_receive_count(buf, AGGREGATE);
+		add_total(state, cell->count[class]);
+	}
+	if (state->is_categorical)
+	{
+		cell->number = 0;
+		cell->length = pq_getmsgint(buf, 4);
+		cell->category = pq_getmsgbytes(buf, (int) cell->length);
+		pg_verifymbstr(cell->category, (int) cell->length, false);
+	}
+	else
+	{
+		cell->number = (uint64) pq_getmsgint64(buf);
+		cell->category = NULL;
+		cell->length = 0;
+		if (isnan(float_of_key(cell->number)) ||
+			key_of_float(float_of_key(cell->number)) != cell->number)
+			aggregate_refuse_bytes(AGGREGATE);
+	}
+}
+
+/* The categories stay in the bytes: they are kept as long as the state. */
+Datum
+credit_binning_deserialize(PG_FUNCTION_ARGS)
+{
+	StringInfoData buf;
+	BinningState *state;
+	int			flags = 0;
+	int64		n;
+
+	aggregate_open_bytes(fcinfo, AGGREGATE, &buf);
+	if (pq_getmsgbyte(&buf) != SERIAL_VERSION ||
+		(flags = pq_getmsgbyte(&buf)) > (FLAG_CATEGORICAL | FLAG_WEIGHTED))
+		aggregate_refuse_bytes(AGGREGATE);
+	state = make_state(CurrentMemoryContext, (flags & FLAG_CATEGORICAL) != 0,
+					   (flags & FLAG_WEIGHTED) != 0);
+	state->n_skipped = aggregate_receive_count(&buf, AGGREGATE);
+	for (int class = CELL_GOOD; class <= CELL_BAD; class++)
+	{
+		state->missing[class] = aggregate_receive_count(&buf, AGGREGATE);
+		add_total(state, state->missing[class]);
+	}
+	state->options = receive_options(&buf, state->is_categorical);
+	n = aggregate_receive_count(&buf, AGGREGATE);
+	/* two counts and a length at least */
+	if (n > (buf.len - buf.cursor) / 20)
+		aggregate_refuse_bytes(AGGREGATE);
+	state->cells = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(BinCell) * Max(n, 1));
+	state->n_cells = n;
+	for (int64 i = 0; i < n; i++)
+		receive_cell(&buf, state, &state->cells[i]);
+	pq_getmsgend(&buf);
+	PG_RETURN_POINTER(state);
+}
+
+Datum
+credit_binning_final(PG_FUNCTION_ARGS)
+{
+	BinningState *state;
+	BinCounts	counts;
+
+	aggregate_context(fcinfo, AGGREGATE);
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	state = (BinningState *) PG_GETARG_POINTER(0);
+	counts.is_categorical = state->is_categorical;
+	counts.unit = state->is_weighted ? WEIGHT_UNIT : 1;
+	counts.n_skipped = state->n_skipped;
+	memcpy(counts.missing, state->missing, sizeof(counts.missing));
+	list_cells(state, &counts.cells, &counts.n_cells);
+	return binning_cut(fcinfo, &counts, state->options);
+}
