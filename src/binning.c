@@ -389,11 +389,11 @@ refuse_other_options(void)
 /* --- counting ----------------------------------------------------------------- */
 
 static void
-refuse_distinct(int most, const char *what, const char *hint)
+refuse_distinct(const char *what, int most, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("too many distinct %s in one group", what),
+			 errmsg("too many %s in one group", what),
 			 errdetail("A binning can have at most %d.", most),
 			 errhint("%s", hint)));
 }
@@ -431,7 +431,7 @@ counts_of_number(BinningState *state, uint64 key, void *seed)
 	{
 		entry->count[CELL_GOOD] = entry->count[CELL_BAD] = 0;
 		if (state->numbers->members > BINNING_MAX_NUMBERS)
-			refuse_distinct(BINNING_MAX_NUMBERS, "numbers", "Round them, or take a sample of the rows.");
+			refuse_distinct("distinct numbers", BINNING_MAX_NUMBERS, "Round them, or take a sample of the rows.");
 	}
 	return entry->count;
 }
@@ -451,10 +451,10 @@ counts_of_category(BinningState *state, CategoryKey key, void *seed)
 
 		state->category_bytes += key.length;
 		if (state->categories->members > BINNING_MAX_CATEGORIES)
-			refuse_distinct(BINNING_MAX_CATEGORIES, "categories",
+			refuse_distinct("categories", BINNING_MAX_CATEGORIES,
 							"A column of so many is a name or a number. Group them, or cast numbers to double precision.");
 		if (state->category_bytes > MAX_CATEGORY_BYTES)
-			refuse_distinct(MAX_CATEGORY_BYTES, "bytes of categories", "Group long texts by what they have in common.");
+			refuse_distinct("bytes of categories", MAX_CATEGORY_BYTES, "Group long texts by what they have in common.");
 		copy = MemoryContextAlloc(state->context, Max(key.length, 1));
 		memcpy(copy, key.data, key.length);
 		entry->key.data = copy;

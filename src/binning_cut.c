@@ -86,7 +86,8 @@ binning_woe(float8 good, float8 bad, float8 all_good, float8 all_bad,
 static float8
 iv_of(float8 good, float8 bad, float8 all_good, float8 all_bad, float8 woe)
 {
-	return (good / all_good - bad / all_bad) * woe;
+	/* plus 0: of a product that is nothing, no sign is shown */
+	return (good / all_good - bad / all_bad) * woe + 0.0;
 }
 
 /* --- values in order ------------------------------------------------------------ */
