@@ -10,6 +10,7 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	probability dayhist behaviour profile cycle linalg logit logit_profile \
 	logit_model logit_fit bag validation calibration stability agreement \
 	binning binning_cut binning_apply \
+	scorecard scorecard_model scorecard_fit ahp \
 	maintenance
 
 # A library for the test of the tests, in which a protection can be taken away
@@ -23,7 +24,8 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure health \
-	aging behaviour logit validation binning maintenance
+	aging behaviour logit validation binning scorecard \
+	maintenance
 
 PG_CONFIG ?= pg_config
 

@@ -29,8 +29,8 @@ BEGIN
 	LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
 	END LOOP;
-	/* exposure_on() and its kind are plain queries over these tables */
-	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.source, credit.source_problem, credit.setting, credit.rule_reaction TO %s', role);
+	/* exposure_on(), score_row() and their kind read these tables as the caller */
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.source, credit.source_problem, credit.setting, credit.rule_reaction, credit.model, credit.model_characteristic TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION credit.grant_analyst(regrole) IS
@@ -64,4 +64,7 @@ SELECT pg_catalog.pg_extension_config_dump('credit.item', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.item_version', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.journal', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.decision_log', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_model_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_characteristic', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.decision_log_decision_id_seq', '');
