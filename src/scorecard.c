@@ -151,7 +151,10 @@ refuse_feature(const Characteristic *c, const char *what, const char *given)
 			 errmsg("feature \"%s\" must be %s, not %s", c->feature, what, given)));
 }
 
-/* Most amounts and ratios are small: whole numbers over a power of ten. */
+/*
+ * Most amounts and ratios are small: whole numbers over a power of ten.  What
+ * no float8 can hold becomes infinite, which is a number to compare with.
+ */
 static inline float8
 float_of_numeric(Numeric numeric)
 {
@@ -161,7 +164,7 @@ float_of_numeric(Numeric numeric)
 	if (money.form == MONEY_SMALL && money.small < (INT64CONST(1) << 53) &&
 		money.small > -(INT64CONST(1) << 53))
 		return (float8) money.small / 1e8;
-	return DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(numeric)));
+	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(numeric)));
 }
 
 /* What has no number in JSON is a string. */

@@ -45,6 +45,7 @@ typedef struct Characteristic
 typedef struct Scorecard
 {
 	int32		model_id;
+	char	   *name;			/* while it is read */
 	bool		is_fitted;
 	bool		has_scale;		/* scores can be turned into probabilities */
 	float8		factor;

@@ -36,12 +36,13 @@
 PG_FUNCTION_INFO_V1(credit_check_model);
 
 static void
-refuse_model(int32 model_id, const char *feature, const char *why)
+refuse_model(const Scorecard *card, const char *feature, const char *why)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 feature == NULL ? errmsg("model %d cannot be used: %s", model_id, why) :
-			 errmsg("characteristic \"%s\" of model %d cannot be used: %s", feature, model_id, why)));
+			 feature == NULL ? errmsg("model \"%s\" cannot be used: %s", card->name, why) :
+			 errmsg("characteristic \"%s\" of model \"%s\" cannot be used: %s",
+					feature, card->name, why)));
 }
 
 /* --- queries ------------------------------------------------------------------ */
@@ -108,11 +109,11 @@ read_scale(Scorecard *card, HeapTuple row)
 	if (!card->has_scale)
 	{
 		if (card->is_fitted)
-			refuse_model(card->model_id, NULL, "it has no scale");
+			refuse_model(card, NULL, "it has no scale");
 		return;
 	}
 	if (!(pdo > 0 && pdo <= 1e6 && base_odds > 0 && base_odds <= 1e12 && fabs(base_score) <= 1e6))
-		refuse_model(card->model_id, NULL, "its scale is out of range");
+		refuse_model(card, NULL, "its scale is out of range");
 	card->factor = pdo / M_LN2;
 	card->offset = base_score - card->factor * log(base_odds);
 }
@@ -125,7 +126,7 @@ read_model(Scorecard *card, ModelRow *model)
 	char	   *reference;
 
 	run_query("SELECT m.kind, m.reference, m.pdo, m.base_score, m.base_odds, m.intercept,"
-			  " m.minimum_weight, m.round_points FROM credit.model m"
+			  " m.minimum_weight, m.round_points, m.name FROM credit.model m"
 			  " WHERE m.model_id OPERATOR(pg_catalog.=) $1",
 			  INT4OID, Int32GetDatum(card->model_id));
 	if (SPI_processed == 0)
@@ -134,16 +135,17 @@ read_model(Scorecard *card, ModelRow *model)
 				 errmsg("there is no model %d", card->model_id),
 				 errhint("View credit.models lists the models.")));
 	row = SPI_tuptable->vals[0];
+	card->name = SPI_getvalue(row, SPI_tuptable->tupdesc, 9);
 	kind = SPI_getvalue(row, SPI_tuptable->tupdesc, 1);
 	reference = SPI_getvalue(row, SPI_tuptable->tupdesc, 2);
 	card->is_fitted = kind != NULL && strcmp(kind, "fitted") == 0;
 	read_scale(card, row);
 	model->intercept = float_column(row, 6, 0);
 	if (!(fabs(model->intercept) <= SCORECARD_MAX_POINTS))
-		refuse_model(card->model_id, NULL, "its intercept is out of range");
+		refuse_model(card, NULL, "its intercept is out of range");
 	card->minimum_weight = float_column(row, 7, 0.6);
 	if (isnan(card->minimum_weight))
-		refuse_model(card->model_id, NULL, "its smallest weight is no number");
+		refuse_model(card, NULL, "its smallest weight is no number");
 	model->is_rounded = strcmp(SPI_getvalue(row, SPI_tuptable->tupdesc, 8), "t") == 0;
 	model->reference = reference == NULL || strcmp(reference, "max") == 0 ? REFERENCE_MAX :
 		strcmp(reference, "neutral") == 0 ? REFERENCE_NEUTRAL : REFERENCE_MEAN;
@@ -159,7 +161,7 @@ points_of_woe(const Scorecard *card, const ModelRow *model, const Characteristic
 	card->factor * (coefficient * woe + model->intercept / card->n);
 
 	if (!(fabs(points) <= SCORECARD_MAX_POINTS))
-		refuse_model(card->model_id, c->feature, "its points are out of range");
+		refuse_model(card, c->feature, "its points are out of range");
 	return model->is_rounded ? rint(points) : points;
 }
 
@@ -177,7 +179,7 @@ load_fitted(const Scorecard *card, const ModelRow *model, Characteristic *c,
 		StoredBin  *bin = &c->binning->bins[i];
 
 		if (!bin->has_woe)
-			refuse_model(card->model_id, c->feature, "a bin has no weight of evidence");
+			refuse_model(card, c->feature, "a bin has no weight of evidence");
 		c->points[i] = points_of_woe(card, model, c, coefficient, bin->woe);
 		if (!bin->is_missing)
 			most = Max(most, c->points[i]);
@@ -195,10 +197,10 @@ float_elements(const Scorecard *card, const Characteristic *c, Datum value, int 
 	float8	   *numbers;
 
 	if (ARR_NDIM(array) > 1 || array_contains_nulls(array))
-		refuse_model(card->model_id, c->feature, "its value table has nulls or several dimensions");
+		refuse_model(card, c->feature, "its value table has nulls or several dimensions");
 	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	if (*n < 1 || *n > SCORECARD_MAX_VALUES)
-		refuse_model(card->model_id, c->feature, "its value table must have 1 to 1000 values");
+		refuse_model(card, c->feature, "its value table must have 1 to 1000 values");
 	numbers = (float8 *) ARR_DATA_PTR(array);
 	return numbers;
 }
@@ -209,9 +211,9 @@ check_numbers(const Scorecard *card, const Characteristic *c)
 	for (int i = 0; i < c->n_values; i++)
 	{
 		if (!(c->values[i] >= 0 && c->values[i] <= 100))
-			refuse_model(card->model_id, c->feature, "its values must be 0 to 100");
+			refuse_model(card, c->feature, "its values must be 0 to 100");
 		if (c->x != NULL && (!(fabs(c->x[i]) <= MAX_KNOT) || (i > 0 && c->x[i] <= c->x[i - 1])))
-			refuse_model(card->model_id, c->feature, "the numbers of its value table must ascend and be finite");
+			refuse_model(card, c->feature, "the numbers of its value table must ascend and be finite");
 	}
 }
 
@@ -223,10 +225,10 @@ load_value_categories(const Scorecard *card, Characteristic *c, Datum value)
 	ArrayType  *array = DatumGetArrayTypePCopy(value);
 
 	if (ARR_NDIM(array) > 1 || array_contains_nulls(array))
-		refuse_model(card->model_id, c->feature, "its value table has nulls or several dimensions");
+		refuse_model(card, c->feature, "its value table has nulls or several dimensions");
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
 	if (n != c->n_values)
-		refuse_model(card->model_id, c->feature, "its value table has another number of categories than of values");
+		refuse_model(card, c->feature, "its value table has another number of categories than of values");
 	c->categories = categories_create(CurrentMemoryContext, 8, NULL);
 	for (int i = 0; i < n; i++)
 	{
@@ -236,7 +238,7 @@ load_value_categories(const Scorecard *card, Characteristic *c, Datum value)
 
 		categories_insert(c->categories, key, &found)->bin = i;
 		if (found)
-			refuse_model(card->model_id, c->feature, "its value table has a category twice");
+			refuse_model(card, c->feature, "its value table has a category twice");
 	}
 }
 
@@ -270,13 +272,13 @@ load_expert(const Scorecard *card, const ModelRow *model, Characteristic *c, Dat
 
 	deform_value_table(table, values, nulls);
 	if (nulls[0] == nulls[1] || nulls[2])
-		refuse_model(card->model_id, c->feature, "its value table needs numbers or categories, and values");
+		refuse_model(card, c->feature, "its value table needs numbers or categories, and values");
 	c->values = float_elements(card, c, values[2], &c->n_values);
 	if (!nulls[0])
 	{
 		c->x = float_elements(card, c, values[0], &n_knots);
 		if (n_knots != c->n_values)
-			refuse_model(card->model_id, c->feature, "its value table has another number of numbers than of values");
+			refuse_model(card, c->feature, "its value table has another number of numbers than of values");
 	}
 	else
 		load_value_categories(card, c, values[1]);
@@ -284,7 +286,7 @@ load_expert(const Scorecard *card, const ModelRow *model, Characteristic *c, Dat
 	c->is_step = !nulls[3] && DatumGetBool(values[3]);
 	neutral = nulls[4] ? 50 : DatumGetFloat8(values[4]);
 	if (!(neutral >= 0 && neutral <= 100))
-		refuse_model(card->model_id, c->feature, "its neutral value must be 0 to 100");
+		refuse_model(card, c->feature, "its neutral value must be 0 to 100");
 	for (int i = 0; i < c->n_values; i++)
 		most = Max(most, c->values[i]);
 	c->reference = model->reference == REFERENCE_MEAN ? mean :
@@ -306,12 +308,12 @@ load_characteristic(const Scorecard *card, const ModelRow *model, Characteristic
 	c->reason = SPI_getvalue(row, desc, 5);
 	c->weight = float_column(row, 2, NAN);
 	if (!(fabs(c->weight) <= 1e6))
-		refuse_model(card->model_id, c->feature, "its weight is out of range");
+		refuse_model(card, c->feature, "its weight is out of range");
 	if (model->reference == REFERENCE_MEAN && !(fabs(mean) <= SCORECARD_MAX_POINTS))
-		refuse_model(card->model_id, c->feature, "the mean of its points is not known");
+		refuse_model(card, c->feature, "the mean of its points is not known");
 	value = SPI_getbinval(row, desc, card->is_fitted ? 3 : 4, &is_null);
 	if (is_null)
-		refuse_model(card->model_id, c->feature, card->is_fitted ? "it has no binning" : "it has no value table");
+		refuse_model(card, c->feature, card->is_fitted ? "it has no binning" : "it has no value table");
 	/* names of categories stay where they are, and the row does not */
 	value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 	if (card->is_fitted)
@@ -329,11 +331,11 @@ check_weights(const Scorecard *card)
 	for (int i = 0; i < card->n; i++)
 	{
 		if (!(card->characteristics[i].weight > 0))
-			refuse_model(card->model_id, card->characteristics[i].feature, "its weight must be above 0");
+			refuse_model(card, card->characteristics[i].feature, "its weight must be above 0");
 		sum += card->characteristics[i].weight;
 	}
 	if (fabs(sum - 1) > 1e-6)
-		refuse_model(card->model_id, NULL, psprintf("its weights add up to %g instead of 1", sum));
+		refuse_model(card, NULL, psprintf("its weights add up to %g instead of 1", sum));
 }
 
 /* In the current context, where SPI's own would be gone too soon. */
@@ -354,7 +356,7 @@ scorecard_load(int32 model_id)
 			  " WHERE c.model_id OPERATOR(pg_catalog.=) $1 ORDER BY c.position",
 			  INT4OID, Int32GetDatum(model_id));
 	if (SPI_processed < 1 || SPI_processed > SCORECARD_MAX_CHARACTERISTICS)
-		refuse_model(model_id, NULL, psprintf("it must have 1 to %d characteristics, not %d",
+		refuse_model(card, NULL, psprintf("it must have 1 to %d characteristics, not %d",
 											  SCORECARD_MAX_CHARACTERISTICS, (int) SPI_processed));
 	card->n = (int) SPI_processed;
 	MemoryContextSwitchTo(caller);
@@ -363,6 +365,7 @@ scorecard_load(int32 model_id)
 		load_characteristic(card, &model, &card->characteristics[i], SPI_tuptable->vals[i]);
 	if (!card->is_fitted)
 		check_weights(card);
+	card->name = NULL;
 	MemoryContextSwitchTo(spi);
 	SPI_finish();
 	return card;

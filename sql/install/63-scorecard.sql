@@ -308,7 +308,7 @@ $$;
 COMMENT ON FUNCTION credit.check_list(text, anyarray, integer, boolean) IS
 'Part of add_fitted_model() and add_expert_model(): refuses lists of another length, and nulls where a value is needed.';
 
-CREATE FUNCTION credit.check_features(name text, features text[]) RETURNS void
+CREATE FUNCTION credit.check_features(name text, features text[], reference text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -317,6 +317,10 @@ DECLARE
 BEGIN
 	IF name IS NULL OR name = '' THEN
 		RAISE EXCEPTION 'a model needs a name' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF reference IS NULL OR reference NOT IN ('max', 'neutral', 'mean') THEN
+		RAISE EXCEPTION 'reference of a model must be max, neutral or mean, not "%"', reference
+			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	IF COALESCE(cardinality(features), 0) NOT BETWEEN 1 AND 200 THEN
 		RAISE EXCEPTION 'a model must have 1 to 200 features'
@@ -330,8 +334,8 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION credit.check_features(text, text[]) IS
-'Part of add_fitted_model() and add_expert_model(): refuses models without a name, and features named twice.';
+COMMENT ON FUNCTION credit.check_features(text, text[], text) IS
+'Part of add_fitted_model() and add_expert_model(): refuses models without a name, features named twice, and unknown references.';
 
 CREATE FUNCTION credit.next_version(name text) RETURNS integer
 LANGUAGE plpgsql
@@ -362,6 +366,11 @@ BEGIN
 	END IF;
 	IF chosen.status = 'champion' THEN
 		RETURN;
+	END IF;
+	IF day > credit.today() THEN
+		RAISE EXCEPTION 'a model cannot be put in force from a later day on'
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = format('The day asked for is %s, today is %s.', day, credit.today());
 	END IF;
 	IF chosen.valid_from IS NOT NULL THEN
 		RAISE EXCEPTION 'model % was the champion before', model_id
@@ -420,7 +429,7 @@ DECLARE
 	id integer;
 	bad record;
 BEGIN
-	PERFORM credit.check_features(name, features);
+	PERFORM credit.check_features(name, features, reference);
 	PERFORM credit.check_list('coefficients (the intercept first)', coefficients, n + 1, true);
 	PERFORM credit.check_list('binnings', binnings, n, true);
 	PERFORM credit.check_list('reasons', reasons, n, false);
@@ -471,7 +480,7 @@ DECLARE
 	n integer := cardinality(features);
 	id integer;
 BEGIN
-	PERFORM credit.check_features(name, features);
+	PERFORM credit.check_features(name, features, reference);
 	PERFORM credit.check_list('weights', weights, n, true);
 	PERFORM credit.check_list('value tables', value_tables, n, true);
 	PERFORM credit.check_list('reasons', reasons, n, false);

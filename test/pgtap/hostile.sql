@@ -56,6 +56,11 @@ INSERT INTO shop.value VALUES
 	('credit.binning', '''(f,,,,,,,,,"{""(1,range,,,,,,,,1,)""}")'''), ('credit.binning', '''(f,,,,,,,,,"{""(1,range,,1,,,,,,1,)"",""(2,range,0,,,,,,,1,)""}")'''),
 	('credit.binning', '''(t,,,,,,,,,"{""(1,categories,,,{NULL},,,,,1,)""}")'''), ('credit.binning', '''(t,,,,,,,,,"{""(1,categories,,,,,,,,1,)""}")'''),
 	('credit.binning', '''(f,,,,,,,,,"{""(1,special,,,,,,,,1,)"",""(,,,,,,,,,,)""}")'''),
+	('credit.binning[]', 'NULL'), ('credit.binning[]', '''{}'''), ('credit.binning[]', '''{NULL}'''), ('credit.binning[]', 'ARRAY[credit.manual_bins(''{1}'', ''{1,2}'')]'),
+	('credit.binning[]', 'array_fill(credit.manual_bins(''{1}'', ''{1,2}''), ARRAY[2,2])'), ('credit.binning[]', '''{"(f,,,,,,,,,)"}'''),
+	('credit.value_table[]', 'NULL'), ('credit.value_table[]', '''{}'''), ('credit.value_table[]', '''{NULL}'''), ('credit.value_table[]', '''{"(,,,,)"}'''),
+	('credit.value_table[]', 'ARRAY[credit.numeric_values(''{0,1}'', ''{0,100}'')]'), ('credit.value_table[]', 'ARRAY[credit.numeric_values(''[0:1]={NaN,Infinity}'', ''{-1,1e308}'', NULL, ''NaN'')]'),
+	('anyarray', 'NULL::text[]'), ('anyarray', '''{}''::int[]'), ('anyarray', '''{{1,2},{3,4}}''::int[]'), ('anyarray', '''{NULL}''::text[]'),
 	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295');
 
 CREATE TABLE shop.call AS
