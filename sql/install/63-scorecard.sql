@@ -286,26 +286,27 @@ AS 'MODULE_PATHNAME', 'credit_check_model';
 COMMENT ON FUNCTION credit.check_model(integer) IS
 'Reads a model as scoring does; an error says what is wrong with it.';
 
-CREATE FUNCTION credit.check_list(name text, list anyarray, n integer, is_needed boolean) RETURNS void
+CREATE FUNCTION credit.check_list(name text, size integer, dimensions integer, n_nulls bigint, n integer, is_needed boolean)
+RETURNS void
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF list IS NULL AND NOT is_needed THEN
+	IF size IS NULL AND NOT is_needed THEN
 		RETURN;
 	END IF;
-	IF list IS NULL OR array_ndims(list) IS DISTINCT FROM 1 OR cardinality(list) <> n THEN
+	IF size IS DISTINCT FROM n OR dimensions IS DISTINCT FROM 1 THEN
 		RAISE EXCEPTION '% of a model must be a list of %', name, n
 			USING ERRCODE = 'invalid_parameter_value',
-				  DETAIL = format('It has %s elements.', COALESCE(cardinality(list), 0));
+				  DETAIL = format('It has %s elements.', COALESCE(size, 0));
 	END IF;
-	IF is_needed AND EXISTS (SELECT FROM unnest(list) e WHERE e IS NULL) THEN
+	IF is_needed AND n_nulls > 0 THEN
 		RAISE EXCEPTION '% of a model must not contain nulls', name
 			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION credit.check_list(text, anyarray, integer, boolean) IS
+COMMENT ON FUNCTION credit.check_list(text, integer, integer, bigint, integer, boolean) IS
 'Part of add_fitted_model() and add_expert_model(): refuses lists of another length, and nulls where a value is needed.';
 
 CREATE FUNCTION credit.check_features(name text, features text[], reference text) RETURNS void
@@ -326,7 +327,8 @@ BEGIN
 		RAISE EXCEPTION 'a model must have 1 to 200 features'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	PERFORM credit.check_list('features', features, cardinality(features), true);
+	PERFORM credit.check_list('features', cardinality(features), array_ndims(features),
+		(SELECT count(*) FROM unnest(features) e WHERE e IS NULL), cardinality(features), true);
 	SELECT f INTO twice FROM unnest(features) f GROUP BY f HAVING count(*) > 1 LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION 'feature "%" is named twice', twice
@@ -430,10 +432,14 @@ DECLARE
 	bad record;
 BEGIN
 	PERFORM credit.check_features(name, features, reference);
-	PERFORM credit.check_list('coefficients (the intercept first)', coefficients, n + 1, true);
-	PERFORM credit.check_list('binnings', binnings, n, true);
-	PERFORM credit.check_list('reasons', reasons, n, false);
-	PERFORM credit.check_list('mean points', mean_points, n, reference = 'mean');
+	PERFORM credit.check_list('coefficients (the intercept first)', cardinality(coefficients), array_ndims(coefficients),
+		(SELECT count(*) FROM unnest(coefficients) e WHERE e IS NULL), n + 1, true);
+	PERFORM credit.check_list('binnings', cardinality(binnings), array_ndims(binnings),
+		(SELECT count(*) FROM unnest(binnings) e WHERE e IS NULL), n, true);
+	PERFORM credit.check_list('reasons', cardinality(reasons), array_ndims(reasons),
+		(SELECT count(*) FROM unnest(reasons) e WHERE e IS NULL), n, false);
+	PERFORM credit.check_list('mean points', cardinality(mean_points), array_ndims(mean_points),
+		(SELECT count(*) FROM unnest(mean_points) e WHERE e IS NULL), n, reference = 'mean');
 	PERFORM credit.points_scaling(pdo, base_score, base_odds);
 	SELECT f, c INTO bad
 	  FROM unnest(features) WITH ORDINALITY f (f, i)
@@ -481,10 +487,14 @@ DECLARE
 	id integer;
 BEGIN
 	PERFORM credit.check_features(name, features, reference);
-	PERFORM credit.check_list('weights', weights, n, true);
-	PERFORM credit.check_list('value tables', value_tables, n, true);
-	PERFORM credit.check_list('reasons', reasons, n, false);
-	PERFORM credit.check_list('mean points', mean_points, n, reference = 'mean');
+	PERFORM credit.check_list('weights', cardinality(weights), array_ndims(weights),
+		(SELECT count(*) FROM unnest(weights) e WHERE e IS NULL), n, true);
+	PERFORM credit.check_list('value tables', cardinality(value_tables), array_ndims(value_tables),
+		(SELECT count(*) FROM unnest(value_tables) e WHERE e IS NULL), n, true);
+	PERFORM credit.check_list('reasons', cardinality(reasons), array_ndims(reasons),
+		(SELECT count(*) FROM unnest(reasons) e WHERE e IS NULL), n, false);
+	PERFORM credit.check_list('mean points', cardinality(mean_points), array_ndims(mean_points),
+		(SELECT count(*) FROM unnest(mean_points) e WHERE e IS NULL), n, reference = 'mean');
 	PERFORM credit.points_scaling(pdo, base_score, base_odds);
 	IF NOT COALESCE(minimum_weight BETWEEN 0 AND 1, false) THEN
 		RAISE EXCEPTION 'smallest weight of a model must be 0 to 1'

@@ -60,7 +60,6 @@ INSERT INTO shop.value VALUES
 	('credit.binning[]', 'array_fill(credit.manual_bins(''{1}'', ''{1,2}''), ARRAY[2,2])'), ('credit.binning[]', '''{"(f,,,,,,,,,)"}'''),
 	('credit.value_table[]', 'NULL'), ('credit.value_table[]', '''{}'''), ('credit.value_table[]', '''{NULL}'''), ('credit.value_table[]', '''{"(,,,,)"}'''),
 	('credit.value_table[]', 'ARRAY[credit.numeric_values(''{0,1}'', ''{0,100}'')]'), ('credit.value_table[]', 'ARRAY[credit.numeric_values(''[0:1]={NaN,Infinity}'', ''{-1,1e308}'', NULL, ''NaN'')]'),
-	('anyarray', 'NULL::text[]'), ('anyarray', '''{}''::int[]'), ('anyarray', '''{{1,2},{3,4}}''::int[]'), ('anyarray', '''{NULL}''::text[]'),
 	('regrole', 'NULL'), ('regrole', '0'), ('regrole', '4294967295');
 
 CREATE TABLE shop.call AS

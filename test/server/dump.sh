@@ -20,7 +20,8 @@ DUMPS=$(mktemp -d "$CREDIT_WORK/dump.XXXXXX")
 fingerprint() {
 	local table
 	for table in setting rule_reaction account account_limit limit_change source \
-		source_problem item item_version journal decision_log; do
+		source_problem item item_version journal decision_log \
+		model model_characteristic; do
 		echo "-- $table"
 		cluster_value "$1" "SELECT t::text COLLATE \"C\" FROM credit.$table t ORDER BY 1" -d "$2"
 	done
@@ -58,6 +59,12 @@ do_business() {
 		BEGIN;
 		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (305, 6, 333);
 		ROLLBACK;
+		SELECT credit.add_standard_model();
+		SELECT credit.add_fitted_model('fitted', '{x,kind}', '{-2,-0.7,-1.1}',
+			ARRAY[(SELECT credit.optimal_bins(g / 3.0, g * 7919 % 100 < g / 10, credit.binning_options(special_codes => '{-1}'))
+					 FROM generate_series(-1, 999) g),
+				  (SELECT credit.optimal_bins('a "' || g % 7 || E'\\,{', g * 7919 % 100 < g % 7 * 10) FROM generate_series(1, 999) g)],
+			reasons => '{"a, b",NULL}', make_champion => true, statistics => '{"auc": 0.7}');
 		SELECT credit.grant_analyst('analyst');
 	SQL
 }
