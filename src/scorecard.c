@@ -541,17 +541,10 @@ rank_reasons(const Scorecard *card, const Part *parts, Explained *explained)
 	return n;
 }
 
-static char *
+static Datum
 reason_text(const Characteristic *c, const Part *part)
 {
-	char	   *words = pstrdup(c->feature);
-
-	for (char *p = words; *p; p++)
-		if (*p == '_')
-			*p = ' ';
-	if (part->is_missing)
-		return psprintf("information missing: %s", words);
-	return c->reason != NULL ? c->reason : words;
+	return part->is_missing ? c->reason_missing : c->reason;
 }
 
 static Datum
@@ -572,7 +565,7 @@ form_part(const ScoreSite *site, const Scorecard *card, int i, const Part *part,
 	bool		nulls[PART_COLUMNS] = {false};
 
 	values[0] = Int32GetDatum(i + 1);
-	values[1] = CStringGetTextDatum(c->feature);
+	values[1] = c->feature_text;
 	nulls[2] = part->value.kind == FEATURE_MISSING;
 	if (!nulls[2])
 		values[2] = value_text(&part->value);
@@ -588,7 +581,7 @@ form_part(const ScoreSite *site, const Scorecard *card, int i, const Part *part,
 	values[7] = BoolGetDatum(part->is_missing);
 	nulls[8] = explained->rank == 0;
 	if (!nulls[8])
-		values[8] = CStringGetTextDatum(reason_text(c, part));
+		values[8] = reason_text(c, part);
 	return HeapTupleGetDatum(heap_form_tuple(site->part, values, nulls));
 }
 
@@ -621,7 +614,7 @@ reasons_array(const Scorecard *card, const Part *parts, const Explained *explain
 	for (int i = 0; i < card->n; i++)
 		if (explained[i].rank > 0)
 			reasons[explained[i].rank - 1] =
-				CStringGetTextDatum(reason_text(&card->characteristics[i], &parts[i]));
+				reason_text(&card->characteristics[i], &parts[i]);
 	return PointerGetDatum(construct_array(reasons, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 

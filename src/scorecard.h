@@ -25,7 +25,9 @@ typedef struct Characteristic
 {
 	char	   *feature;
 	int			length;			/* of the name */
-	char	   *reason;			/* NULL: none given */
+	Datum		feature_text;	/* what is shown, as text */
+	Datum		reason;
+	Datum		reason_missing;
 	float8		weight;			/* of an expert: they add up to 1 */
 	float8		reference;		/* points to compare with, at full weight */
 

@@ -295,6 +295,20 @@ load_expert(const Scorecard *card, const ModelRow *model, Characteristic *c, Dat
 
 /* --- all of it ------------------------------------------------------------------------ */
 
+/* Words for a subject that loses points by it, or of whom it is not known. */
+static void
+name_reasons(Characteristic *c, const char *reason)
+{
+	char	   *words = pstrdup(c->feature);
+
+	for (char *p = words; *p; p++)
+		if (*p == '_')
+			*p = ' ';
+	c->feature_text = CStringGetTextDatum(c->feature);
+	c->reason = CStringGetTextDatum(reason != NULL ? reason : words);
+	c->reason_missing = CStringGetTextDatum(psprintf("information missing: %s", words));
+}
+
 static void
 load_characteristic(const Scorecard *card, const ModelRow *model, Characteristic *c, HeapTuple row)
 {
@@ -305,7 +319,7 @@ load_characteristic(const Scorecard *card, const ModelRow *model, Characteristic
 
 	c->feature = SPI_getvalue(row, desc, 1);
 	c->length = (int) strlen(c->feature);
-	c->reason = SPI_getvalue(row, desc, 5);
+	name_reasons(c, SPI_getvalue(row, desc, 5));
 	c->weight = float_column(row, 2, NAN);
 	if (!(fabs(c->weight) <= 1e6))
 		refuse_model(card, c->feature, "its weight is out of range");
