@@ -2,13 +2,14 @@
  * binning.c
  *	  Counting for bins: the state of aggregate optimal_bins().
  *
- * The state has good and bad rows of every distinct value, in a hash table.
- * Counts are whole numbers: of rows, or of billionths of weight, so that the
- * state says the same for every order of rows and every split among processes,
- * and the cut, which compares sums, finds the same bins.  Values missing are
- * counted apart; how values become bins is the business of binning_cut.c.
+ * The state has good and bad rows of every distinct value: numbers in two bags
+ * (bag.c), categories, and numbers with weights, in a hash table.  Counts are
+ * whole numbers: of rows, or of billionths of weight, so that the state says
+ * the same for every order of rows and every split among processes, and the
+ * cut, which compares sums, finds the same bins.  Values missing are counted
+ * apart; how values become bins is the business of binning_cut.c.
  *
- * A state that came as bytes is a plain array of cells and only ever the right
+ * A hash table that came as bytes is a plain array of cells and only ever the right
  * side of a combination.  Would its cells be read out of a hash table, they
  * would come in the order of their hash and crowd the beginning of the table
  * they go to; for the same reason a table that combines has another seed than
@@ -88,7 +89,8 @@ typedef struct BinningState
 	int64		n_skipped;		/* rows without outcome, or without weight */
 	int64		total;			/* of all counts: none of them overflows */
 	int64		missing[2];
-	numbers_hash *numbers;
+	Bag			bag[2];			/* numbers by class, without weights */
+	numbers_hash *numbers;		/* with weights */
 	categories_hash *categories;
 	Size		category_bytes;
 	BinningOptions *options;
@@ -543,7 +545,7 @@ accumulate(FunctionCallInfo fcinfo, bool is_categorical, int weight, int options
 	}
 	class = PG_GETARG_BOOL(2) ? CELL_BAD : CELL_GOOD;
 	add_total(state, units);
-	if (PG_ARGISNULL(1))
+	if (PG_ARGISNULL(1) || (!is_categorical && isnan(PG_GETARG_FLOAT8(1))))
 		counts = state->missing;
 	else if (is_categorical)
 	{
@@ -552,10 +554,13 @@ accumulate(FunctionCallInfo fcinfo, bool is_categorical, int weight, int options
 
 		counts = counts_of_category(state, key, SEED_ROWS);
 	}
-	else if (isnan(PG_GETARG_FLOAT8(1)))
-		counts = state->missing;
-	else
+	else if (weight > 0)
 		counts = counts_of_number(state, key_of_float(PG_GETARG_FLOAT8(1)), SEED_ROWS);
+	else
+	{
+		bag_add(&state->bag[class], key_of_float(PG_GETARG_FLOAT8(1)), state->context);
+		PG_RETURN_POINTER(state);
+	}
 	counts[class] += units;
 	PG_RETURN_POINTER(state);
 }
@@ -598,20 +603,62 @@ credit_binning_category_weight(PG_FUNCTION_ARGS)
 
 /* --- cells: what a state says, as an array ------------------------------------ */
 
-static void
-list_cells(BinningState *state, BinCell **cells, Size *n)
+static inline bool
+has_bags(const BinningState *state)
 {
+	return !state->is_categorical && !state->is_weighted;
+}
+
+/* Sorting changes how a state is kept, and not what it says. */
+static void
+sort_bags(BinningState *state)
+{
+	for (int class = CELL_GOOD; class <= CELL_BAD; class++)
+		bag_sort(&state->bag[class], state->context);
+}
+
+/* Both bags as one list of distinct numbers. */
+static BinCell *
+cells_of_bags(BinningState *state, Size *n)
+{
+	const Bag  *bag = state->bag;
+	uint32		at[2] = {0, 0};
+	BinCell    *cells;
+
+	sort_bags(state);
+	cells = MemoryContextAllocHuge(CurrentMemoryContext,
+								   sizeof(BinCell) * Max((Size) bag[CELL_GOOD].n + bag[CELL_BAD].n, 1));
+	*n = 0;
+	while (at[CELL_GOOD] < bag[CELL_GOOD].n || at[CELL_BAD] < bag[CELL_BAD].n)
+	{
+		BinCell    *cell = &cells[(*n)++];
+
+		cell->number = PG_UINT64_MAX;
+		cell->category = NULL;
+		cell->length = 0;
+		for (int class = CELL_GOOD; class <= CELL_BAD; class++)
+			if (at[class] < bag[class].n)
+				cell->number = Min(cell->number, bag[class].keys[at[class]]);
+		for (int class = CELL_GOOD; class <= CELL_BAD; class++)
+		{
+			bool		has = at[class] < bag[class].n && bag[class].keys[at[class]] == cell->number;
+
+			cell->count[class] = has ? bag_count(&bag[class], at[class]) : 0;
+			at[class] += has;
+		}
+	}
+	return cells;
+}
+
+static BinCell *
+cells_of_hash(BinningState *state, Size *n)
+{
+	BinCell    *cells;
 	BinCell    *next;
 
-	if (state->cells != NULL)
-	{
-		*cells = state->cells;
-		*n = state->n_cells;
-		return;
-	}
 	*n = state->numbers ? state->numbers->members :
 		state->categories ? state->categories->members : 0;
-	*cells = next = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(BinCell) * Max(*n, 1));
+	cells = next = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(BinCell) * Max(*n, 1));
 	if (state->numbers != NULL)
 	{
 		numbers_iterator i;
@@ -640,6 +687,16 @@ list_cells(BinningState *state, BinCell **cells, Size *n)
 			memcpy(next++->count, entry->count, sizeof(entry->count));
 		}
 	}
+	return cells;
+}
+
+static BinCell *
+list_cells(BinningState *state, Size *n)
+{
+	if (state->cells == NULL)
+		return has_bags(state) ? cells_of_bags(state, n) : cells_of_hash(state, n);
+	*n = state->n_cells;
+	return state->cells;
 }
 
 /* The right state is not kept: it may live shorter than the left one. */
@@ -666,9 +723,16 @@ add_state(BinningState *left, BinningState *right)
 		refuse_other_options();
 	add_total(left, right->total);
 	left->n_skipped += right->n_skipped;
-	list_cells(right, &cells, &n);
 	for (int class = CELL_GOOD; class <= CELL_BAD; class++)
 		left->missing[class] += right->missing[class];
+	if (has_bags(left))
+	{
+		sort_bags(right);
+		for (int class = CELL_GOOD; class <= CELL_BAD; class++)
+			bag_merge(&left->bag[class], &right->bag[class], left->context);
+		return;
+	}
+	cells = list_cells(right, &n);
 	for (Size i = 0; i < n; i++)
 	{
 		CategoryKey key = {cells[i].category, cells[i].length};
@@ -709,17 +773,35 @@ credit_binning_combine(PG_FUNCTION_ARGS)
 #define FLAG_CATEGORICAL 0x01
 #define FLAG_WEIGHTED 0x02
 
+static void
+send_cells(StringInfo buf, BinningState *state)
+{
+	Size		n;
+	BinCell    *cells = list_cells(state, &n);
+
+	pq_sendint64(buf, n);
+	for (Size i = 0; i < n; i++)
+	{
+		pq_sendint64(buf, cells[i].count[CELL_GOOD]);
+		pq_sendint64(buf, cells[i].count[CELL_BAD]);
+		if (state->is_categorical)
+		{
+			pq_sendint32(buf, cells[i].length);
+			pq_sendbytes(buf, cells[i].category, cells[i].length);
+		}
+		else
+			pq_sendint64(buf, cells[i].number);
+	}
+}
+
 Datum
 credit_binning_serialize(PG_FUNCTION_ARGS)
 {
 	BinningState *state;
 	StringInfoData buf;
-	BinCell    *cells;
-	Size		n;
 
 	aggregate_context(fcinfo, AGGREGATE);
 	state = (BinningState *) PG_GETARG_POINTER(0);
-	list_cells(state, &cells, &n);
 	pq_begintypsend(&buf);
 	pq_sendbyte(&buf, SERIAL_VERSION);
 	pq_sendbyte(&buf, (state->is_categorical ? FLAG_CATEGORICAL : 0) |
@@ -728,20 +810,26 @@ credit_binning_serialize(PG_FUNCTION_ARGS)
 	pq_sendint64(&buf, state->missing[CELL_GOOD]);
 	pq_sendint64(&buf, state->missing[CELL_BAD]);
 	send_options(&buf, state->options);
-	pq_sendint64(&buf, n);
-	for (Size i = 0; i < n; i++)
+	if (has_bags(state))
 	{
-		pq_sendint64(&buf, cells[i].count[CELL_GOOD]);
-		pq_sendint64(&buf, cells[i].count[CELL_BAD]);
-		if (state->is_categorical)
-		{
-			pq_sendint32(&buf, cells[i].length);
-			pq_sendbytes(&buf, cells[i].category, cells[i].length);
-		}
-		else
-			pq_sendint64(&buf, cells[i].number);
+		sort_bags(state);
+		bag_send(&buf, &state->bag[CELL_GOOD]);
+		bag_send(&buf, &state->bag[CELL_BAD]);
 	}
+	else
+		send_cells(&buf, state);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
+}
+
+static void
+receive_bag(StringInfo buf, BinningState *state, Bag *bag)
+{
+	bag_receive(buf, bag, state->context);
+	/* NaN sorts outside both infinities */
+	if (bag->n > 0 && (isnan(float_of_key(bag->keys[0])) ||
+					   isnan(float_of_key(bag->keys[bag->n - 1]))))
+		aggregate_refuse_bytes(AGGREGATE);
+	add_total(state, bag->total);
 }
 
 /* One cell, of which nothing is believed. */
@@ -772,13 +860,26 @@ receive_cell(StringInfo buf, BinningState *state, BinCell *cell)
 }
 
 /* The categories stay in the bytes: they are kept as long as the state. */
+static void
+receive_cells(StringInfo buf, BinningState *state)
+{
+	int64		n = aggregate_receive_count(buf, AGGREGATE);
+
+	/* two counts and a length at least */
+	if (n > (buf->len - buf->cursor) / 20)
+		aggregate_refuse_bytes(AGGREGATE);
+	state->cells = MemoryContextAllocHuge(state->context, sizeof(BinCell) * Max(n, 1));
+	state->n_cells = n;
+	for (int64 i = 0; i < n; i++)
+		receive_cell(buf, state, &state->cells[i]);
+}
+
 Datum
 credit_binning_deserialize(PG_FUNCTION_ARGS)
 {
 	StringInfoData buf;
 	BinningState *state;
 	int			flags = 0;
-	int64		n;
 
 	aggregate_open_bytes(fcinfo, AGGREGATE, &buf);
 	if (pq_getmsgbyte(&buf) != SERIAL_VERSION ||
@@ -793,14 +894,13 @@ credit_binning_deserialize(PG_FUNCTION_ARGS)
 		add_total(state, state->missing[class]);
 	}
 	state->options = receive_options(&buf, state->is_categorical);
-	n = aggregate_receive_count(&buf, AGGREGATE);
-	/* two counts and a length at least */
-	if (n > (buf.len - buf.cursor) / 20)
-		aggregate_refuse_bytes(AGGREGATE);
-	state->cells = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(BinCell) * Max(n, 1));
-	state->n_cells = n;
-	for (int64 i = 0; i < n; i++)
-		receive_cell(&buf, state, &state->cells[i]);
+	if (has_bags(state))
+	{
+		receive_bag(&buf, state, &state->bag[CELL_GOOD]);
+		receive_bag(&buf, state, &state->bag[CELL_BAD]);
+	}
+	else
+		receive_cells(&buf, state);
 	pq_getmsgend(&buf);
 	PG_RETURN_POINTER(state);
 }
@@ -819,6 +919,6 @@ credit_binning_final(PG_FUNCTION_ARGS)
 	counts.unit = state->is_weighted ? WEIGHT_UNIT : 1;
 	counts.n_skipped = state->n_skipped;
 	memcpy(counts.missing, state->missing, sizeof(counts.missing));
-	list_cells(state, &counts.cells, &counts.n_cells);
+	counts.cells = list_cells(state, &counts.n_cells);
 	return binning_cut(fcinfo, &counts, state->options);
 }

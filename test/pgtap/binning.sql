@@ -190,6 +190,7 @@ CREATE FUNCTION lab.send(internal) RETURNS bytea LANGUAGE internal IMMUTABLE STR
 CREATE AGGREGATE lab.optimal_bins(bytea) (SFUNC = lab.load, STYPE = internal, FINALFUNC = credit.binning_final,
 	COMBINEFUNC = credit.binning_combine, SERIALFUNC = lab.send, DESERIALFUNC = credit.binning_deserialize, PARALLEL = SAFE);
 CREATE AGGREGATE lab.bytes(float8, boolean, credit.binning_option) (SFUNC = credit.binning_number_options, STYPE = internal, FINALFUNC = credit.binning_serialize);
+CREATE AGGREGATE lab.bytes(float8, boolean, float8, credit.binning_option) (SFUNC = credit.binning_number_weight, STYPE = internal, FINALFUNC = credit.binning_serialize);
 CREATE AGGREGATE lab.bytes(text, boolean, credit.binning_option) (SFUNC = credit.binning_category_options, STYPE = internal, FINALFUNC = credit.binning_serialize);
 SET LOCAL max_parallel_workers_per_gather = 2;
 -- the leader does the workers' part: nobody need be started for each of thousands
@@ -215,6 +216,7 @@ CREATE TABLE lab.state AS
 SELECT 'number' AS kind, lab.bytes(x, bad, credit.binning_options(special_codes => '{-999,0}', bounds => '{-10,0,10}')) AS state,
 	   credit.optimal_bins(x, bad, credit.binning_options(special_codes => '{-999,0}', bounds => '{-10,0,10}'))::text AS result FROM lab.item WHERE id <= 30
 UNION ALL SELECT 'category', lab.bytes(c, bad, credit.binning_options(special_codes => '{?}')), credit.optimal_bins(c, bad, credit.binning_options(special_codes => '{?}'))::text FROM lab.item WHERE id <= 20
+UNION ALL SELECT 'weight', lab.bytes(x, bad, w, credit.binning_options()), credit.optimal_bins(x, bad, w, credit.binning_options())::text FROM lab.item WHERE id <= 20
 UNION ALL SELECT 'empty', lab.bytes(x, NULL, credit.binning_options()), credit.optimal_bins(x, NULL, credit.binning_options())::text FROM lab.item WHERE id <= 3;
 SELECT is(lab.answer(state), result, 'there and back: ' || kind) FROM lab.state;
 SELECT is((SELECT string_agg(DISTINCT lab.answer(substr(s.state, 1, n)), ' ') FROM lab.state s, generate_series(0, length(s.state) - 1) n WHERE lab.answer(substr(s.state, 1, n)) NOT IN ('08P01', '22P03', '22023')),
