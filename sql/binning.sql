@@ -35,9 +35,16 @@ SELECT o.trend, o.max_bins, (q.b).trend, (q.b).n_regular, round((q.b).iv::numeri
 SELECT (SELECT string_agg(round(x.bad_rate::numeric, 6)::text, ' ' ORDER BY x.bin) FROM credit.bins(q.b) x)
   FROM (VALUES (credit.binning_options(min_gap => 0.04)), (credit.binning_options(min_gap => 0.5)), (credit.binning_options(min_bad => 20)),
 			   (credit.binning_options(min_good => 200)), (credit.binning_options(min_share => 0.3)), (credit.binning_options(max_prebins => 2)),
-			   (credit.binning_options(max_bins => 1)), (credit.binning_options(bounds => '{2.5,10}')), (credit.binning_options(bounds => '{2.5}', merge => false)),
-			   (credit.binning_options(merge => false))) o (o),
+			   (credit.binning_options(max_bins => 1)), (credit.binning_options(bounds => '{2.5,10}')), (credit.binning_options(bounds => '{2.5}', method => 'none')),
+			   (credit.binning_options(method => 'none'))) o (o),
 	   LATERAL (SELECT credit.optimal_bins(v, bad, n, o.o) AS b FROM counted) q;
+-- pooling of adjacent violators; small bins go to the neighbour nearest in rate
+SELECT o.trend, (q.b).trend, (q.b).n_regular, round((q.b).iv::numeric, 4) AS iv,
+	   (SELECT string_agg(round(x.bad_rate::numeric, 6)::text || ' ' || credit.bin_label(x), ', ' ORDER BY x.bin) FROM credit.bins(q.b) x) AS bins
+  FROM (VALUES ('down', 6, 50, 0), ('up', 6, 50, 0), ('auto', 6, 50, 0), ('down', 2, 50, 0), ('down', 6, 150, 0), ('down', 6, 50, 0.02), ('down', 6, 5000, 0)) o (trend, max_bins, min_size, min_gap),
+	   LATERAL (SELECT credit.optimal_bins(v, bad, n, credit.binning_options(method => 'pool', min_size => o.min_size, max_bins => o.max_bins, trend => o.trend, min_gap => o.min_gap)) AS b FROM counted) q;
+SELECT credit.optimal_bins(v, bad, n, credit.binning_options(method => 'pool', trend => 'peak')) FROM counted;
+SELECT credit.optimal_bins(v, bad, n, credit.binning_options(method => 'tree')) FROM counted;
 -- every column, of the binning and of its bins
 SELECT (b).is_categorical, (b).trend, (b).adjustment, (b).n, (b).good, (b).bad, (b).n_regular, (b).iv, (b).n_skipped
   FROM (SELECT credit.optimal_bins(v, bad, n, credit.binning_options(min_size => 50, max_bins => 3)) AS b FROM counted) q \gx

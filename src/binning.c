@@ -128,6 +128,7 @@ category_is_equal(CategoryKey a, CategoryKey b)
 /* --- options ---------------------------------------------------------------- */
 
 const char *const binning_trends[] = {"none", "up", "down", "auto", "peak", "valley"};
+const char *const binning_methods[] = {"optimal", "pool", "none"};
 
 static void
 refuse_option(const char *name, const char *allowed, const char *given)
@@ -181,6 +182,9 @@ check_options(const BinningOptions *options, bool is_categorical)
 	check_number("min_gap", options->min_gap, 1);
 	check_number("adjustment", options->adjustment, 1000);
 	check_specials(options, is_categorical);
+	if (options->method == METHOD_POOL && !is_categorical && options->trend != TREND_UP &&
+		options->trend != TREND_DOWN && options->trend != TREND_AUTO)
+		refuse_option("trend", "up, down or auto with method pool", binning_trends[options->trend]);
 	if (options->n_bounds >= 0 && is_categorical)
 		refuse_option("bounds", "null where values are categories", "given");
 	for (int i = 0; i < options->n_bounds; i++)
@@ -246,16 +250,17 @@ read_lists(BinningOptions *options, const Datum *values, const bool *nulls, bool
 		options->bounds[i] = DatumGetFloat8(bounds[i]);
 }
 
-static BinTrend
-read_trend(Datum value)
+/* The place of a word among those that are allowed. */
+static int
+read_word(Datum value, const char *name, const char *const *words, int n, const char *allowed)
 {
 	char	   *given = TextDatumGetCString(value);
 
-	for (int i = 0; i < (int) lengthof(binning_trends); i++)
-		if (strcmp(given, binning_trends[i]) == 0)
-			return (BinTrend) i;
-	refuse_option("trend", "none, up, down, auto, peak or valley", given);
-	return TREND_NONE;			/* not reached */
+	for (int i = 0; i < n; i++)
+		if (strcmp(given, words[i]) == 0)
+			return i;
+	refuse_option(name, allowed, given);
+	return 0;					/* not reached */
 }
 
 static void
@@ -294,10 +299,14 @@ read_options(HeapTupleHeader given, bool is_categorical)
 	options->min_good = nulls[4] ? 1 : DatumGetFloat8(values[4]);
 	options->min_bad = nulls[5] ? 1 : DatumGetFloat8(values[5]);
 	options->min_gap = nulls[6] ? 0 : DatumGetFloat8(values[6]);
-	options->trend = nulls[7] ? TREND_AUTO : read_trend(values[7]);
+	options->trend = nulls[7] ? TREND_AUTO : (BinTrend)
+		read_word(values[7], "trend", binning_trends, lengthof(binning_trends),
+				  "none, up, down, auto, peak or valley");
 	options->adjustment = nulls[8] ? 0.5 : DatumGetFloat8(values[8]);
 	read_lists(options, values, nulls, is_categorical);
-	options->is_merged = nulls[11] || DatumGetBool(values[11]);
+	options->method = nulls[11] ? METHOD_OPTIMAL : (BinMethod)
+		read_word(values[11], "method", binning_methods, lengthof(binning_methods),
+				  "optimal, pool or none");
 	check_options(options, is_categorical);
 	return options;
 }
@@ -314,7 +323,7 @@ send_options(StringInfo buf, const BinningOptions *options)
 	pq_sendfloat8(buf, options->min_gap);
 	pq_sendbyte(buf, options->trend);
 	pq_sendfloat8(buf, options->adjustment);
-	pq_sendbyte(buf, options->is_merged);
+	pq_sendbyte(buf, options->method);
 	pq_sendint32(buf, options->n_specials);
 	pq_sendint32(buf, options->n_bounds);
 	for (int i = 0; i < options->n_specials; i++)
@@ -332,6 +341,7 @@ receive_options(StringInfo buf, bool is_categorical)
 {
 	BinningOptions *options = palloc0(sizeof(BinningOptions));
 	int			trend;
+	int			method;
 
 	options->max_prebins = (int) pq_getmsgint(buf, 4);
 	options->max_bins = (int) pq_getmsgint(buf, 4);
@@ -343,10 +353,12 @@ receive_options(StringInfo buf, bool is_categorical)
 	trend = pq_getmsgbyte(buf);
 	options->trend = (BinTrend) trend;
 	options->adjustment = pq_getmsgfloat8(buf);
-	options->is_merged = pq_getmsgbyte(buf) != 0;
+	method = pq_getmsgbyte(buf);
+	options->method = (BinMethod) method;
 	options->n_specials = (int) pq_getmsgint(buf, 4);
 	options->n_bounds = (int) pq_getmsgint(buf, 4);
-	if (trend >= (int) lengthof(binning_trends) || options->n_specials < 0 || options->n_bounds < -1)
+	if (trend >= (int) lengthof(binning_trends) || method >= (int) lengthof(binning_methods) ||
+		options->n_specials < 0 || options->n_bounds < -1)
 		aggregate_refuse_bytes(AGGREGATE);
 	make_room(options);
 	for (int i = 0; i < options->n_specials; i++)

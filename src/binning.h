@@ -37,6 +37,14 @@ typedef enum BinTrend
 	TREND_VALLEY
 } BinTrend;
 
+/* How bins are made of pre-bins */
+typedef enum BinMethod
+{
+	METHOD_OPTIMAL,				/* greatest information value */
+	METHOD_POOL,				/* pool adjacent violators of the trend */
+	METHOD_NONE					/* pre-bins are the bins */
+} BinMethod;
+
 typedef struct BinningOptions
 {
 	int			max_prebins;
@@ -48,7 +56,7 @@ typedef struct BinningOptions
 	float8		min_gap;
 	BinTrend	trend;
 	float8		adjustment;
-	bool		is_merged;
+	BinMethod	method;
 	int			n_specials;
 	char	  **specials;		/* as given */
 	float8	   *special_numbers;	/* the same, where values are numbers */
@@ -85,6 +93,7 @@ typedef struct CategoryEntry
 } CategoryEntry;
 
 extern const char *const binning_trends[6];
+extern const char *const binning_methods[3];
 
 extern uint32 category_hash_key(CategoryKey key, const void *seed);
 extern bool category_is_equal(CategoryKey a, CategoryKey b);

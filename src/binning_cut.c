@@ -13,6 +13,10 @@
  *
  * is the best of m bins over the first j pre-bins, the last of them (i, j].  A
  * trend with two phases, up and then down, has such a table for each phase.
+ *
+ * Pooling of adjacent violators is there as well, because others use it and
+ * ask for the same bins: it finds the trend of greatest likelihood, which is
+ * not the one of greatest information value.
  */
 #include "postgres.h"
 
@@ -456,36 +460,189 @@ join_all(Cut *cut)
 	cut->trend = TREND_NONE;
 }
 
-static void
-join_prebins(Cut *cut)
+/* Is the second of two answers to both trends better? */
+static bool
+is_better_trend(float8 value, int n_bins, float8 other, int n_other)
 {
-	/* categories are in the order of their rates: there is no trend to ask for */
-	BinTrend	trend = cut->counts->is_categorical ? TREND_NONE : cut->options->trend;
+	return is_more(other, value) || (!is_more(value, other) && n_other < n_bins);
+}
+
+static void
+join_optimally(Cut *cut, BinTrend trend)
+{
 	Search		one;
 	Search		other;
 
-	cut->bin_ends = palloc(sizeof(int) * Max(cut->n_prebins, 1));
-	if (!cut->options->is_merged)
-	{
-		cut->n_bins = cut->n_prebins;
-		for (int i = 0; i < cut->n_bins; i++)
-			cut->bin_ends[i] = i + 1;
-		cut->trend = TREND_NONE;
-		return;
-	}
-	join_all(cut);
 	if (!try_trend(cut, trend == TREND_AUTO ? TREND_UP : trend, &one))
 		return;
 	cut->trend = trend == TREND_AUTO ? TREND_UP : trend;
 	if (trend == TREND_AUTO && try_trend(cut, TREND_DOWN, &other) &&
-		(is_more(other.value, one.value) ||
-		 (!is_more(one.value, other.value) && other.n_bins < one.n_bins)))
+		is_better_trend(one.value, one.n_bins, other.value, other.n_bins))
 	{
 		cut->trend = TREND_DOWN;
 		one = other;
 	}
 	take_partition(cut, &one);
-	if (cut->n_bins == 1)
+}
+
+/* --- pooling of adjacent violators ---------------------------------------------------- */
+
+/* Runs of pre-bins, by their ends. */
+typedef struct Pool
+{
+	const Cut  *cut;
+	Direction	direction;
+	int			n;
+	int		   *ends;
+} Pool;
+
+static float8
+sum_of(const Pool *pool, const float8 *sums, int k)
+{
+	return sums[pool->ends[k]] - sums[k > 0 ? pool->ends[k - 1] : 0];
+}
+
+/* NaN for a run without rows. */
+static float8
+rate_of(const Pool *pool, int k)
+{
+	float8		good = sum_of(pool, pool->cut->good, k);
+	float8		bad = sum_of(pool, pool->cut->bad, k);
+
+	return bad / (good + bad);
+}
+
+/* Joins run k with the one after it. */
+static void
+join_next(Pool *pool, int k)
+{
+	memmove(pool->ends + k, pool->ends + k + 1, sizeof(int) * (pool->n - k - 1));
+	pool->n--;
+}
+
+/* A run joins the one before it until rates go the right way. */
+static void
+pool_violators(Pool *pool)
+{
+	for (int j = 1; j <= pool->cut->n_prebins; j++)
+	{
+		pool->ends[pool->n++] = j;
+		while (pool->n > 1 && !goes(pool->direction, rate_of(pool, pool->n - 2),
+									rate_of(pool, pool->n - 1), 0))
+			join_next(pool, pool->n - 2);
+	}
+}
+
+static bool
+is_large_enough(const Pool *pool, int k)
+{
+	float8		good = sum_of(pool, pool->cut->good, k);
+	float8		bad = sum_of(pool, pool->cut->bad, k);
+
+	return good + bad > 0 && good + bad >= pool->cut->min_n * (1 - SAME) &&
+		good >= pool->cut->options->min_good && bad >= pool->cut->options->min_bad;
+}
+
+/* How far run k is from the one after it; what has no rate is near. */
+static float8
+distance_after(const Pool *pool, int k)
+{
+	float8		distance = fabs(rate_of(pool, k + 1) - rate_of(pool, k));
+
+	return isnan(distance) ? 0 : distance;
+}
+
+/* The run that must be joined with the one after it; -1: none must. */
+static int
+next_to_join(const Pool *pool)
+{
+	int			nearest = 0;
+
+	for (int k = 0; k < pool->n; k++)
+		if (!is_large_enough(pool, k))
+			return k == pool->n - 1 ||
+				(k > 0 && distance_after(pool, k - 1) <= distance_after(pool, k)) ? k - 1 : k;
+	for (int k = 1; k < pool->n - 1; k++)
+		if (distance_after(pool, k) < distance_after(pool, nearest))
+			nearest = k;
+	return pool->n > pool->cut->options->max_bins ||
+		distance_after(pool, nearest) < pool->cut->options->min_gap - SAME ? nearest : -1;
+}
+
+static float8
+pool_value(const Pool *pool)
+{
+	const Cut  *cut = pool->cut;
+	float8		value = 0;
+
+	for (int k = 0; k < pool->n; k++)
+	{
+		float8		good = sum_of(pool, cut->good, k);
+		float8		bad = sum_of(pool, cut->bad, k);
+		float8		woe;
+
+		if (!binning_woe(good, bad, cut->all_good, cut->all_bad, cut->options->adjustment, &woe))
+			return NAN;
+		value += iv_of(good, bad, cut->all_good, cut->all_bad, woe);
+	}
+	return value;
+}
+
+/* False: no bins keep the rules. */
+static bool
+try_pool(const Cut *cut, BinTrend trend, Pool *pool)
+{
+	int			k;
+
+	pool->cut = cut;
+	pool->direction = trend == TREND_DOWN ? DOWN : UP;
+	pool->n = 0;
+	pool->ends = palloc(sizeof(int) * Max(cut->n_prebins, 1));
+	pool_violators(pool);
+	while (pool->n > 1 && (k = next_to_join(pool)) >= 0)
+		join_next(pool, k);
+	return pool->n > 0 && is_large_enough(pool, 0) && !isnan(pool_value(pool));
+}
+
+static void
+join_pooled(Cut *cut, BinTrend trend)
+{
+	BinTrend	first = trend == TREND_DOWN ? TREND_DOWN : TREND_UP;
+	Pool		one;
+	Pool		other;
+
+	if (!try_pool(cut, first, &one))
+		return;
+	cut->trend = first;
+	if (trend == TREND_AUTO && try_pool(cut, TREND_DOWN, &other) &&
+		is_better_trend(pool_value(&one), one.n, pool_value(&other), other.n))
+	{
+		cut->trend = TREND_DOWN;
+		one = other;
+	}
+	cut->n_bins = one.n;
+	memcpy(cut->bin_ends, one.ends, sizeof(int) * one.n);
+}
+
+static void
+join_prebins(Cut *cut)
+{
+	/* categories are in the order of their rates: there is no trend to ask for */
+	bool		is_categorical = cut->counts->is_categorical;
+
+	cut->bin_ends = palloc(sizeof(int) * Max(cut->n_prebins, 1));
+	join_all(cut);
+	if (cut->options->method == METHOD_NONE)
+	{
+		cut->n_bins = cut->n_prebins;
+		for (int i = 0; i < cut->n_bins; i++)
+			cut->bin_ends[i] = i + 1;
+	}
+	else if (cut->options->method == METHOD_POOL)
+		join_pooled(cut, is_categorical ? TREND_UP : cut->options->trend);
+	else
+		join_optimally(cut, is_categorical ? TREND_NONE : cut->options->trend);
+	if (cut->n_bins == 1 || is_categorical)
 		cut->trend = TREND_NONE;
 }
 

@@ -67,7 +67,7 @@ CREATE TYPE credit.binning_option AS (
 	adjustment float8,
 	special_codes text[],
 	bounds float8[],
-	merge boolean);
+	method text);
 COMMENT ON TYPE credit.binning_option IS
 'Options of optimal_bins(); made by binning_options(), which has the defaults. NULL: the default.';
 COMMENT ON COLUMN credit.binning_option.max_prebins IS 'Most groups of values that bins are made of, 1 to 200.';
@@ -81,7 +81,7 @@ COMMENT ON COLUMN credit.binning_option.trend IS 'Which way the bad rate must go
 COMMENT ON COLUMN credit.binning_option.adjustment IS 'What is added to good and bad of each bin for the weight of evidence.';
 COMMENT ON COLUMN credit.binning_option.special_codes IS 'Values that each have a bin of their own, outside the trend: {-999}.';
 COMMENT ON COLUMN credit.binning_option.bounds IS 'Upper bounds of the groups that bins are made of, instead of quantiles. Of numbers only.';
-COMMENT ON COLUMN credit.binning_option.merge IS 'False: the groups are the bins.';
+COMMENT ON COLUMN credit.binning_option.method IS 'Word for how groups are joined: optimal (greatest information value), pool (pool adjacent violators of the trend), none (the groups are the bins).';
 
 CREATE FUNCTION credit.binning_options
 	(max_prebins integer DEFAULT 50, max_bins integer DEFAULT 6,
@@ -89,14 +89,14 @@ CREATE FUNCTION credit.binning_options
 	 min_good float8 DEFAULT 1, min_bad float8 DEFAULT 1, min_gap float8 DEFAULT 0,
 	 trend text DEFAULT 'auto', adjustment float8 DEFAULT 0.5,
 	 special_codes text[] DEFAULT NULL, bounds float8[] DEFAULT NULL,
-	 merge boolean DEFAULT true)
+	 method text DEFAULT 'optimal')
 RETURNS credit.binning_option
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT ROW(max_prebins, max_bins, min_share, min_size, min_good, min_bad, min_gap,
-			   trend, adjustment, special_codes, bounds, merge)::credit.binning_option;
+			   trend, adjustment, special_codes, bounds, method)::credit.binning_option;
 END;
-COMMENT ON FUNCTION credit.binning_options(integer, integer, float8, float8, float8, float8, float8, text, float8, text[], float8[], boolean) IS
+COMMENT ON FUNCTION credit.binning_options(integer, integer, float8, float8, float8, float8, float8, text, float8, text[], float8[], text) IS
 'Options of optimal_bins(): at most max_bins bins out of at most max_prebins groups of values, each bin with at least min_share of the rows and min_size rows, min_good good and min_bad bad ones, and a bad rate that follows the trend.';
 
 /* --- support functions ------------------------------------------------------ */

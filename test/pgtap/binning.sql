@@ -80,6 +80,24 @@ SELECT is_empty($$
 	 WHERE (x.good, x.bad, x.n) IS DISTINCT FROM (o.good::float8, o.bad::float8, (o.good + o.bad)::float8)
 		OR NOT lab.same(x.bad_rate, x.bad / NULLIF(x.n, 0))$$, 'bins have the rows between their bounds');
 
+-- pooling is isotonic regression: of each value, the greatest of least means
+CREATE TABLE lab.pooled AS
+SELECT k.kase, d.trend, (SELECT credit.optimal_bins(x.v, x.bad, x.n, credit.binning_options(method => 'pool', trend => d.trend, max_bins => 50, min_share => 0, min_size => 0, min_good => 0, min_bad => 0))
+	  FROM (SELECT v, false AS bad, good AS n FROM lab.counted c WHERE c.kase = k.kase UNION ALL SELECT v, true, bad FROM lab.counted c WHERE c.kase = k.kase) x) AS b
+  FROM lab.rule k, unnest(ARRAY['up', 'down']) d (trend);
+CREATE VIEW lab.mean AS
+SELECT a.kase, a.v AS low, b.v AS high, (SELECT sum(c.bad)::float8 / NULLIF(sum(c.good + c.bad), 0) FROM lab.counted c WHERE c.kase = a.kase AND c.v BETWEEN a.v AND b.v) AS rate
+  FROM lab.counted a JOIN lab.counted b ON a.kase = b.kase AND a.v <= b.v;
+CREATE TABLE lab.isotonic AS
+SELECT kase, v, max(least) AS up, min(greatest) AS down FROM (
+	SELECT c.kase, c.v, m.low, min(m.rate) AS least, max(m.rate) AS greatest FROM lab.counted c JOIN (SELECT * FROM lab.mean OFFSET 0) m ON m.kase = c.kase AND m.low <= c.v AND m.high >= c.v
+	 WHERE c.good + c.bad > 0 GROUP BY 1, 2, 3) x GROUP BY 1, 2;
+SELECT is_empty($$
+	SELECT i.kase, i.v, x.bad_rate, CASE p.trend WHEN 'up' THEN i.up ELSE i.down END FROM lab.isotonic i JOIN lab.pooled p USING (kase),
+		LATERAL (SELECT x.bad_rate FROM credit.bins(p.b) x WHERE x.bin = credit.bin_of(p.b, i.v::float8)) x
+	 WHERE NOT lab.same(x.bad_rate, CASE p.trend WHEN 'up' THEN i.up ELSE i.down END)$$, 'pooling is isotonic regression');
+SELECT cmp_ok((SELECT count(*) FROM lab.isotonic), '>', 500::bigint, 'over many values');
+
 -- 2. Rows of every kind, and what bins say of them
 
 CREATE TABLE lab.item AS
@@ -96,7 +114,7 @@ CREATE TABLE lab.binned AS
 SELECT o.name, false AS weighted, (SELECT credit.optimal_bins(x, bad, o.options) FROM lab.item) AS numbers, (SELECT credit.optimal_bins(c, bad, o.options) FROM lab.item) AS categories
   FROM (VALUES ('default', credit.binning_options()), ('none', credit.binning_options(trend => 'none', max_bins => 20, min_share => 0.01)),
 			   ('special', credit.binning_options(special_codes => '{-999,0,77}')), ('peak', credit.binning_options(trend => 'peak', min_gap => 0.02)),
-			   ('few', credit.binning_options(max_prebins => 7, merge => false))) o (name, options)
+			   ('few', credit.binning_options(max_prebins => 7, method => 'none'))) o (name, options)
 UNION ALL SELECT 'weight', true, (SELECT credit.optimal_bins(x, bad, w, credit.binning_options(adjustment => 0)) FROM lab.item), (SELECT credit.optimal_bins(c, bad, w, credit.binning_options(adjustment => 0)) FROM lab.item);
 SELECT is_empty($$
 	SELECT b.name, x.bin, x.good, i.good, x.bad, i.bad FROM lab.binned b CROSS JOIN LATERAL credit.bins(b.numbers) x

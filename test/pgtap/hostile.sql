@@ -50,7 +50,7 @@ INSERT INTO shop.value VALUES
 	('double precision[]', '''{1,-1e300}'''), ('double precision[]', '''{{1,2},{3,4}}'''), ('double precision[]', '''[5:6]={1,2}'''), ('double precision[]', 'array_fill(float8 ''1'', ARRAY[100000])'),
 	('text[]', 'NULL'), ('text[]', '''{}'''), ('text[]', '''{NULL}'''), ('text[]', '''{total}'''), ('text[]', '''{{a,b},{c,d}}'''), ('text[]', 'array_fill(text ''x'', ARRAY[100000])'),
 	('credit.binning_option', 'NULL'), ('credit.binning_option', '''(,,,,,,,,,,,)'''), ('credit.binning_option', '''(0,-1,NaN,1e300,-1,0,2,sideways,-1,{x},{NaN},)'''),
-	('credit.binning_option', '''(200,50,0,0,0,0,0,peak,0,"{1,2}","{1,2,3}",f)'''),
+	('credit.binning_option', '''(200,50,0,0,0,0,0,peak,0,"{1,2}","{1,2,3}",none)'''), ('credit.binning_option', '''(200,50,0,0,0,0,0,auto,0,,,pool)'''),
 	('credit.bin', 'NULL'), ('credit.bin', '''(,,,,,,,,,,)'''), ('credit.bin', '''(1,range,NaN,Infinity,{NULL},-1,-1,-1,-1,NaN,NaN)'''),
 	('credit.binning', 'NULL'), ('credit.binning', '''(,,,,,,,,,)'''), ('credit.binning', '''(f,,,,,,,,,{})'''), ('credit.binning', '''(t,,,,,,,,,{NULL})'''),
 	('credit.binning', '''(f,,,,,,,,,"{""(1,range,,,,,,,,1,)""}")'''), ('credit.binning', '''(f,,,,,,,,,"{""(1,range,,1,,,,,,1,)"",""(2,range,0,,,,,,,1,)""}")'''),
