@@ -152,6 +152,9 @@ END $$;
 SELECT credit.set_champion(4);
 SELECT credit.add_fitted_model('six', '{a}', '{-1,-1}', ARRAY[credit.manual_bins('{0}', '{-1,1}')]) AS model_id;
 SELECT both_ways();
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT credit.set_champion(1);
+ROLLBACK;
 -- nothing is changed by hand
 UPDATE credit.model SET pdo = 40;
 DELETE FROM credit.model_characteristic;

@@ -54,8 +54,7 @@ typedef struct Cut
 	BinCell   **specials;		/* by place in the options; NULL: no row */
 	int			n_prebins;
 	Size	   *ends;			/* of pre-bins among cells */
-	float8	   *good;			/* n_prebins + 1 sums */
-	float8	   *bad;
+	int64	   *sums[2];		/* n_prebins + 1, in units of the counts */
 	float8		all_good;
 	float8		all_bad;
 	float8		min_n;			/* of a bin */
@@ -63,6 +62,13 @@ typedef struct Cut
 	int		   *bin_ends;		/* of bins among pre-bins */
 	BinTrend	trend;			/* of the bins found */
 } Cut;
+
+/* What pre-bins (i, j] have of a class. */
+static inline float8
+between_sums(const Cut *cut, int class, int i, int j)
+{
+	return (float8) (cut->sums[class][j] - cut->sums[class][i]) / cut->counts->unit;
+}
 
 /* --- weight of evidence ------------------------------------------------------- */
 
@@ -103,27 +109,42 @@ iv_of(float8 good, float8 bad, float8 all_good, float8 all_bad, float8 woe)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* By smoothed bad rate (b + a) / (n + 2a); equals by their bytes. */
+/* By the key that order_cells() gives; equals by their bytes. */
 static inline int
-compare_categories(const BinCell *x, const BinCell *y, float8 a)
+compare_categories(const BinCell *x, const BinCell *y)
 {
-	float8		left = (x->count[CELL_BAD] + a) * (y->count[CELL_GOOD] + a);
-	float8		right = (y->count[CELL_BAD] + a) * (x->count[CELL_GOOD] + a);
 	int			order;
 
-	if (left != right)
-		return left < right ? -1 : 1;
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
 	order = memcmp(x->category, y->category, Min(x->length, y->length));
 	return order != 0 ? order : x->length < y->length ? -1 : 1;
 }
 
 #define ST_SORT sort_categories
 #define ST_ELEMENT_TYPE BinCell
-#define ST_COMPARE(a, b, arg) compare_categories(a, b, *(arg))
-#define ST_COMPARE_ARG_TYPE float8
+#define ST_COMPARE(a, b) compare_categories(a, b)
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
+
+/*
+ * Categories by their smoothed bad rate (b + a) / (n + 2a).  As a number of
+ * each, not by comparing products: rounding must not make three categories go
+ * round in a circle, where the order would hang on how they came.
+ */
+static void
+order_categories(BinCell *cells, Size n, float8 a)
+{
+	for (Size i = 0; i < n; i++)
+	{
+		float8		good = (float8) cells[i].count[CELL_GOOD] + a;
+		float8		bad = (float8) cells[i].count[CELL_BAD] + a;
+
+		cells[i].number = key_of_float(good + bad > 0 ? bad / (good + bad) : 0);
+	}
+	sort_categories(cells, n);
+}
 
 static int
 special_place(const Cut *cut, const BinCell *cell)
@@ -165,11 +186,7 @@ order_cells(Cut *cut)
 	cut->cells = cells;
 	cut->n_cells = n;
 	if (cut->counts->is_categorical)
-	{
-		float8		a = cut->options->adjustment * cut->counts->unit;
-
-		sort_categories(cells, n, &a);
-	}
+		order_categories(cells, n, cut->options->adjustment * cut->counts->unit);
 	else
 		sort_numbers(cells, n);
 }
@@ -232,28 +249,27 @@ prebins_at_quantiles(Cut *cut)
 	}
 }
 
-/* Whole numbers up to 2^53 are exact, so sums do not hang on their order. */
 static void
 sum_prebins(Cut *cut)
 {
 	Size		at = 0;
-	float8		units[2] = {0, 0};
+	int64		units[2] = {0, 0};
 
-	cut->good = palloc0(sizeof(float8) * (cut->n_prebins + 1));
-	cut->bad = palloc0(sizeof(float8) * (cut->n_prebins + 1));
+	for (int class = CELL_GOOD; class <= CELL_BAD; class++)
+		cut->sums[class] = palloc0(sizeof(int64) * (cut->n_prebins + 1));
 	for (int i = 0; i < cut->n_prebins; i++)
 	{
 		for (; at < cut->ends[i]; at++)
 			for (int class = CELL_GOOD; class <= CELL_BAD; class++)
-				units[class] += (float8) cut->cells[at].count[class];
-		cut->good[i + 1] = units[CELL_GOOD] / cut->counts->unit;
-		cut->bad[i + 1] = units[CELL_BAD] / cut->counts->unit;
+				units[class] += cut->cells[at].count[class];
+		for (int class = CELL_GOOD; class <= CELL_BAD; class++)
+			cut->sums[class][i + 1] = units[class];
 	}
 	for (int i = 0; i < cut->options->n_specials; i++)
 		for (int class = CELL_GOOD; cut->specials[i] && class <= CELL_BAD; class++)
-			units[class] += (float8) cut->specials[i]->count[class];
+			units[class] += cut->specials[i]->count[class];
 	for (int class = CELL_GOOD; class <= CELL_BAD; class++)
-		units[class] += (float8) cut->counts->missing[class];
+		units[class] += cut->counts->missing[class];
 	cut->all_good = units[CELL_GOOD] / cut->counts->unit;
 	cut->all_bad = units[CELL_BAD] / cut->counts->unit;
 	cut->min_n = Max(cut->options->min_share * (cut->all_good + cut->all_bad),
@@ -313,8 +329,8 @@ measure_bins(Search *search)
 	for (int i = 0; i < search->n; i++)
 		for (int j = i + 1; j <= search->n; j++)
 		{
-			float8		good = cut->good[j] - cut->good[i];
-			float8		bad = cut->bad[j] - cut->bad[i];
+			float8		good = between_sums(cut, CELL_GOOD, i, j);
+			float8		bad = between_sums(cut, CELL_BAD, i, j);
 			float8		n = good + bad;
 			float8		woe;
 			bool		is_allowed = n > 0 && n >= cut->min_n * (1 - SAME) &&
@@ -497,17 +513,17 @@ typedef struct Pool
 } Pool;
 
 static float8
-sum_of(const Pool *pool, const float8 *sums, int k)
+sum_of(const Pool *pool, int class, int k)
 {
-	return sums[pool->ends[k]] - sums[k > 0 ? pool->ends[k - 1] : 0];
+	return between_sums(pool->cut, class, k > 0 ? pool->ends[k - 1] : 0, pool->ends[k]);
 }
 
 /* NaN for a run without rows. */
 static float8
 rate_of(const Pool *pool, int k)
 {
-	float8		good = sum_of(pool, pool->cut->good, k);
-	float8		bad = sum_of(pool, pool->cut->bad, k);
+	float8		good = sum_of(pool, CELL_GOOD, k);
+	float8		bad = sum_of(pool, CELL_BAD, k);
 
 	return bad / (good + bad);
 }
@@ -536,8 +552,8 @@ pool_violators(Pool *pool)
 static bool
 is_large_enough(const Pool *pool, int k)
 {
-	float8		good = sum_of(pool, pool->cut->good, k);
-	float8		bad = sum_of(pool, pool->cut->bad, k);
+	float8		good = sum_of(pool, CELL_GOOD, k);
+	float8		bad = sum_of(pool, CELL_BAD, k);
 
 	return good + bad > 0 && good + bad >= pool->cut->min_n * (1 - SAME) &&
 		good >= pool->cut->options->min_good && bad >= pool->cut->options->min_bad;
@@ -577,8 +593,8 @@ pool_value(const Pool *pool)
 
 	for (int k = 0; k < pool->n; k++)
 	{
-		float8		good = sum_of(pool, cut->good, k);
-		float8		bad = sum_of(pool, cut->bad, k);
+		float8		good = sum_of(pool, CELL_GOOD, k);
+		float8		bad = sum_of(pool, CELL_BAD, k);
 		float8		woe;
 
 		if (!binning_woe(good, bad, cut->all_good, cut->all_bad, cut->options->adjustment, &woe))
@@ -760,8 +776,8 @@ add_regular(Answer *answer)
 			nulls[2] = bin == 0;
 			nulls[3] = bin == cut->n_bins - 1;
 		}
-		add_bin(answer, values, nulls, cut->good[to] - cut->good[from],
-				cut->bad[to] - cut->bad[from], false);
+		add_bin(answer, values, nulls, between_sums(cut, CELL_GOOD, from, to),
+				between_sums(cut, CELL_BAD, from, to), false);
 		from = to;
 	}
 }

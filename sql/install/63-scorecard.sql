@@ -360,6 +360,12 @@ DECLARE
 	day date := COALESCE(from_day, credit.today());
 	chosen credit.model;
 BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		/* an older snapshot would not see who became champion meanwhile */
+		RAISE EXCEPTION 'a model must be put in force in READ COMMITTED'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = format('The isolation level is %s.', current_setting('transaction_isolation'));
+	END IF;
 	LOCK TABLE credit.model IN SHARE ROW EXCLUSIVE MODE;
 	SELECT * INTO chosen FROM credit.model m WHERE m.model_id = $1;
 	IF NOT FOUND THEN
