@@ -111,6 +111,14 @@ SELECT id, (id * 7919 % 50) + 20 AS age, id * 104729 % 60 AS duration, (ARRAY['c
 SET client_min_messages = notice;
 SELECT credit.fit_scorecard('consumer', 'loan', 'bad', '{age,duration,purpose,noise}', round_points => true, make_champion => true, description => 'by the test') AS model_id;
 SELECT credit.fit_scorecard('consumer', 'SELECT bad, age AS "The Age" FROM loan', 'bad', '{The Age}', options => credit.binning_options(max_bins => 2)) AS model_id;
+-- a weight of 2 is two rows
+CREATE TABLE weighted AS SELECT *, 1 + id % 2 AS w FROM loan;
+SELECT credit.fit_scorecard('weighted', 'weighted', 'bad', '{age,purpose}', weight => 'w') AS by_weight,
+	   credit.fit_scorecard('weighted', 'SELECT w.* FROM weighted w, generate_series(1, w)', 'bad', '{age,purpose}') AS by_rows;
+SELECT count(*) AS points, bool_and(abs(a.points - b.points) < 1e-9) AS same
+  FROM credit.model_points a JOIN credit.model_points b USING (position, line) WHERE a.name = 'weighted' AND a.version = 1 AND b.name = 'weighted' AND b.version = 2;
+-- rows by the bins of a model
+SELECT credit.bin_of((SELECT credit.model_binning(credit.champion('consumer'), 'age')), age) AS bin, count(*), min(age), max(age) FROM loan GROUP BY 1 ORDER BY 1;
 SELECT credit.fit_scorecard('consumer', 'loan', 'bad', '{noise}');
 SELECT credit.fit_scorecard('consumer', 'SELECT false AS bad, age FROM loan', 'bad', '{age}');
 SET client_min_messages = error;
@@ -129,13 +137,13 @@ SELECT credit.set_champion(2);
 SELECT credit.set_champion(1);
 SELECT credit.set_champion(99);
 SELECT credit.add_fitted_model('loan', '{days_late}', '{-3,-0.8}', ARRAY[credit.manual_bins('{1,2}', '{-0.5,0.1,0.9}')]) AS model_id;
-SELECT credit.set_champion(12, '2020-06-01');
+SELECT credit.set_champion(14, '2020-06-01');
 -- the detail names today
 \set VERBOSITY terse
-SELECT credit.set_champion(12, current_date + 7);
+SELECT credit.set_champion(14, current_date + 7);
 \set VERBOSITY default
-SELECT credit.retire_model(12), credit.retire_model(3);
-SELECT model_id, status, valid_to >= valid_from AS was_champion FROM credit.models WHERE model_id IN (3, 12) ORDER BY 1;
+SELECT credit.retire_model(14), credit.retire_model(3);
+SELECT model_id, status, valid_to >= valid_from AS was_champion FROM credit.models WHERE model_id IN (3, 14) ORDER BY 1;
 SELECT credit.retire_model(99);
 SELECT credit.score_of('trade', '{}');
 -- a name follows its champion within a transaction, and within a function

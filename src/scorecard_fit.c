@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(credit_fit_scorecard);
 /* Arguments */
 enum
 {
-	ARG_NAME, ARG_SOURCE, ARG_EVENT, ARG_FEATURES, ARG_OPTIONS, ARG_MIN_IV,
+	ARG_NAME, ARG_SOURCE, ARG_EVENT, ARG_FEATURES, ARG_WEIGHT, ARG_OPTIONS, ARG_MIN_IV,
 	ARG_RIDGE, ARG_PDO, ARG_BASE_SCORE, ARG_BASE_ODDS, ARG_ROUND, ARG_DESCRIPTION,
 	ARG_CHAMPION
 };
@@ -47,6 +47,7 @@ typedef struct ScorecardFit
 {
 	const char *from;			/* the rows, as a relation named q */
 	const char *is_event;		/* in quotes */
+	const char *weight;			/* likewise; NULL: none */
 	int			n;
 	FitFeature *features;
 	Oid			binning_type;
@@ -111,8 +112,10 @@ bin_feature(FunctionCallInfo fcinfo, ScorecardFit *fit, FitFeature *feature)
 	int32		n_regular;
 
 	run(psprintf("SELECT x.b, (x.b).iv, (x.b).n_regular, pg_catalog.quote_literal(x.b::pg_catalog.text)"
-				 " FROM (SELECT credit.optimal_bins(q.%s, q.%s, $1) AS b FROM %s) x",
-				 quote_identifier(feature->name), fit->is_event, fit->from),
+				 " FROM (SELECT credit.optimal_bins(q.%s, q.%s, %s$1) AS b FROM %s) x",
+				 quote_identifier(feature->name), fit->is_event,
+				 fit->weight == NULL ? "" : psprintf("q.%s::pg_catalog.float8, ", fit->weight),
+				 fit->from),
 		1, types, args, PG_ARGISNULL(ARG_OPTIONS) ? "n" : " ", true);
 	fit->binning_type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
 	feature->iv = DatumGetFloat8(column(2, &is_null));
@@ -151,6 +154,8 @@ woe_query(const ScorecardFit *fit)
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT q.%s", fit->is_event);
+	if (fit->weight != NULL)
+		appendStringInfo(&query, ", q.%s", fit->weight);
 	for (int i = 0; i < fit->n; i++)
 		if (fit->features[i].left_out == NULL)
 			appendStringInfo(&query, ", credit.woe_of(%s::credit.binning, q.%s) AS %s",
@@ -163,18 +168,19 @@ woe_query(const ScorecardFit *fit)
 static void
 regress(FunctionCallInfo fcinfo, ScorecardFit *fit, ArrayType *names)
 {
-	Oid			types[4] = {TEXTOID, TEXTOID, TEXTARRAYOID, FLOAT8OID};
-	Datum		args[4];
+	Oid			types[5] = {TEXTOID, TEXTOID, TEXTARRAYOID, FLOAT8OID, TEXTOID};
+	Datum		args[5];
 	bool		is_null;
 
 	args[0] = CStringGetTextDatum(woe_query(fit));
 	args[1] = PG_GETARG_DATUM(ARG_EVENT);
 	args[2] = PointerGetDatum(names);
 	args[3] = PG_GETARG_DATUM(ARG_RIDGE);
+	args[4] = PG_GETARG_DATUM(ARG_WEIGHT);
 	run("SELECT f.coefficients, pg_catalog.to_jsonb(f) OPERATOR(pg_catalog.-) 'coefficients'::pg_catalog.text"
 		" FROM credit.fit_logit(source => $1, is_event => $2, variables => $3, ridge => $4,"
-		" standardise => true) f",
-		4, types, args, NULL, true);
+		" standardise => true, weight => $5) f",
+		5, types, args, fit->weight == NULL ? "    n" : NULL, true);
 	fit->coefficients = DatumGetArrayTypePCopy(column(1, &is_null));
 	fit->statistics = PointerGetDatum(PG_DETOAST_DATUM_COPY(column(2, &is_null)));
 }
@@ -289,13 +295,15 @@ credit_fit_scorecard(PG_FUNCTION_ARGS)
 	int32		model_id;
 
 	for (int i = ARG_NAME; i <= ARG_CHAMPION; i++)
-		if (PG_ARGISNULL(i) && i != ARG_OPTIONS && i != ARG_DESCRIPTION)
+		if (PG_ARGISNULL(i) && i != ARG_WEIGHT && i != ARG_OPTIONS && i != ARG_DESCRIPTION)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("argument %d of a scorecard's fit must not be null", i + 1)));
 	SPI_connect();
 	fit.from = model_from_source(PG_GETARG_TEXT_PP(ARG_SOURCE));
 	fit.is_event = quote_identifier(text_to_cstring(PG_GETARG_TEXT_PP(ARG_EVENT)));
+	if (!PG_ARGISNULL(ARG_WEIGHT))
+		fit.weight = quote_identifier(text_to_cstring(PG_GETARG_TEXT_PP(ARG_WEIGHT)));
 	read_features(fcinfo, &fit);
 	for (int i = 0; i < fit.n; i++)
 		bin_feature(fcinfo, &fit, &fit.features[i]);

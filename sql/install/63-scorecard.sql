@@ -189,6 +189,15 @@ END;
 COMMENT ON FUNCTION credit.model_features(integer) IS
 'Features of a model, in their order.';
 
+CREATE FUNCTION credit.model_binning(model_id integer, feature text) RETURNS credit.binning
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT c.binning FROM credit.model_characteristic c
+	 WHERE c.model_id = model_binning.model_id AND c.feature = model_binning.feature COLLATE "C";
+END;
+COMMENT ON FUNCTION credit.model_binning(integer, text) IS
+'Bins of a feature in a model, for bin_of() and woe_of(). NULL: an expert model, or no such feature.';
+
 CREATE FUNCTION credit.champion(name text, on_day date DEFAULT NULL) RETURNS integer
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -553,7 +562,7 @@ COMMENT ON FUNCTION credit.add_standard_model(boolean) IS
 'Writes the shipped expert scorecard ''standard'' as a new version, and puts it in force. Its features are those of the ledger; weights, values and scale are house defaults (doc/scorecard.md).';
 
 CREATE FUNCTION credit.fit_scorecard
-	(name text, source text, is_event text, features text[],
+	(name text, source text, is_event text, features text[], weight text DEFAULT NULL,
 	 options credit.binning_option DEFAULT NULL, min_iv float8 DEFAULT 0.02,
 	 ridge float8 DEFAULT 0, pdo float8 DEFAULT 20, base_score float8 DEFAULT 600,
 	 base_odds float8 DEFAULT 50, round_points boolean DEFAULT false,
@@ -561,7 +570,7 @@ CREATE FUNCTION credit.fit_scorecard
 RETURNS integer
 LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000
 AS 'MODULE_PATHNAME', 'credit_fit_scorecard';
-COMMENT ON FUNCTION credit.fit_scorecard(text, text, text, text[], credit.binning_option, float8, float8, float8, float8, float8, boolean, text, boolean) IS
+COMMENT ON FUNCTION credit.fit_scorecard(text, text, text, text[], text, credit.binning_option, float8, float8, float8, float8, float8, boolean, text, boolean) IS
 'Fits a scorecard in one call: bins of each feature, a logistic regression over their weights of evidence, a new version of the model. Source: a query, or the name of a table, which is read several times as the caller. Features that say too little, or what others say already, are left out. Returns the model_id.';
 
 /* --- to be read --------------------------------------------------------------------------- */

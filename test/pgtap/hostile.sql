@@ -212,6 +212,11 @@ SELECT is(shop.under_evil(c), 'fine', 'under a hostile search_path: ' || left(c,
 	'SELECT * FROM credit.decision', 'SELECT * FROM credit.limit_history', 'SELECT * FROM credit.item_history', 'SELECT * FROM credit.limit_in_force',
 	'SELECT * FROM credit.status()', 'SELECT * FROM credit.exposure_on(pg_catalog.now()::pg_catalog.date)',
 	'SELECT * FROM credit.check_order(''A'', 1)', 'SELECT * FROM credit.balance(1)',
+	'SELECT credit.add_standard_model()', 'SELECT * FROM credit.models', 'SELECT * FROM credit.model_points',
+	$$SELECT r.reasons FROM credit.score_row('standard', '{"on_time_rate": 1}') r$$, $$SELECT credit.score_of('standard', '{"on_time_rate": 1}')$$,
+	$$SELECT credit.fit_scorecard('evil', 'SELECT g, g OPERATOR(pg_catalog.%) 9 OPERATOR(pg_catalog.<) 4 AS b FROM pg_catalog.generate_series(1, 1000) g', 'b', '{g}', min_iv => -1, options => credit.binning_options(trend => 'none'))$$,
+	$$SELECT b.* FROM (SELECT credit.optimal_bins(g, g OPERATOR(pg_catalog.=) ANY ('{1,2,3}')) AS b FROM pg_catalog.generate_series(1, 1000) g) x, credit.bins(x.b) b$$,
+	$$SELECT credit.champion('standard'), credit.retire_model(credit.champion('standard'))$$,
 	$$SELECT credit.grant_analyst('pg_monitor')$$, $$SELECT credit.revoke_analyst('pg_monitor')$$,
 	'TRUNCATE shop.other', $$SELECT credit.detach('shop.other')$$]) c;
 SELECT is(total, 48::numeric, 'the sum is right') FROM credit.exposure WHERE customer = 'A';
