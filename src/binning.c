@@ -20,16 +20,12 @@
 #include <math.h>
 
 #include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "common/int.h"
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
-#include "utils/typcache.h"
 
 #include "aggregate.h"
 #include "binning.h"
@@ -125,272 +121,7 @@ category_is_equal(CategoryKey a, CategoryKey b)
 	return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
-/* --- options ---------------------------------------------------------------- */
-
-const char *const binning_trends[] = {"none", "up", "down", "auto", "peak", "valley"};
-const char *const binning_methods[] = {"optimal", "pool", "none"};
-
-static void
-refuse_option(const char *name, const char *allowed, const char *given)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("option \"%s\" of a binning must be %s, not %s",
-					name, allowed, given)));
-}
-
-static void
-check_integer(const char *name, int given, int least, int most)
-{
-	if (given < least || given > most)
-		refuse_option(name, psprintf("%d to %d", least, most), psprintf("%d", given));
-}
-
-/* NaN is below and above nothing, so it is refused as well. */
-static void
-check_number(const char *name, float8 given, float8 most)
-{
-	if (!(given >= 0 && given <= most))
-		refuse_option(name, psprintf("0 to %g", most), psprintf("%g", given));
-}
-
-static void
-check_specials(const BinningOptions *options, bool is_categorical)
-{
-	for (int i = 0; i < options->n_specials; i++)
-	{
-		if (isnan(options->special_numbers[i]))
-			refuse_option("special_codes", "numbers", "NaN, which is missing");
-		for (int j = 0; j < i; j++)
-			if (is_categorical ? strcmp(options->specials[i], options->specials[j]) == 0 :
-				options->special_numbers[i] == options->special_numbers[j])
-				refuse_option("special_codes", "different from each other",
-							  psprintf("\"%s\" twice", options->specials[i]));
-	}
-}
-
-/* Whoever says them, the user or bytes. */
-static void
-check_options(const BinningOptions *options, bool is_categorical)
-{
-	check_integer("max_prebins", options->max_prebins, 1, BINNING_MAX_PREBINS);
-	check_integer("max_bins", options->max_bins, 1, BINNING_MAX_BINS);
-	check_number("min_share", options->min_share, 1);
-	check_number("min_size", options->min_size, 1e15);
-	check_number("min_good", options->min_good, 1e15);
-	check_number("min_bad", options->min_bad, 1e15);
-	check_number("min_gap", options->min_gap, 1);
-	check_number("adjustment", options->adjustment, 1000);
-	check_specials(options, is_categorical);
-	if (options->method == METHOD_POOL && !is_categorical && options->trend != TREND_UP &&
-		options->trend != TREND_DOWN && options->trend != TREND_AUTO)
-		refuse_option("trend", "up, down or auto with method pool", binning_trends[options->trend]);
-	if (options->n_bounds >= 0 && is_categorical)
-		refuse_option("bounds", "null where values are categories", "given");
-	for (int i = 0; i < options->n_bounds; i++)
-		if (isnan(options->bounds[i]) || isinf(options->bounds[i]) ||
-			(i > 0 && options->bounds[i] <= options->bounds[i - 1]))
-			refuse_option("bounds", "finite and ascending",
-						  psprintf("%g in place %d", options->bounds[i], i + 1));
-}
-
-/* Room for so many elements, which come from outside. */
-static void
-make_room(BinningOptions *options)
-{
-	if (options->n_specials > BINNING_MAX_SPECIALS)
-		refuse_option("special_codes", psprintf("at most %d", BINNING_MAX_SPECIALS),
-					  psprintf("%d", options->n_specials));
-	if (options->n_bounds > BINNING_MAX_PREBINS - 1)
-		refuse_option("bounds", psprintf("at most %d", BINNING_MAX_PREBINS - 1),
-					  psprintf("%d", options->n_bounds));
-	options->specials = palloc(sizeof(char *) * Max(options->n_specials, 1));
-	options->special_numbers = palloc0(sizeof(float8) * Max(options->n_specials, 1));
-	options->bounds = palloc(sizeof(float8) * Max(options->n_bounds, 1));
-}
-
-static Datum *
-option_elements(Datum value, Oid type, const char *name, int *n)
-{
-	ArrayType  *array = DatumGetArrayTypeP(value);
-	Datum	   *elements;
-
-	if (ARR_NDIM(array) > 1 || array_contains_nulls(array))
-		refuse_option(name, "an array of one dimension without nulls", "this one");
-	if (type == TEXTOID)
-		deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
-	else
-		deconstruct_array(array, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL,
-						  TYPALIGN_DOUBLE, &elements, NULL, n);
-	return elements;
-}
-
-/* Codes are given as text, and are numbers where values are. */
-static void
-read_lists(BinningOptions *options, const Datum *values, const bool *nulls, bool is_categorical)
-{
-	Datum	   *codes = NULL;
-	Datum	   *bounds = NULL;
-
-	options->n_specials = 0;
-	options->n_bounds = -1;
-	if (!nulls[9])
-		codes = option_elements(values[9], TEXTOID, "special_codes", &options->n_specials);
-	if (!nulls[10])
-		bounds = option_elements(values[10], FLOAT8OID, "bounds", &options->n_bounds);
-	make_room(options);
-	for (int i = 0; i < options->n_specials; i++)
-	{
-		options->specials[i] = TextDatumGetCString(codes[i]);
-		if (!is_categorical)
-			options->special_numbers[i] =
-				DatumGetFloat8(DirectFunctionCall1(float8in, CStringGetDatum(options->specials[i])));
-	}
-	for (int i = 0; i < options->n_bounds; i++)
-		options->bounds[i] = DatumGetFloat8(bounds[i]);
-}
-
-/* The place of a word among those that are allowed. */
-static int
-read_word(Datum value, const char *name, const char *const *words, int n, const char *allowed)
-{
-	char	   *given = TextDatumGetCString(value);
-
-	for (int i = 0; i < n; i++)
-		if (strcmp(given, words[i]) == 0)
-			return i;
-	refuse_option(name, allowed, given);
-	return 0;					/* not reached */
-}
-
-static void
-deform_options(HeapTupleHeader given, Datum *values, bool *nulls)
-{
-	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(given),
-											  HeapTupleHeaderGetTypMod(given));
-	HeapTupleData tuple;
-
-	if (desc->natts != OPTION_COLUMNS)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("options of a binning in library and catalog do not have the same columns"),
-				 errhint("Run ALTER EXTENSION credit UPDATE.")));
-	tuple.t_len = HeapTupleHeaderGetDatumLength(given);
-	tuple.t_data = given;
-	heap_deform_tuple(&tuple, desc, values, nulls);
-	ReleaseTupleDesc(desc);
-}
-
-/* What is null, or not given at all, has its default. */
-static BinningOptions *
-read_options(HeapTupleHeader given, bool is_categorical)
-{
-	BinningOptions *options = palloc0(sizeof(BinningOptions));
-	Datum		values[OPTION_COLUMNS] = {0};
-	bool		nulls[OPTION_COLUMNS];
-
-	memset(nulls, true, sizeof(nulls));
-	if (given != NULL)
-		deform_options(given, values, nulls);
-	options->max_prebins = nulls[0] ? 50 : DatumGetInt32(values[0]);
-	options->max_bins = nulls[1] ? 6 : DatumGetInt32(values[1]);
-	options->min_share = nulls[2] ? 0.05 : DatumGetFloat8(values[2]);
-	options->min_size = nulls[3] ? 30 : DatumGetFloat8(values[3]);
-	options->min_good = nulls[4] ? 1 : DatumGetFloat8(values[4]);
-	options->min_bad = nulls[5] ? 1 : DatumGetFloat8(values[5]);
-	options->min_gap = nulls[6] ? 0 : DatumGetFloat8(values[6]);
-	options->trend = nulls[7] ? TREND_AUTO : (BinTrend)
-		read_word(values[7], "trend", binning_trends, lengthof(binning_trends),
-				  "none, up, down, auto, peak or valley");
-	options->adjustment = nulls[8] ? 0.5 : DatumGetFloat8(values[8]);
-	read_lists(options, values, nulls, is_categorical);
-	options->method = nulls[11] ? METHOD_OPTIMAL : (BinMethod)
-		read_word(values[11], "method", binning_methods, lengthof(binning_methods),
-				  "optimal, pool or none");
-	check_options(options, is_categorical);
-	return options;
-}
-
-static void
-send_options(StringInfo buf, const BinningOptions *options)
-{
-	pq_sendint32(buf, options->max_prebins);
-	pq_sendint32(buf, options->max_bins);
-	pq_sendfloat8(buf, options->min_share);
-	pq_sendfloat8(buf, options->min_size);
-	pq_sendfloat8(buf, options->min_good);
-	pq_sendfloat8(buf, options->min_bad);
-	pq_sendfloat8(buf, options->min_gap);
-	pq_sendbyte(buf, options->trend);
-	pq_sendfloat8(buf, options->adjustment);
-	pq_sendbyte(buf, options->method);
-	pq_sendint32(buf, options->n_specials);
-	pq_sendint32(buf, options->n_bounds);
-	for (int i = 0; i < options->n_specials; i++)
-	{
-		pq_sendint32(buf, (uint32) strlen(options->specials[i]));
-		pq_sendbytes(buf, options->specials[i], strlen(options->specials[i]));
-		pq_sendfloat8(buf, options->special_numbers[i]);
-	}
-	for (int i = 0; i < options->n_bounds; i++)
-		pq_sendfloat8(buf, options->bounds[i]);
-}
-
-static BinningOptions *
-receive_options(StringInfo buf, bool is_categorical)
-{
-	BinningOptions *options = palloc0(sizeof(BinningOptions));
-	int			trend;
-	int			method;
-
-	options->max_prebins = (int) pq_getmsgint(buf, 4);
-	options->max_bins = (int) pq_getmsgint(buf, 4);
-	options->min_share = pq_getmsgfloat8(buf);
-	options->min_size = pq_getmsgfloat8(buf);
-	options->min_good = pq_getmsgfloat8(buf);
-	options->min_bad = pq_getmsgfloat8(buf);
-	options->min_gap = pq_getmsgfloat8(buf);
-	trend = pq_getmsgbyte(buf);
-	options->trend = (BinTrend) trend;
-	options->adjustment = pq_getmsgfloat8(buf);
-	method = pq_getmsgbyte(buf);
-	options->method = (BinMethod) method;
-	options->n_specials = (int) pq_getmsgint(buf, 4);
-	options->n_bounds = (int) pq_getmsgint(buf, 4);
-	if (trend >= (int) lengthof(binning_trends) || method >= (int) lengthof(binning_methods) ||
-		options->n_specials < 0 || options->n_bounds < -1)
-		aggregate_refuse_bytes(AGGREGATE);
-	make_room(options);
-	for (int i = 0; i < options->n_specials; i++)
-	{
-		int			length = (int) pq_getmsgint(buf, 4);
-
-		options->specials[i] = pnstrdup(pq_getmsgbytes(buf, length), length);
-		options->special_numbers[i] = pq_getmsgfloat8(buf);
-	}
-	for (int i = 0; i < options->n_bounds; i++)
-		options->bounds[i] = pq_getmsgfloat8(buf);
-	check_options(options, is_categorical);
-	return options;
-}
-
-/* Equal is what reads equal: the bytes that would be sent. */
-static bool
-is_same_options(const BinningOptions *a, const BinningOptions *b)
-{
-	StringInfoData one;
-	StringInfoData other;
-	bool		is_same;
-
-	initStringInfo(&one);
-	initStringInfo(&other);
-	send_options(&one, a);
-	send_options(&other, b);
-	is_same = one.len == other.len && memcmp(one.data, other.data, one.len) == 0;
-	pfree(one.data);
-	pfree(other.data);
-	return is_same;
-}
+/* --- counting ----------------------------------------------------------------- */
 
 static void
 refuse_other_options(void)
@@ -399,8 +130,6 @@ refuse_other_options(void)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("options of a binning must be the same in all rows of a group")));
 }
-
-/* --- counting ----------------------------------------------------------------- */
 
 static void
 refuse_distinct(const char *what, int most, const char *hint)
@@ -506,7 +235,7 @@ check_same_options(BinningState *state, HeapTupleHeader given)
 	else if (HeapTupleHeaderGetDatumLength(given) != HeapTupleHeaderGetDatumLength(state->given) ||
 			 memcmp(given, state->given, HeapTupleHeaderGetDatumLength(given)) != 0)
 	{
-		if (!is_same_options(state->options, read_options(given, state->is_categorical)))
+		if (!binning_same_options(state->options, binning_read_options(given, state->is_categorical)))
 			refuse_other_options();
 	}
 }
@@ -529,7 +258,7 @@ state_of_row(FunctionCallInfo fcinfo, bool is_categorical, int weight, int optio
 	}
 	state = make_state(aggregate_context(fcinfo, AGGREGATE), is_categorical, weight > 0);
 	caller = MemoryContextSwitchTo(state->context);
-	state->options = read_options(given, is_categorical);
+	state->options = binning_read_options(given, is_categorical);
 	if (given != NULL)
 	{
 		state->given = palloc(HeapTupleHeaderGetDatumLength(given));
@@ -726,12 +455,12 @@ add_state(BinningState *left, BinningState *right)
 		MemoryContext caller = MemoryContextSwitchTo(left->context);
 
 		initStringInfo(&buf);
-		send_options(&buf, right->options);
-		left->options = receive_options(&buf, right->is_categorical);
+		binning_send_options(&buf, right->options);
+		left->options = binning_receive_options(&buf, right->is_categorical);
 		pfree(buf.data);
 		MemoryContextSwitchTo(caller);
 	}
-	else if (!is_same_options(left->options, right->options))
+	else if (!binning_same_options(left->options, right->options))
 		refuse_other_options();
 	add_total(left, right->total);
 	left->n_skipped += right->n_skipped;
@@ -821,7 +550,7 @@ credit_binning_serialize(PG_FUNCTION_ARGS)
 	pq_sendint64(&buf, state->n_skipped);
 	pq_sendint64(&buf, state->missing[CELL_GOOD]);
 	pq_sendint64(&buf, state->missing[CELL_BAD]);
-	send_options(&buf, state->options);
+	binning_send_options(&buf, state->options);
 	if (has_bags(state))
 	{
 		sort_bags(state);
@@ -905,7 +634,7 @@ credit_binning_deserialize(PG_FUNCTION_ARGS)
 		state->missing[class] = aggregate_receive_count(&buf, AGGREGATE);
 		add_total(state, state->missing[class]);
 	}
-	state->options = receive_options(&buf, state->is_categorical);
+	state->options = binning_receive_options(&buf, state->is_categorical);
 	if (has_bags(state))
 	{
 		receive_bag(&buf, state, &state->bag[CELL_GOOD]);

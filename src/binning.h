@@ -123,6 +123,11 @@ typedef struct BinCounts
 	Size		n_cells;
 } BinCounts;
 
+extern BinningOptions *binning_read_options(HeapTupleHeader given, bool is_categorical);
+extern void binning_send_options(StringInfo buf, const BinningOptions *options);
+extern BinningOptions *binning_receive_options(StringInfo buf, bool is_categorical);
+extern bool binning_same_options(const BinningOptions *a, const BinningOptions *b);
+
 extern Datum binning_cut(FunctionCallInfo fcinfo, BinCounts *counts,
 						 const BinningOptions *options);
 extern bool binning_woe(float8 good, float8 bad, float8 all_good,
