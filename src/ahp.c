@@ -115,12 +115,14 @@ credit_ahp(PG_FUNCTION_ARGS)
 	float8		weights[MAX_CRITERIA];
 	float8		lambda = find_eigenvector((const float8 *) ARR_DATA_PTR(array), n, weights);
 	float8		index = n > 2 ? (lambda - n) / (n - 1) : 0;
-	float8		ratio = n > 2 ? index / random_index[Min(n, (int) lengthof(random_index) - 1)] : 0;
+	int			place = Min(n, (int) lengthof(random_index) - 1);
+	float8		ratio = n > 2 ? index / random_index[place] : 0;
 	TupleDesc	desc;
 	Datum		values[AHP_COLUMNS];
 	bool		nulls[AHP_COLUMNS] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != AHP_COLUMNS)
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE ||
+		desc->natts != AHP_COLUMNS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("results of library and catalog do not have the same columns"),

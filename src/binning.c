@@ -158,7 +158,8 @@ add_total(BinningState *state, int64 count)
 	if (count < 0 || pg_add_s64_overflow(state->total, count, &state->total))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("weights of a binning add up to more than %g", PG_INT64_MAX / WEIGHT_UNIT)));
+				 errmsg("weights of a binning add up to more than %g",
+						PG_INT64_MAX / WEIGHT_UNIT)));
 }
 
 static int64 *
@@ -174,7 +175,8 @@ counts_of_number(BinningState *state, uint64 key, void *seed)
 	{
 		entry->count[CELL_GOOD] = entry->count[CELL_BAD] = 0;
 		if (state->numbers->members > BINNING_MAX_NUMBERS)
-			refuse_distinct("distinct numbers", BINNING_MAX_NUMBERS, "Round them, or take a sample of the rows.");
+			refuse_distinct("distinct numbers", BINNING_MAX_NUMBERS,
+							"Round them, or take a sample of the rows.");
 	}
 	return entry->count;
 }
@@ -197,7 +199,8 @@ counts_of_category(BinningState *state, CategoryKey key, void *seed)
 			refuse_distinct("categories", BINNING_MAX_CATEGORIES,
 							"A column of so many is a name or a number. Group them, or cast numbers to double precision.");
 		if (state->category_bytes > MAX_CATEGORY_BYTES)
-			refuse_distinct("bytes of categories", MAX_CATEGORY_BYTES, "Group long texts by what they have in common.");
+			refuse_distinct("bytes of categories", MAX_CATEGORY_BYTES,
+							"Group long texts by what they have in common.");
 		copy = MemoryContextAlloc(state->context, Max(key.length, 1));
 		memcpy(copy, key.data, key.length);
 		entry->key.data = copy;
@@ -218,7 +221,8 @@ units_of_weight(float8 weight)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("weight %g of a row is too small", weight),
-				 errdetail("Weights are counted in billionths and must be 0 or at least %g.", SMALLEST_WEIGHT),
+				 errdetail("Weights are counted in billionths and must be 0 or at least %g.",
+						   SMALLEST_WEIGHT),
 				 errhint("Multiply all weights by the same number.")));
 	return (int64) rint(weight * WEIGHT_UNIT);
 }
@@ -232,10 +236,14 @@ check_same_options(BinningState *state, HeapTupleHeader given)
 		if (given != state->given)
 			refuse_other_options();
 	}
-	else if (HeapTupleHeaderGetDatumLength(given) != HeapTupleHeaderGetDatumLength(state->given) ||
-			 memcmp(given, state->given, HeapTupleHeaderGetDatumLength(given)) != 0)
+	else
 	{
-		if (!binning_same_options(state->options, binning_read_options(given, state->is_categorical)))
+		Size		size = HeapTupleHeaderGetDatumLength(given);
+
+		if ((size != HeapTupleHeaderGetDatumLength(state->given) ||
+			 memcmp(given, state->given, size) != 0) &&
+			!binning_same_options(state->options,
+								  binning_read_options(given, state->is_categorical)))
 			refuse_other_options();
 	}
 }
@@ -364,11 +372,12 @@ cells_of_bags(BinningState *state, Size *n)
 {
 	const Bag  *bag = state->bag;
 	uint32		at[2] = {0, 0};
+	Size		most;
 	BinCell    *cells;
 
 	sort_bags(state);
-	cells = MemoryContextAllocHuge(CurrentMemoryContext,
-								   sizeof(BinCell) * Max((Size) bag[CELL_GOOD].n + bag[CELL_BAD].n, 1));
+	most = (Size) bag[CELL_GOOD].n + bag[CELL_BAD].n;
+	cells = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(BinCell) * Max(most, 1));
 	*n = 0;
 	while (at[CELL_GOOD] < bag[CELL_GOOD].n || at[CELL_BAD] < bag[CELL_BAD].n)
 	{
@@ -382,7 +391,8 @@ cells_of_bags(BinningState *state, Size *n)
 				cell->number = Min(cell->number, bag[class].keys[at[class]]);
 		for (int class = CELL_GOOD; class <= CELL_BAD; class++)
 		{
-			bool		has = at[class] < bag[class].n && bag[class].keys[at[class]] == cell->number;
+			bool		has = at[class] < bag[class].n &&
+			bag[class].keys[at[class]] == cell->number;
 
 			cell->count[class] = has ? bag_count(&bag[class], at[class]) : 0;
 			at[class] += has;
@@ -447,7 +457,8 @@ add_state(BinningState *left, BinningState *right)
 	BinCell    *cells;
 	Size		n;
 
-	if (left->is_categorical != right->is_categorical || left->is_weighted != right->is_weighted)
+	if (left->is_categorical != right->is_categorical ||
+		left->is_weighted != right->is_weighted)
 		aggregate_refuse_bytes(AGGREGATE);
 	if (left->options == NULL)
 	{

@@ -296,7 +296,8 @@ add_bin(Answer *answer, Datum *values, bool *nulls, float8 good, float8 bad, boo
 	values[9] = Float8GetDatum(woe);
 	values[10] = Float8GetDatum(iv);
 	nulls[9] = nulls[10] = !has_woe;
-	answer->bins[answer->n++] = HeapTupleGetDatum(heap_form_tuple(answer->desc, values, nulls));
+	answer->bins[answer->n++] =
+		HeapTupleGetDatum(heap_form_tuple(answer->desc, values, nulls));
 }
 
 static Datum
@@ -305,8 +306,12 @@ categories_between(const Cut *cut, Size from, Size to)
 	Datum	   *elements = palloc(sizeof(Datum) * Max(to - from, 1));
 
 	for (Size i = from; i < to; i++)
-		elements[i - from] = PointerGetDatum(cstring_to_text_with_len(cut->cells[i].category,
-																	  (int) cut->cells[i].length));
+	{
+		const BinCell *cell = &cut->cells[i];
+
+		elements[i - from] =
+			PointerGetDatum(cstring_to_text_with_len(cell->category, (int) cell->length));
+	}
 	return text_array(elements, (int) (to - from));
 }
 

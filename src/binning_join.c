@@ -108,6 +108,7 @@ extend(Search *search, int phase, int16 *from)
 			float8		iv = search->iv[AT(i, j)];
 			float8		rate = search->rate[AT(i, j)];
 			float8		most = NAN;
+			int16	   *mark = &from[PHASE_SIZE * phase + AT(i, j)];
 
 			for (int before = Max(phase - 1, 0); before <= phase && !isnan(iv); before++)
 			{
@@ -118,7 +119,7 @@ extend(Search *search, int phase, int16 *from)
 						goes(search->direction[phase], search->rate[AT(h, i)], rate, gap))
 					{
 						most = best[AT(h, i)];
-						from[PHASE_SIZE * phase + AT(i, j)] = (int16) (h * MAX_PHASES + before);
+						*mark = (int16) (h * MAX_PHASES + before);
 					}
 			}
 			next[AT(i, j)] = isnan(most) ? NAN : most + iv;
@@ -349,7 +350,8 @@ pool_value(const Pool *pool)
 		float8		bad = sum_of(pool, CELL_BAD, k);
 		float8		woe;
 
-		if (!binning_woe(good, bad, cut->all_good, cut->all_bad, cut->options->adjustment, &woe))
+		if (!binning_woe(good, bad, cut->all_good, cut->all_bad,
+						 cut->options->adjustment, &woe))
 			return NAN;
 		value += iv_of(good, bad, cut->all_good, cut->all_bad, woe);
 	}

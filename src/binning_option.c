@@ -77,7 +77,8 @@ check_options(const BinningOptions *options, bool is_categorical)
 	check_specials(options, is_categorical);
 	if (options->method == METHOD_POOL && !is_categorical && options->trend != TREND_UP &&
 		options->trend != TREND_DOWN && options->trend != TREND_AUTO)
-		refuse_option("trend", "up, down or auto with method pool", binning_trends[options->trend]);
+		refuse_option("trend", "up, down or auto with method pool",
+					  binning_trends[options->trend]);
 	if (options->n_bounds >= 0 && is_categorical)
 		refuse_option("bounds", "null where values are categories", "given");
 	for (int i = 0; i < options->n_bounds; i++)
@@ -120,7 +121,8 @@ option_elements(Datum value, Oid type, const char *name, int *n)
 
 /* Codes are given as text, and are numbers where values are. */
 static void
-read_lists(BinningOptions *options, const Datum *values, const bool *nulls, bool is_categorical)
+read_lists(BinningOptions *options, const Datum *values, const bool *nulls,
+		   bool is_categorical)
 {
 	Datum	   *codes = NULL;
 	Datum	   *bounds = NULL;
@@ -137,7 +139,8 @@ read_lists(BinningOptions *options, const Datum *values, const bool *nulls, bool
 		options->specials[i] = TextDatumGetCString(codes[i]);
 		if (!is_categorical)
 			options->special_numbers[i] =
-				DatumGetFloat8(DirectFunctionCall1(float8in, CStringGetDatum(options->specials[i])));
+				DatumGetFloat8(DirectFunctionCall1(float8in,
+												   CStringGetDatum(options->specials[i])));
 	}
 	for (int i = 0; i < options->n_bounds; i++)
 		options->bounds[i] = DatumGetFloat8(bounds[i]);

@@ -74,7 +74,8 @@ static ScoreSite *
 site_of(FunctionCallInfo fcinfo)
 {
 	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(ScoreSite));
+		fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(ScoreSite));
 	return fcinfo->flinfo->fn_extra;
 }
 
@@ -88,7 +89,8 @@ kept_card(FunctionCallInfo fcinfo, ScoreSite *site, int32 model_id)
 	for (int i = 0; i < KEPT_MODELS; i++)
 		if (site->models[i].context != NULL && site->models[i].card->model_id == model_id)
 			return site->models[i].card;
-	context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "credit scorecard", ALLOCSET_SMALL_SIZES);
+	context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "credit scorecard",
+									ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(context);
 	kept = &site->models[site->turn];
 	site->turn = (site->turn + 1) % KEPT_MODELS;
@@ -126,6 +128,8 @@ card_of(FunctionCallInfo fcinfo, bool is_name)
 		char	   *asked = text_to_cstring(name);
 
 		site->champion = scorecard_champion(asked);
+		if (site->name != NULL)
+			pfree(site->name);
 		site->name = NULL;
 		site->statement = GetCurrentStatementStartTimestamp();
 		site->transaction = GetCurrentTransactionStartTimestamp();
@@ -164,7 +168,8 @@ float_of_numeric(Numeric numeric)
 	if (money.form == MONEY_SMALL && money.small < (INT64CONST(1) << 53) &&
 		money.small > -(INT64CONST(1) << 53))
 		return (float8) money.small / 1e8;
-	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(numeric)));
+	return DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+											  NumericGetDatum(numeric)));
 }
 
 /* What has no number in JSON is a string. */
@@ -476,7 +481,7 @@ credit_score_probability_by_name(PG_FUNCTION_ARGS)
 	return score_probability(fcinfo, true);
 }
 
-/* --- the score with all that belongs to it -------------------------------------------------- */
+/* --- the score with all that belongs to it ----------------------------------- */
 
 static void
 find_row_types(FunctionCallInfo fcinfo, ScoreSite *site)
@@ -529,7 +534,8 @@ rank_reasons(const Scorecard *card, const Part *parts, Explained *explained)
 
 		for (int i = 0; i < card->n; i++)
 			if (explained[i].rank == 0 && explained[i].shortfall > WEIGHT_ERROR &&
-				(most < 0 || explained[i].shortfall > explained[most].shortfall + WEIGHT_ERROR))
+				(most < 0 ||
+				 explained[i].shortfall > explained[most].shortfall + WEIGHT_ERROR))
 				most = i;
 		if (most < 0)
 			break;

@@ -111,7 +111,8 @@ bin_feature(FunctionCallInfo fcinfo, ScorecardFit *fit, FitFeature *feature)
 	bool		is_null;
 	int32		n_regular;
 
-	run(psprintf("SELECT x.b, (x.b).iv, (x.b).n_regular, pg_catalog.quote_literal(x.b::pg_catalog.text)"
+	run(psprintf("SELECT x.b, (x.b).iv, (x.b).n_regular,"
+				 " pg_catalog.quote_literal(x.b::pg_catalog.text)"
 				 " FROM (SELECT credit.optimal_bins(q.%s, q.%s, %s$1) AS b FROM %s) x",
 				 quote_identifier(feature->name), fit->is_event,
 				 fit->weight == NULL ? "" : psprintf("q.%s::pg_catalog.float8, ", fit->weight),
@@ -177,7 +178,8 @@ regress(FunctionCallInfo fcinfo, ScorecardFit *fit, ArrayType *names)
 	args[2] = PointerGetDatum(names);
 	args[3] = PG_GETARG_DATUM(ARG_RIDGE);
 	args[4] = PG_GETARG_DATUM(ARG_WEIGHT);
-	run("SELECT f.coefficients, pg_catalog.to_jsonb(f) OPERATOR(pg_catalog.-) 'coefficients'::pg_catalog.text"
+	run("SELECT f.coefficients,"
+		" pg_catalog.to_jsonb(f) OPERATOR(pg_catalog.-) 'coefficients'::pg_catalog.text"
 		" FROM credit.fit_logit(source => $1, is_event => $2, variables => $3, ridge => $4,"
 		" standardise => true, weight => $5) f",
 		5, types, args, fit->weight == NULL ? "    n" : NULL, true);
@@ -239,7 +241,8 @@ statistics_of(const ScorecardFit *fit)
 	{
 		names[i] = CStringGetTextDatum(fit->features[i].name);
 		ivs[i] = Float8GetDatum(fit->features[i].iv);
-		why[i] = CStringGetTextDatum(fit->features[i].left_out ? fit->features[i].left_out : "in the model");
+		why[i] = CStringGetTextDatum(fit->features[i].left_out ? fit->features[i].left_out :
+									 "in the model");
 	}
 	args[0] = fit->statistics;
 	args[1] = PointerGetDatum(construct_array(names, fit->n, TEXTOID, -1, false, TYPALIGN_INT));
@@ -257,8 +260,8 @@ statistics_of(const ScorecardFit *fit)
 static int32
 add_model(FunctionCallInfo fcinfo, ScorecardFit *fit)
 {
-	Oid			types[11] = {TEXTOID, TEXTARRAYOID, FLOAT8ARRAYOID, get_array_type(fit->binning_type),
-	FLOAT8OID, FLOAT8OID, FLOAT8OID, BOOLOID, TEXTOID, JSONBOID, BOOLOID};
+	Oid			types[11] = {TEXTOID, TEXTARRAYOID, FLOAT8ARRAYOID, InvalidOid, FLOAT8OID,
+	FLOAT8OID, FLOAT8OID, BOOLOID, TEXTOID, JSONBOID, BOOLOID};
 	Datum		args[11];
 	char		nulls[11];
 	Datum	   *binnings = palloc(sizeof(Datum) * fit->n);
@@ -268,6 +271,7 @@ add_model(FunctionCallInfo fcinfo, ScorecardFit *fit)
 	for (int i = 0; i < fit->n; i++)
 		if (fit->features[i].left_out == NULL)
 			binnings[n++] = fit->features[i].binning;
+	types[3] = get_array_type(fit->binning_type);
 	args[3] = PointerGetDatum(construct_array(binnings, n, fit->binning_type, -1, false,
 											  TYPALIGN_DOUBLE));
 	args[0] = PG_GETARG_DATUM(ARG_NAME);

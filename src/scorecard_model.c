@@ -84,7 +84,8 @@ scorecard_champion(const char *name)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("model \"%s\" has no champion", name),
 				 errhint("View credit.models lists the models; credit.set_champion() names the one in force.")));
-	model_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+	model_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+										   &is_null));
 	SPI_finish();
 	return model_id;
 }
@@ -112,7 +113,8 @@ read_scale(Scorecard *card, HeapTuple row)
 			refuse_model(card, NULL, "it has no scale");
 		return;
 	}
-	if (!(pdo > 0 && pdo <= 1e6 && base_odds > 0 && base_odds <= 1e12 && fabs(base_score) <= 1e6))
+	if (!(pdo > 0 && pdo <= 1e6 && base_odds > 0 && base_odds <= 1e12 &&
+		  fabs(base_score) <= 1e6))
 		refuse_model(card, NULL, "its scale is out of range");
 	card->factor = pdo / M_LN2;
 	card->offset = base_score - card->factor * log(base_odds);
@@ -212,8 +214,10 @@ check_numbers(const Scorecard *card, const Characteristic *c)
 	{
 		if (!(c->values[i] >= 0 && c->values[i] <= 100))
 			refuse_model(card, c->feature, "its values must be 0 to 100");
-		if (c->x != NULL && (!(fabs(c->x[i]) <= MAX_KNOT) || (i > 0 && c->x[i] <= c->x[i - 1])))
-			refuse_model(card, c->feature, "the numbers of its value table must ascend and be finite");
+		if (c->x != NULL &&
+			(!(fabs(c->x[i]) <= MAX_KNOT) || (i > 0 && c->x[i] <= c->x[i - 1])))
+			refuse_model(card, c->feature,
+						 "the numbers of its value table must ascend and be finite");
 	}
 }
 
@@ -228,7 +232,8 @@ load_value_categories(const Scorecard *card, Characteristic *c, Datum value)
 		refuse_model(card, c->feature, "its value table has nulls or several dimensions");
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
 	if (n != c->n_values)
-		refuse_model(card, c->feature, "its value table has another number of categories than of values");
+		refuse_model(card, c->feature,
+					 "its value table has another number of categories than of values");
 	c->categories = categories_create(CurrentMemoryContext, 8, NULL);
 	for (int i = 0; i < n; i++)
 	{
@@ -262,7 +267,8 @@ deform_value_table(Datum datum, Datum *values, bool *nulls)
 }
 
 static void
-load_expert(const Scorecard *card, const ModelRow *model, Characteristic *c, Datum table, float8 mean)
+load_expert(const Scorecard *card, const ModelRow *model, Characteristic *c, Datum table,
+			float8 mean)
 {
 	Datum		values[VALUE_TABLE_COLUMNS];
 	bool		nulls[VALUE_TABLE_COLUMNS];
@@ -272,13 +278,15 @@ load_expert(const Scorecard *card, const ModelRow *model, Characteristic *c, Dat
 
 	deform_value_table(table, values, nulls);
 	if (nulls[0] == nulls[1] || nulls[2])
-		refuse_model(card, c->feature, "its value table needs numbers or categories, and values");
+		refuse_model(card, c->feature,
+					 "its value table needs numbers or categories, and values");
 	c->values = float_elements(card, c, values[2], &c->n_values);
 	if (!nulls[0])
 	{
 		c->x = float_elements(card, c, values[0], &n_knots);
 		if (n_knots != c->n_values)
-			refuse_model(card, c->feature, "its value table has another number of numbers than of values");
+			refuse_model(card, c->feature,
+						 "its value table has another number of numbers than of values");
 	}
 	else
 		load_value_categories(card, c, values[1]);
@@ -310,7 +318,8 @@ name_reasons(Characteristic *c, const char *reason)
 }
 
 static void
-load_characteristic(const Scorecard *card, const ModelRow *model, Characteristic *c, HeapTuple row)
+load_characteristic(const Scorecard *card, const ModelRow *model, Characteristic *c,
+					HeapTuple row)
 {
 	TupleDesc	desc = SPI_tuptable->tupdesc;
 	bool		is_null;
@@ -327,7 +336,8 @@ load_characteristic(const Scorecard *card, const ModelRow *model, Characteristic
 		refuse_model(card, c->feature, "the mean of its points is not known");
 	value = SPI_getbinval(row, desc, card->is_fitted ? 3 : 4, &is_null);
 	if (is_null)
-		refuse_model(card, c->feature, card->is_fitted ? "it has no binning" : "it has no value table");
+		refuse_model(card, c->feature,
+					 card->is_fitted ? "it has no binning" : "it has no value table");
 	/* names of categories stay where they are, and the row does not */
 	value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 	if (card->is_fitted)
