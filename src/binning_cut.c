@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "access/htup_details.h"
@@ -238,15 +239,41 @@ typedef struct Answer
 } Answer;
 
 /*
- * The bound between two neighbours: half way, where that is a number that is
- * not above the lower one only by name.
+ * A number near the middle of two with as few digits as will do: people read
+ * these bounds, and any number in the gap tells the two apart.
+ */
+static float8
+short_number(float8 middle, float8 low, float8 high)
+{
+	float8		quarter = high / 4 - low / 4;
+
+	for (int digits = 0; digits < DBL_DIG + 1; digits++)
+	{
+		char		text[32];
+		float8		rounded;
+
+		snprintf(text, sizeof(text), "%.*e", digits, middle);
+		rounded = strtod(text, NULL);
+		if (rounded >= low + quarter && rounded <= high - quarter)
+			return rounded;
+	}
+	return middle;
+}
+
+/*
+ * The bound between two neighbours: about half way, where there is a number
+ * that is not above the lower one only by name.
  */
 static float8
 bound_between(float8 low, float8 high)
 {
 	float8		middle = low / 2 + high / 2;
+	float8		bound;
 
-	return middle >= low && middle < high && !isinf(middle) ? middle : low;
+	if (!(middle >= low && middle < high) || isinf(middle))
+		return low;
+	bound = short_number(middle, low, high);
+	return bound >= low && bound < high ? bound : middle;
 }
 
 static float8
