@@ -9,7 +9,7 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	decision apply frame capture exposure asof aggregate money aging \
 	probability dayhist behaviour profile cycle linalg logit logit_profile \
 	logit_model logit_fit bag validation calibration stability agreement \
-	binning binning_option binning_cut binning_join binning_apply \
+	composite binning binning_option binning_cut binning_join binning_apply \
 	scorecard scorecard_model scorecard_fit ahp \
 	maintenance
 

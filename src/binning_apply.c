@@ -16,9 +16,9 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/typcache.h"
 
 #include "binning.h"
+#include "composite.h"
 #include "credit.h"
 
 PG_FUNCTION_INFO_V1(credit_bin_of_number);
@@ -37,23 +37,20 @@ refuse_binning(const char *why)
 			 errhint("Binnings come from credit.optimal_bins() or credit.manual_bins().")));
 }
 
-/* The columns of a row of a type of ours. */
-static void
-deform_row(HeapTupleHeader row, int natts, Datum *values, bool *nulls)
-{
-	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
-											  HeapTupleHeaderGetTypMod(row));
-	HeapTupleData tuple;
+static const Oid bin_types[BIN_COLUMNS] = {
+	INT4OID, TEXTOID, FLOAT8OID, FLOAT8OID, TEXTARRAYOID, FLOAT8OID, FLOAT8OID, FLOAT8OID,
+	FLOAT8OID, FLOAT8OID, FLOAT8OID
+};
 
-	if (desc->natts != natts)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("binnings in library and catalog do not have the same columns"),
-				 errhint("Run ALTER EXTENSION credit UPDATE.")));
-	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
-	tuple.t_data = row;
-	heap_deform_tuple(&tuple, desc, values, nulls);
-	ReleaseTupleDesc(desc);
+static const Oid binning_types[BINNING_COLUMNS] = {
+	BOOLOID, TEXTOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID, FLOAT8OID,
+	INT8OID, InvalidOid
+};
+
+static void
+read_bin(Datum bin, Datum *values, bool *nulls)
+{
+	composite_read(DatumGetHeapTupleHeader(bin), BIN_COLUMNS, bin_types, values, nulls);
 }
 
 static void
@@ -129,7 +126,7 @@ is_last_range(Datum *elements, int n, int i)
 
 	if (i + 1 == n)
 		return true;
-	deform_row(DatumGetHeapTupleHeader(elements[i + 1]), BIN_COLUMNS, values, nulls);
+	read_bin(elements[i + 1], values, nulls);
 	if (nulls[1])
 		return true;
 	kind = TextDatumGetCString(values[1]);
@@ -144,7 +141,7 @@ load_bin(StoredBinning *binning, Datum *elements, int n, int i)
 	bool		nulls[BIN_COLUMNS];
 	char	   *kind;
 
-	deform_row(DatumGetHeapTupleHeader(elements[i]), BIN_COLUMNS, values, nulls);
+	read_bin(elements[i], values, nulls);
 	if (nulls[0] || nulls[1])
 		refuse_binning("a bin has no number or no kind");
 	kind = TextDatumGetCString(values[1]);
@@ -181,7 +178,8 @@ binning_load(Datum datum)
 	bool	   *no_bin;
 	ArrayType  *array;
 
-	deform_row(DatumGetHeapTupleHeader(datum), BINNING_COLUMNS, values, nulls);
+	composite_read(DatumGetHeapTupleHeader(datum), BINNING_COLUMNS, binning_types,
+				   values, nulls);
 	if (nulls[0] || nulls[9])
 		refuse_binning("it has no bins");
 	array = DatumGetArrayTypeP(values[9]);

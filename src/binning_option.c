@@ -14,11 +14,16 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/typcache.h"
 
 #include "aggregate.h"
 #include "binning.h"
+#include "composite.h"
 #include "credit.h"
+
+static const Oid option_types[OPTION_COLUMNS] = {
+	INT4OID, INT4OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, TEXTOID,
+	FLOAT8OID, TEXTARRAYOID, FLOAT8ARRAYOID, TEXTOID
+};
 
 const char *const binning_trends[] = {"none", "up", "down", "auto", "peak", "valley"};
 const char *const binning_methods[] = {"optimal", "pool", "none"};
@@ -159,24 +164,6 @@ read_word(Datum value, const char *name, const char *const *words, int n, const 
 	return 0;					/* not reached */
 }
 
-static void
-deform_options(HeapTupleHeader given, Datum *values, bool *nulls)
-{
-	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(given),
-											  HeapTupleHeaderGetTypMod(given));
-	HeapTupleData tuple;
-
-	if (desc->natts != OPTION_COLUMNS)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("options of a binning in library and catalog do not have the same columns"),
-				 errhint("Run ALTER EXTENSION credit UPDATE.")));
-	tuple.t_len = HeapTupleHeaderGetDatumLength(given);
-	tuple.t_data = given;
-	heap_deform_tuple(&tuple, desc, values, nulls);
-	ReleaseTupleDesc(desc);
-}
-
 /* What is null, or not given at all, has its default. */
 BinningOptions *
 binning_read_options(HeapTupleHeader given, bool is_categorical)
@@ -187,7 +174,7 @@ binning_read_options(HeapTupleHeader given, bool is_categorical)
 
 	memset(nulls, true, sizeof(nulls));
 	if (given != NULL)
-		deform_options(given, values, nulls);
+		composite_read(given, OPTION_COLUMNS, option_types, values, nulls);
 	options->max_prebins = nulls[0] ? 50 : DatumGetInt32(values[0]);
 	options->max_bins = nulls[1] ? 6 : DatumGetInt32(values[1]);
 	options->min_share = nulls[2] ? 0.05 : DatumGetFloat8(values[2]);

@@ -23,8 +23,8 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/typcache.h"
 
+#include "composite.h"
 #include "credit.h"
 #include "scorecard.h"
 
@@ -32,6 +32,10 @@
 
 /* Knots beyond could not be subtracted from each other. */
 #define MAX_KNOT 1e100
+
+static const Oid value_table_types[VALUE_TABLE_COLUMNS] = {
+	FLOAT8ARRAYOID, TEXTARRAYOID, FLOAT8ARRAYOID, BOOLOID, FLOAT8OID
+};
 
 PG_FUNCTION_INFO_V1(credit_check_model);
 
@@ -248,25 +252,6 @@ load_value_categories(const Scorecard *card, Characteristic *c, Datum value)
 }
 
 static void
-deform_value_table(Datum datum, Datum *values, bool *nulls)
-{
-	HeapTupleHeader row = DatumGetHeapTupleHeader(datum);
-	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
-											  HeapTupleHeaderGetTypMod(row));
-	HeapTupleData tuple;
-
-	if (desc->natts != VALUE_TABLE_COLUMNS)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("value tables in library and catalog do not have the same columns"),
-				 errhint("Run ALTER EXTENSION credit UPDATE.")));
-	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
-	tuple.t_data = row;
-	heap_deform_tuple(&tuple, desc, values, nulls);
-	ReleaseTupleDesc(desc);
-}
-
-static void
 load_expert(const Scorecard *card, const ModelRow *model, Characteristic *c, Datum table,
 			float8 mean)
 {
@@ -276,7 +261,8 @@ load_expert(const Scorecard *card, const ModelRow *model, Characteristic *c, Dat
 	float8		neutral;
 	int			n_knots;
 
-	deform_value_table(table, values, nulls);
+	composite_read(DatumGetHeapTupleHeader(table), VALUE_TABLE_COLUMNS, value_table_types,
+				   values, nulls);
 	if (nulls[0] == nulls[1] || nulls[2])
 		refuse_model(card, c->feature,
 					 "its value table needs numbers or categories, and values");

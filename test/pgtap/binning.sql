@@ -257,6 +257,13 @@ SELECT lab.answer('\x0100' || decode(string_agg(lpad(to_hex((random() * 255)::in
   FROM generate_series(1, 300) g, generate_series(1, 200) GROUP BY g;
 SELECT is((SELECT count(*) FROM lab.noise WHERE answer NOT IN ('08P01', '22P03', '22023', '22003')), 0::bigint, 'noise is refused');
 
+-- a catalog that is newer than the library
+SAVEPOINT other_catalog;
+ALTER TYPE credit.binning_option ADD ATTRIBUTE more text;
+SELECT throws_ok($$SELECT credit.optimal_bins(x, true, ROW(1, 1, 0, 0, 0, 0, 0, 'up', 0, NULL, NULL, 'none', NULL)::credit.binning_option) FROM lab.row$$, '55000',
+	'type credit.binning_option does not have the same columns in library and catalog', 'is noticed');
+ROLLBACK TO other_catalog;
+
 -- 5. Analysts may, nobody else
 
 CREATE ROLE credit_binning_analyst;
