@@ -202,7 +202,7 @@ WINDOW w AS (ORDER BY id ROWS 2 PRECEDING);
 SELECT credit.aging_accum(NULL::internal, 1::numeric, '2025-01-01'::date, '2025-01-01'::date);
 SELECT credit.aging_final(NULL::internal);
 SELECT count(*) AS with_state, count(*) FILTER (WHERE prokind = 'f' AND proparallel = 's' AND provolatile = 'i') AS safe
-  FROM pg_proc WHERE pronamespace = 'credit'::regnamespace AND proname LIKE 'aging%' AND 'internal'::regtype = ANY (proargtypes::oid[]);
+  FROM pg_proc WHERE pronamespace = 'credit'::regnamespace AND proname LIKE 'aging%' AND proname NOT LIKE 'aging_state%' AND 'internal'::regtype = ANY (proargtypes::oid[]);
 
 -- 9. In parallel
 

@@ -171,7 +171,7 @@ RESET ROLE;
 -- the job of the night without a superuser
 SET client_min_messages = error;
 SELECT credit.grant_analyst('regress_credit_keeper');
-GRANT EXECUTE ON ROUTINE credit.daily, credit.purge, credit.report_status, credit.recount TO regress_credit_keeper;
+GRANT EXECUTE ON ROUTINE credit.daily, credit.purge, credit.report_status, credit.recount, credit.fold_months TO regress_credit_keeper;
 SET ROLE regress_credit_keeper;
 CALL credit.daily();
 RESET ROLE;

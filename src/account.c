@@ -26,6 +26,7 @@
 #include "credit.h"
 #include "journal.h"
 #include "setting.h"
+#include "settlement.h"
 #include "shortlock.h"
 #include "vector.h"
 #include "wait.h"
@@ -313,6 +314,7 @@ write_account(const CreditSource *source, const char *customer,
 	Datum		values[LEDGER_MAX_COLUMNS];
 	bool		nulls[LEDGER_MAX_COLUMNS];
 	bool		changed;
+	bool		other_terms = false;
 
 	(void) GetCurrentTransactionId();
 	shortlock_take_name(customer, segment);
@@ -334,7 +336,7 @@ write_account(const CreditSource *source, const char *customer,
 			(!nulls[ACCOUNT_TERMS_DAYS] &&
 			 values[ACCOUNT_TERMS_DAYS] != row->value[FIELD_TERMS_DAYS]))
 		{
-			changed = true;
+			changed = other_terms = true;
 			values[ACCOUNT_TERMS_DAYS] = row->value[FIELD_TERMS_DAYS];
 			nulls[ACCOUNT_TERMS_DAYS] = row->isnull[FIELD_TERMS_DAYS];
 		}
@@ -348,6 +350,9 @@ write_account(const CreditSource *source, const char *customer,
 		ledger_must_update(accounts, tuple, values, nulls);
 	shortlock_give_name(customer, segment);
 	ledger_close(accounts);
+	/* due dates that nobody states hang on them */
+	if (other_terms && ledger_exists(LEDGER_MONTH_MARK))
+		settlement_mark_all(DatumGetInt64(values[ACCOUNT_ID]));
 }
 
 /*

@@ -41,14 +41,14 @@
 static const int32 default_bounds[] = {0, 30, 60, 90, 120};
 
 /* 128 bytes with the default bounds: the size of a chunk of memory. */
-typedef struct AgingState
+struct AgingState
 {
 	int64		n_skipped;
 	const int32 *bounds;		/* the default, shared, or behind the sums */
 	uint16		nbounds;
 	uint8		credits;		/* AgingCredits */
 	MoneySums	sums;			/* the last: its length varies */
-} AgingState;
+};
 
 /*
  * What the arguments besides amount and dates say.  Where they are constants,
@@ -259,15 +259,13 @@ are_bounds_of(const AgingState *state, const int32 *bounds, int n)
 }
 
 /*
- * The gate: a new state, in the memory of the aggregate whose function was
- * called.  Bounds that do not live as long as the query are copied, except the
- * default ones.
+ * A new state.  Bounds that do not live as long as the query are copied, except
+ * the default ones.
  */
 static AgingState *
-make_state(FunctionCallInfo fcinfo, const int32 *bounds, int nbounds,
-		   AgingCredits credits, bool do_bounds_live)
+make_state_in(MemoryContext cxt, const int32 *bounds, int nbounds,
+			  AgingCredits credits, bool do_bounds_live)
 {
-	MemoryContext cxt = aggregate_context(fcinfo, AGGREGATE);
 	Size		size = offsetof(AgingState, sums) + money_size(NSUMS(nbounds));
 	bool		is_default = bounds == default_bounds ||
 		(nbounds == lengthof(default_bounds) &&
@@ -287,6 +285,15 @@ make_state(FunctionCallInfo fcinfo, const int32 *bounds, int nbounds,
 	return state;
 }
 
+/* The gate: in the memory of the aggregate whose function was called. */
+static AgingState *
+make_state(FunctionCallInfo fcinfo, const int32 *bounds, int nbounds,
+		   AgingCredits credits, bool do_bounds_live)
+{
+	return make_state_in(aggregate_context(fcinfo, AGGREGATE), bounds, nbounds,
+						 credits, do_bounds_live);
+}
+
 static void
 refuse_mixture(void)
 {
@@ -303,15 +310,23 @@ refuse_mixture(void)
  * fields of the state need not be fetched.
  */
 static pg_attribute_always_inline int
-sum_of_row(FunctionCallInfo fcinfo, const Money *amount, AgingCredits credits,
-		   const int32 *bounds, int nbounds)
+sum_of_dates(const Money *amount, bool has_dates, DateADT due, DateADT as_of,
+			 AgingCredits credits, const int32 *bounds, int nbounds)
 {
 	if (amount->is_negative && credits != CREDITS_OWN)
 		return CREDITS(nbounds);
-	if (unlikely(PG_ARGISNULL(2) || PG_ARGISNULL(3)))
+	if (unlikely(!has_dates))
 		return UNDATED(nbounds);
-	return bucket_of_days(bounds, nbounds, days_between(PG_GETARG_DATEADT(2),
-														PG_GETARG_DATEADT(3)));
+	return bucket_of_days(bounds, nbounds, days_between(due, as_of));
+}
+
+static pg_attribute_always_inline int
+sum_of_row(FunctionCallInfo fcinfo, const Money *amount, AgingCredits credits,
+		   const int32 *bounds, int nbounds)
+{
+	return sum_of_dates(amount, !PG_ARGISNULL(2) && !PG_ARGISNULL(3),
+						PG_GETARG_DATEADT(2), PG_GETARG_DATEADT(3), credits,
+						bounds, nbounds);
 }
 
 static pg_attribute_always_inline void
@@ -346,9 +361,8 @@ credit_aging_accum(PG_FUNCTION_ARGS)
 
 /* Reads and checks the arguments that follow amount and dates. */
 static void
-read_arguments(FunctionCallInfo fcinfo, bool has_bounds, AgingCall *call)
+read_arguments(FunctionCallInfo fcinfo, int arg, bool has_bounds, AgingCall *call)
 {
-	int			arg = 4;
 	int			n = lengthof(default_bounds);
 	const int32 *bounds = has_bounds ? bounds_of(fcinfo, arg++, &n) : default_bounds;
 
@@ -385,7 +399,7 @@ call_of(FunctionCallInfo fcinfo, bool has_bounds)
 
 		call->is_constant = are_arguments_constant(fcinfo);
 		if (call->is_constant)
-			read_arguments(fcinfo, has_bounds, call);
+			read_arguments(fcinfo, 4, has_bounds, call);
 		flinfo->fn_extra = call;
 	}
 	return flinfo->fn_extra;
@@ -402,7 +416,7 @@ accum_with_arguments(FunctionCallInfo fcinfo, bool has_bounds)
 		state = (AgingState *) PG_GETARG_POINTER(0);
 	if (!call->is_constant)
 	{
-		read_arguments(fcinfo, has_bounds, &row);
+		read_arguments(fcinfo, 4, has_bounds, &row);
 		if (state != NULL &&
 			(state->credits != row.credits ||
 			 !are_bounds_of(state, row.bounds.bound, row.bounds.n)))
@@ -694,15 +708,12 @@ has_amounts(const AgingState *state)
 }
 
 /* One column for each sum, in the order of the state, then total, n_skipped. */
-Datum
-credit_aging_final(PG_FUNCTION_ARGS)
+static Datum
+default_row(FunctionCallInfo fcinfo, const AgingState *state)
 {
-	AgingState *state;
 	Datum		values[DEFAULT_COLUMNS];
 	bool		nulls[DEFAULT_COLUMNS] = {false};
 
-	aggregate_context(fcinfo, AGGREGATE);
-	state = PG_ARGISNULL(0) ? NULL : (AgingState *) PG_GETARG_POINTER(0);
 	if (has_amounts(state))
 	{
 		if (state->sums.nsums + 2 != DEFAULT_COLUMNS)
@@ -712,20 +723,17 @@ credit_aging_final(PG_FUNCTION_ARGS)
 	else
 		memset(nulls, true, DEFAULT_COLUMNS - 1);
 	values[DEFAULT_COLUMNS - 1] = Int64GetDatum(state ? state->n_skipped : 0);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo, DEFAULT_COLUMNS),
-													  values, nulls)));
+	return HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo, DEFAULT_COLUMNS),
+											 values, nulls));
 }
 
 /* bounds, buckets, undated, credits, total, n_skipped */
-Datum
-credit_aging_array_final(PG_FUNCTION_ARGS)
+static Datum
+array_row(FunctionCallInfo fcinfo, const AgingState *state)
 {
-	AgingState *state;
 	Datum		values[ARRAY_COLUMNS];
 	bool		nulls[ARRAY_COLUMNS] = {false, true, true, true, true, false};
 
-	aggregate_context(fcinfo, AGGREGATE);
-	state = PG_ARGISNULL(0) ? NULL : (AgingState *) PG_GETARG_POINTER(0);
 	nulls[0] = state == NULL;
 	if (state != NULL)
 	{
@@ -749,8 +757,64 @@ credit_aging_array_final(PG_FUNCTION_ARGS)
 		memset(nulls, false, sizeof(nulls));
 	}
 	values[5] = Int64GetDatum(state ? state->n_skipped : 0);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo, ARRAY_COLUMNS),
-													  values, nulls)));
+	return HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo, ARRAY_COLUMNS),
+											 values, nulls));
+}
+
+Datum
+credit_aging_final(PG_FUNCTION_ARGS)
+{
+	aggregate_context(fcinfo, AGGREGATE);
+	PG_RETURN_DATUM(default_row(fcinfo, PG_ARGISNULL(0) ? NULL :
+								(AgingState *) PG_GETARG_POINTER(0)));
+}
+
+Datum
+credit_aging_array_final(PG_FUNCTION_ARGS)
+{
+	aggregate_context(fcinfo, AGGREGATE);
+	PG_RETURN_DATUM(array_row(fcinfo, PG_ARGISNULL(0) ? NULL :
+							  (AgingState *) PG_GETARG_POINTER(0)));
+}
+
+/* --- outside of the aggregate --------------------------------------------- */
+
+/*
+ * An aging to which amounts are added by aging_add(); bounds, credit mode and
+ * basis are arguments of the function that was called, from arg on.
+ */
+AgingState *
+aging_make(FunctionCallInfo fcinfo, int arg, bool has_bounds)
+{
+	AgingCall	call;
+
+	read_arguments(fcinfo, arg, has_bounds, &call);
+	return make_state_in(CurrentMemoryContext, call.bounds.bound, call.bounds.n,
+						 call.credits, false);
+}
+
+/* Counts rows without an amount. */
+void
+aging_skip(AgingState *state, int64 n)
+{
+	state->n_skipped += n;
+}
+
+/* Adds an amount; without a due date or an as-of date it has no dates. */
+void
+aging_add(AgingState *state, const Money *amount, bool has_dates, DateADT due,
+		  DateADT as_of)
+{
+	money_add(&state->sums,
+			  sum_of_dates(amount, has_dates, due, as_of, state->credits,
+						   state->bounds, state->nbounds), amount);
+}
+
+/* The row of results; the state is NULL where there was no row. */
+Datum
+aging_row(FunctionCallInfo fcinfo, const AgingState *state, bool has_bounds)
+{
+	return has_bounds ? array_row(fcinfo, state) : default_row(fcinfo, state);
 }
 
 /* aging_bucket(due_date, as_of, bounds, basis): NULL: no date, so undated. */

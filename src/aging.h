@@ -5,6 +5,7 @@
 #ifndef CREDIT_AGING_H
 #define CREDIT_AGING_H
 
+#include "fmgr.h"
 #include "utils/date.h"
 
 #include "money.h"
@@ -26,5 +27,14 @@ typedef struct AgingBounds
 	int			n;
 	int32		bound[AGING_MAX_BOUNDS];
 } AgingBounds;
+
+typedef struct AgingState AgingState;
+
+extern AgingState *aging_make(FunctionCallInfo fcinfo, int arg, bool has_bounds);
+extern void aging_skip(AgingState *state, int64 n);
+extern void aging_add(AgingState *state, const Money *amount, bool has_dates,
+					  DateADT due, DateADT as_of);
+extern Datum aging_row(FunctionCallInfo fcinfo, const AgingState *state,
+					   bool has_bounds);
 
 #endif							/* CREDIT_AGING_H */

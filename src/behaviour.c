@@ -6,20 +6,20 @@
  * dated after the as-of date, a row that lacks something); exactly one count
  * says which.
  *
- * All that is kept about payments but the recency weights are exact integers:
- * sums of days, of their squares and products, of amounts times days in units
- * of the eighth decimal, and a histogram of days late (dayhist.c).  What is
- * read from them in the end is the same whatever the order of rows was and
- * however they were split.  profile.c does that.
+ * All that is kept is exact integers: sums of days, of their squares and
+ * products, of amounts times days in units of the eighth decimal, a histogram
+ * of days late (dayhist.c), weights of recency (recency.c).  What is read from
+ * them in the end is the same whatever the order of rows was and however they
+ * were split.  profile.c does that.
  *
- * With many groups the processor waits for memory more than for anything
- * else, and a payment touches many sums.  So payments are put aside, at the end
- * of the state, behind the sums of money; when that room is full they are added
- * to everything at once.
+ * With many groups the processor waits for memory more than for anything else,
+ * and one row would touch many sums.  So usual rows are put aside, sixteen bytes
+ * each: six in a log so small that those of many groups stay in the processor's
+ * cache, from there to a pile that grows to 1 kB; and only from there are they
+ * added to everything, all at once.  Most groups never get that far: the final
+ * function adds theirs to sums that live as long as its call.
  */
 #include "postgres.h"
-
-#include <math.h>
 
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
@@ -30,12 +30,17 @@
 #include "behaviour.h"
 #include "credit.h"
 
-#define SERIAL_VERSION 1
+#define SERIAL_VERSION 2
 
-/* Payments put aside at most: with them a state takes just below 1 kB. */
-#define MAX_ROWS 22
-#define STATE_SIZE (offsetof(PaymentState, sums) + \
-					MAXALIGN(money_size(PAYMENT_NSUMS)))
+/* A pile takes 1 kB at most. */
+#define MAX_PILE_ROWS (10 * PAYMENT_LOG_ROWS)
+
+/* A row's amount in units, below 2^54, is packed with what else there is. */
+#define ROW_SCALE 0x3F
+#define ROW_OPEN 0x40
+#define ROW_AMOUNT_SHIFT 8
+/* Days that far from 2000 have squares of which a log's sum fits 64 bits. */
+#define ROW_MAX_DAY (1 << 21)
 
 /* money.h counts in units of this decimal. */
 #define UNIT_DECIMALS 8
@@ -43,6 +48,9 @@
 #define MAX_UNITS ((int128) 1000000000 * INT64CONST(100000000000000000))
 /* What a sum must not pass, to leave room for the sum of many. */
 #define SUM_LIMIT ((int128) 1 << 124)
+
+#define STATE_SIZE (offsetof(PaymentState, sums) + \
+					MAXALIGN(money_size(PAYMENT_NSUMS)))
 
 PG_FUNCTION_INFO_V1(credit_payment_accum);
 PG_FUNCTION_INFO_V1(credit_payment_accum_as_of);
@@ -53,134 +61,80 @@ PG_FUNCTION_INFO_V1(credit_payment_deserialize);
 
 /* --- state ---------------------------------------------------------------- */
 
-static PaymentState *
-make_state(FunctionCallInfo fcinfo, int grace, int half_life)
+static PaymentLog *
+make_log(FunctionCallInfo fcinfo, int grace, int half_life)
 {
 	MemoryContext cxt = aggregate_context(fcinfo, PAYMENT_AGGREGATE);
-	PaymentState *state = MemoryContextAlloc(cxt, STATE_SIZE +
-											 MAX_ROWS * sizeof(PaidRow));
+	PaymentLog *log = MemoryContextAlloc(cxt, sizeof(PaymentLog));
 
-	StaticAssertStmt(offsetof(PaymentState, sums.small) +
-					 PAYMENT_NSUMS * sizeof(int64) +
-					 MAX_ROWS * sizeof(PaidRow) <= 1024,
-					 "state of a payment profile does not fit");
-	memset(state, 0, STATE_SIZE);
+	log->nrows = 0;
+	DATE_NOBEGIN(log->as_of);
+	log->grace = (int16) grace;
+	log->half_life = (int16) half_life;
+	log->pile = NULL;
+	log->state = NULL;
+	return log;
+}
+
+PaymentState *
+payment_make(MemoryContext cxt, int grace, int half_life, DateADT as_of)
+{
+	PaymentState *state = MemoryContextAllocZero(cxt, STATE_SIZE);
+	const Range empty = {PG_INT32_MAX, PG_INT32_MIN};
+
 	money_init(&state->sums, PAYMENT_NSUMS, cxt);
 	state->grace = grace;
-	state->half_life = half_life;
-	DATE_NOBEGIN(state->as_of);
-	DATE_NOEND(state->first_invoice);
-	DATE_NOBEGIN(state->last_invoice);
-	DATE_NOEND(state->first_paid);
-	DATE_NOBEGIN(state->last_paid);
-	state->min_days = PG_INT32_MAX;
-	state->max_days = PG_INT32_MIN;
+	state->recent.half_life = (int16) half_life;
+	state->as_of = as_of;
+	state->late = empty;
+	state->paid_dates = empty;
+	state->invoice_dates = empty;
 	return state;
 }
 
-static inline PaidRow *
-rows_of(PaymentState *state)
+/* What is known of a group, as a rule nothing yet. */
+static PaymentState *
+state_of(PaymentLog *log)
 {
-	return (PaidRow *) ((char *) state + STATE_SIZE);
+	if (log->state == NULL)
+		log->state = payment_make(GetMemoryChunkContext(log), log->grace,
+								  log->half_life, log->as_of);
+	return log->state;
 }
 
-static void
-refuse_mixture(void)
+void
+payment_refuse_mixture(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("as-of date, grace days and half-life of a payment profile must be the same for all rows of a group")));
 }
 
-/* The as-of date of a group is that of its first row which has one. */
-static void
-set_as_of(PaymentState *state, DateADT as_of)
+void
+payment_check_as_of(DateADT as_of)
 {
 	if (DATE_NOT_FINITE(as_of))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("as-of date of a payment profile must not be infinite")));
-	if (payment_has_as_of(state))
-		refuse_mixture();
-	state->as_of = as_of;
 }
 
-/* --- recency weights ------------------------------------------------------ */
-
-/*
- * 2^(x / half_life) for x from 0 to half_life - 1.  The table is of the last
- * half-life that was asked for; a query has one.
- */
-static double
-weight_within(int x, int half_life)
-{
-	static double table[PAYMENT_MAX_HALF_LIFE];
-	static int	table_of = 0;
-
-	if (unlikely(table_of != half_life))
-	{
-		for (int i = 0; i < half_life; i++)
-			table[i] = exp2((double) i / half_life);
-		table_of = half_life;
-	}
-	return table[x];
-}
-
-/* 2^-n; what is below the smallest normal number is nothing. */
-static inline double
-power_down(int32 n)
-{
-	union
-	{
-		uint64		bits;
-		double		value;
-	}			power;
-
-	power.bits = n < 1023 ? (uint64) (1023 - n) << 52 : 0;
-	return power.value;
-}
-
-/*
- * Makes the sums relative to a later period.  A period is a half-life, so they
- * change by powers of two, which is exact.
- */
+/* The as-of date of a group is that of its first row which has one. */
 static void
-move_period(RecentSums *recent, int32 period)
+set_as_of(PaymentLog *log, DateADT as_of)
 {
-	double		factor;
-
-	if (recent->weight == 0)
-		recent->period = period;
-	if (period <= recent->period)
-		return;
-	factor = power_down(period - recent->period);
-	recent->weight *= factor;
-	recent->weight2 *= factor * factor;
-	recent->days *= factor;
-	recent->period = period;
-}
-
-static inline void
-add_recent(RecentSums *recent, int64 days, DateADT paid, int half_life)
-{
-	int32		period = paid / half_life - (paid % half_life < 0);
-	double		weight = weight_within(paid - period * half_life, half_life);
-
-	if (unlikely(period != recent->period || recent->weight == 0))
-	{
-		move_period(recent, period);
-		if (period < recent->period)
-			weight *= power_down(recent->period - period);
-	}
-	recent->weight += weight;
-	recent->weight2 += weight * weight;
-	recent->days += weight * days;
+	payment_check_as_of(as_of);
+	if (!DATE_IS_NOBEGIN(log->as_of))
+		payment_refuse_mixture();
+	log->as_of = as_of;
+	if (log->state != NULL)
+		log->state->as_of = as_of;
 }
 
 /* --- payments ------------------------------------------------------------- */
 
-/* Adds one payment to everything but the sums of money. */
-static pg_attribute_always_inline void
+/* Adds any payment to everything but the sums of money. */
+static void
 add_payment(PaymentState *state, DateADT invoice, DateADT due, DateADT paid,
 			int128 units)
 {
@@ -191,6 +145,8 @@ add_payment(PaymentState *state, DateADT invoice, DateADT due, DateADT paid,
 	PaidSums   *sums = &state->paid;
 
 	dayhist_add(&state->hist, days, 1, units, state->sums.cxt);
+	recency_reserve(&state->recent, paid, paid, state->sums.cxt);
+	recency_add(&state->recent, paid, 1, days);
 	sums->days += days;
 	sums->days2 += days * days;
 	sums->x += x;
@@ -201,59 +157,274 @@ add_payment(PaymentState *state, DateADT invoice, DateADT due, DateADT paid,
 	sums->amount_days += units * days;
 	sums->amount_late += units * Max(days, 0);
 	sums->amount_to_pay += units * to_pay;
-	add_recent(&state->recent, days, paid, state->half_life);
-
-	state->min_days = Min(state->min_days, (int32) days);
-	state->max_days = Max(state->max_days, (int32) days);
-	state->first_invoice = Min(state->first_invoice, invoice);
-	state->last_invoice = Max(state->last_invoice, invoice);
-	state->first_paid = Min(state->first_paid, paid);
-	state->last_paid = Max(state->last_paid, paid);
-}
-
-/*
- * Adds the payments put aside to everything.  Final and serialize functions do
- * it, too: another form of the same value.  Slots of the histogram lie far
- * apart, so all are fetched before the first is needed.
- */
-void
-payment_settle(PaymentState *state)
-{
-	const PaidRow *rows = rows_of(state);
-
-	if (state->hist.nslots > 0)
-		for (int i = 0; i < state->nrows; i++)
-			dayhist_prefetch(&state->hist, (int64) rows[i].paid - rows[i].due);
-	for (int i = 0; i < state->nrows; i++)
-		add_payment(state, rows[i].invoice, rows[i].due, rows[i].paid,
-					rows[i].units);
-	state->nrows = 0;
+	range_note(&state->late, (int32) days);
+	range_note(&state->paid_dates, paid);
+	range_note(&state->invoice_dates, invoice);
 }
 
 /* --- open items ----------------------------------------------------------- */
+
+/*
+ * Adds n open items with the same due date to everything but the sums of money.
+ * True: they are overdue.
+ */
+bool
+payment_add_open(PaymentState *state, DateADT due, int64 n, int128 units)
+{
+	int64		days;
+
+	state->n_open += n;
+	if (!payment_has_as_of(state))
+		return false;
+	days = (int64) state->as_of - due;
+	state->open_units += units;
+	state->open_late += units * Max(days, 0);
+	if (days <= state->grace)
+		return false;
+	state->n_overdue += n;
+	state->overdue_units += units;
+	state->overdue_score += units * payment_score(days);
+	state->max_overdue = Max(state->max_overdue, (int32) days);
+	return true;
+}
 
 static void
 add_open(PaymentState *state, DateADT invoice, DateADT due, const Money *amount,
 		 int128 units)
 {
-	int64		days;
-
+	range_note(&state->invoice_dates, invoice);
 	money_add(&state->sums, PAYMENT_OPEN, amount);
-	state->n_open++;
-	state->first_invoice = Min(state->first_invoice, invoice);
-	state->last_invoice = Max(state->last_invoice, invoice);
-	if (!payment_has_as_of(state))
-		return;
-	days = (int64) state->as_of - due;
-	state->open_units += units;
-	state->open_late += units * Max(days, 0);
-	if (days <= state->grace)
-		return;
-	money_add(&state->sums, PAYMENT_OVERDUE, amount);
-	state->n_overdue++;
-	state->overdue_units += units;
-	state->overdue_score += units * payment_score(days);
-	state->max_overdue = Max(state->max_overdue, (int32) days);
+	if (payment_add_open(state, due, 1, units))
+		money_add(&state->sums, PAYMENT_OVERDUE, amount);
+}
+
+/* --- the log -------------------------------------------------------------- */
+
+/*
+ * Puts a row aside; day is that of the payment or, of an open item, of the
+ * invoice.  False: it is too unusual for that.  There is room.
+ */
+static pg_attribute_always_inline bool
+log_row(PaymentLog *log, const Money *amount, DateADT invoice, DateADT due,
+		DateADT day, int flag)
+{
+	int64		late = (int64) day - due;
+	int64		age = (int64) day - invoice;
+	PaymentRow *row;
+
+	if (unlikely((int16) late != late || (int16) age != age ||
+				 day >= ROW_MAX_DAY || day <= -ROW_MAX_DAY))
+		return false;
+	row = &log->rows[log->nrows++];
+	row->packed = amount->small << ROW_AMOUNT_SHIFT | amount->scale | flag;
+	row->day = day;
+	row->late = (int16) late;
+	row->age = (int16) age;
+	return true;
+}
+
+/* Sums over the payments of one log, which fit into 64 bits where they can. */
+typedef struct LogSums
+{
+	int64		days;
+	int64		days2;
+	int64		x;
+	int64		x2;
+	int64		x_days;
+	int64		to_pay;
+	int64		to_pay2;
+	int128		amount_days;
+	int128		amount_late;
+	int128		amount_to_pay;
+} LogSums;
+
+static void
+add_log_sums(PaidSums *paid, const LogSums *sums)
+{
+	paid->days += sums->days;
+	paid->days2 += sums->days2;
+	paid->x += sums->x;
+	paid->x2 += sums->x2;
+	paid->x_days += sums->x_days;
+	paid->to_pay += sums->to_pay;
+	paid->to_pay2 += sums->to_pay2;
+	paid->amount_days += sums->amount_days;
+	paid->amount_late += sums->amount_late;
+	paid->amount_to_pay += sums->amount_to_pay;
+}
+
+/* Adds the payments among rows to everything, money included. */
+static void
+add_row_payments(PaymentState *state, const PaymentRow *rows, int nrows)
+{
+	LogSums		sums = {0};
+	Range		late = state->late;
+	Range		paid_dates = state->paid_dates;
+	Range		invoice_dates = state->invoice_dates;
+	/* amounts are below 2^54, and rows no more than 60 */
+	int64		amount = 0;
+	int			scale = 0;
+	int			n = 0;
+
+	for (int i = 0; i < nrows; i++)
+	{
+		const PaymentRow *row = &rows[i];
+		int64		x = row->day;
+		int64		days = row->late;
+		int64		to_pay = row->age;
+		int64		units = row->packed >> ROW_AMOUNT_SHIFT;
+		int			row_scale = row->packed & ROW_SCALE;
+
+		if (row->packed & ROW_OPEN)
+			continue;
+		if (unlikely(row_scale != scale))
+		{
+			money_add_many(&state->sums, PAYMENT_PAID, amount, scale, n);
+			scale = row_scale;
+			amount = 0;
+			n = 0;
+		}
+		amount += units;
+		n++;
+		dayhist_add(&state->hist, days, 1, units, state->sums.cxt);
+		recency_add(&state->recent, row->day, 1, days);
+		sums.days += days;
+		sums.days2 += days * days;
+		sums.x += x;
+		sums.x2 += x * x;
+		sums.x_days += x * days;
+		sums.to_pay += to_pay;
+		sums.to_pay2 += to_pay * to_pay;
+		sums.amount_days += (int128) units * days;
+		sums.amount_late += (int128) units * Max(days, 0);
+		sums.amount_to_pay += (int128) units * to_pay;
+		range_note(&late, row->late);
+		range_note(&paid_dates, row->day);
+		range_note(&invoice_dates, row->day - row->age);
+	}
+	money_add_many(&state->sums, PAYMENT_PAID, amount, scale, n);
+	add_log_sums(&state->paid, &sums);
+	state->late = late;
+	state->paid_dates = paid_dates;
+	state->invoice_dates = invoice_dates;
+}
+
+static void
+add_row_open(PaymentState *state, const PaymentRow *row)
+{
+	Money		amount = {.form = MONEY_SMALL};
+
+	amount.small = row->packed >> ROW_AMOUNT_SHIFT;
+	amount.scale = row->packed & ROW_SCALE;
+	add_open(state, row->day - row->age, row->day - row->late, &amount,
+			 amount.small);
+}
+
+/*
+ * Adds rows that were put aside.  Slots of the histogram lie far apart, so all
+ * are fetched before the first is needed; a new one has its size at once, and so
+ * have the sums of recency.
+ */
+static void
+add_rows(PaymentState *state, const PaymentRow *rows, int nrows)
+{
+	Range		days = {PG_INT32_MAX, PG_INT32_MIN};
+	int			n_open = 0;
+
+	if (state->hist.nslots == 0)
+		dayhist_reserve(&state->hist, nrows, state->sums.cxt);
+	for (int i = 0; i < nrows; i++)
+	{
+		dayhist_prefetch(&state->hist, rows[i].late);
+		if (rows[i].packed & ROW_OPEN)
+			n_open++;
+		else
+			range_note(&days, rows[i].day);
+	}
+	if (n_open < nrows)
+	{
+		recency_reserve(&state->recent, days.least, days.most, state->sums.cxt);
+		add_row_payments(state, rows, nrows);
+	}
+	for (int i = 0; n_open > 0; i++)
+		if (rows[i].packed & ROW_OPEN)
+		{
+			add_row_open(state, &rows[i]);
+			n_open--;
+		}
+}
+
+/* Adds all that was put aside. */
+static void
+add_log(PaymentState *state, const PaymentLog *log)
+{
+	if (log->pile != NULL && log->pile->nrows > 0)
+		add_rows(state, log->pile->rows, log->pile->nrows);
+	if (log->nrows > 0)
+		add_rows(state, log->rows, log->nrows);
+}
+
+/* Makes room on the pile for all rows of the log. */
+static PaymentPile *
+make_pile(PaymentLog *log)
+{
+	PaymentPile *pile = log->pile;
+	int			room = pile == NULL ? 2 * PAYMENT_LOG_ROWS :
+		Min(2 * pile->room + PAYMENT_LOG_ROWS, MAX_PILE_ROWS);
+	Size		size = offsetof(PaymentPile, rows) + room * sizeof(PaymentRow);
+
+	if (pile != NULL && pile->room == MAX_PILE_ROWS)
+	{
+		add_rows(state_of(log), pile->rows, pile->nrows);
+		pile->nrows = 0;
+		return pile;
+	}
+	if (pile != NULL)
+		pile = repalloc(pile, size);
+	else
+	{
+		pile = MemoryContextAlloc(GetMemoryChunkContext(log), size);
+		pile->nrows = 0;
+	}
+	pile->room = (uint16) room;
+	log->pile = pile;
+	return pile;
+}
+
+/* Moves the rows of a log, which is full, to the pile. */
+static void
+pile_up(PaymentLog *log)
+{
+	PaymentPile *pile = log->pile;
+
+	if (pile == NULL || pile->nrows == pile->room)
+		pile = make_pile(log);
+	memcpy(&pile->rows[pile->nrows], log->rows, sizeof(log->rows));
+	pile->nrows += PAYMENT_LOG_ROWS;
+	log->nrows = 0;
+}
+
+/*
+ * All that is known of a group, for reading: where everything is in the log,
+ * it is added up in memory that lives as long as the caller's call.
+ */
+PaymentState *
+payment_settled(PaymentLog *log)
+{
+	PaymentState *state;
+
+	if (log->state != NULL)
+	{
+		add_log(log->state, log);
+		log->nrows = 0;
+		if (log->pile != NULL)
+			log->pile->nrows = 0;
+		return log->state;
+	}
+	state = payment_make(CurrentMemoryContext, log->grace, log->half_life,
+						 log->as_of);
+	add_log(state, log);
+	return state;
 }
 
 /* --- rows ----------------------------------------------------------------- */
@@ -300,52 +471,88 @@ read_units(Datum value, const Money *amount, int128 *units)
 	return true;
 }
 
-/* What is not often: any row but a payment of a usual amount. */
+/*
+ * What a row is whose arguments are not null, but for the paid date; of payments
+ * and open items also the weight of the amount.
+ */
+PaymentKind
+payment_kind(FunctionCallInfo fcinfo, const Money *amount, DateADT as_of,
+			 int128 *units)
+{
+	bool		has_as_of = !DATE_IS_NOBEGIN(as_of);
+	DateADT		invoice = PG_GETARG_DATEADT(2);
+	bool		is_paid = !PG_ARGISNULL(4);
+	DateADT		paid = is_paid ? PG_GETARG_DATEADT(4) : 0;
+
+	*units = amount->small;
+	if (DATE_NOT_FINITE(invoice) || DATE_NOT_FINITE(PG_GETARG_DATEADT(3)) ||
+		(is_paid && DATE_IS_NOBEGIN(paid)) ||
+		(amount->form != MONEY_SMALL &&
+		 !read_units(PG_GETARG_DATUM(1), amount, units)))
+		return KIND_SKIPPED;
+	if (*units < 0 || (*units == 0 && amount->form == MONEY_SMALL))
+		return KIND_CREDIT;
+	if (has_as_of && invoice > as_of)
+		return KIND_FUTURE;
+	if (!is_paid || DATE_IS_NOEND(paid) || (has_as_of && paid > as_of))
+		return KIND_OPEN;
+	return KIND_PAID;
+}
+
+/* What is not often: any row but a usual payment. */
 static void
-add_rare(FunctionCallInfo fcinfo, PaymentState *state, const Money *amount,
-		 DateADT paid, bool is_paid)
+add_rare(FunctionCallInfo fcinfo, PaymentLog *log, const Money *amount)
 {
 	DateADT		invoice = PG_GETARG_DATEADT(2);
 	DateADT		due = PG_GETARG_DATEADT(3);
-	int128		units = amount->small;
+	int128		units;
+	PaymentKind kind = payment_kind(fcinfo, amount, log->as_of, &units);
+	PaymentState *state;
 
-	if (DATE_NOT_FINITE(invoice) || DATE_NOT_FINITE(due) ||
-		(is_paid && DATE_IS_NOBEGIN(paid)) ||
-		(amount->form != MONEY_SMALL &&
-		 !read_units(PG_GETARG_DATUM(1), amount, &units)))
-		state->n_skipped++;
-	else if (units < 0 || (units == 0 && amount->form == MONEY_SMALL))
-		state->n_credits++;
-	else if (payment_has_as_of(state) && invoice > state->as_of)
-		state->n_future++;
-	else if (!is_paid || DATE_IS_NOEND(paid) ||
-			 (payment_has_as_of(state) && paid > state->as_of))
-		add_open(state, invoice, due, amount, units);
-	else
+	if (kind == KIND_OPEN && amount->form == MONEY_SMALL &&
+		log_row(log, amount, invoice, due, invoice, ROW_OPEN))
+		return;
+	state = state_of(log);
+	switch (kind)
 	{
-		money_add(&state->sums, PAYMENT_PAID, amount);
-		add_payment(state, invoice, due, paid, units);
+		case KIND_SKIPPED:
+			state->n_skipped++;
+			break;
+		case KIND_CREDIT:
+			state->n_credits++;
+			break;
+		case KIND_FUTURE:
+			state->n_future++;
+			break;
+		case KIND_OPEN:
+			add_open(state, invoice, due, amount, units);
+			break;
+		case KIND_PAID:
+			money_add(&state->sums, PAYMENT_PAID, amount);
+			add_payment(state, invoice, due, PG_GETARG_DATEADT(4), units);
+			break;
 	}
 }
 
 /* Adds a row; has_as_of is a constant in each caller. */
 static pg_attribute_always_inline void
-add_row(FunctionCallInfo fcinfo, PaymentState *state, bool has_as_of)
+add_row(FunctionCallInfo fcinfo, PaymentLog *log, bool has_as_of)
 {
 	Money		amount;
 	DateADT		invoice;
 	DateADT		due;
 	DateADT		paid;
-	PaidRow    *row;
 
 	if (unlikely(PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3) ||
 				 (has_as_of && PG_ARGISNULL(5))))
 	{
-		state->n_skipped++;
+		state_of(log)->n_skipped++;
 		return;
 	}
-	if (has_as_of && unlikely(PG_GETARG_DATEADT(5) != state->as_of))
-		set_as_of(state, PG_GETARG_DATEADT(5));
+	if (has_as_of && unlikely(PG_GETARG_DATEADT(5) != log->as_of))
+		set_as_of(log, PG_GETARG_DATEADT(5));
+	if (unlikely(log->nrows == PAYMENT_LOG_ROWS))
+		pile_up(log);
 
 	money_read(PG_GETARG_DATUM(1), &amount);
 	invoice = PG_GETARG_DATEADT(2);
@@ -355,43 +562,31 @@ add_row(FunctionCallInfo fcinfo, PaymentState *state, bool has_as_of)
 				 amount.small <= 0 ||
 				 DATE_NOT_FINITE(invoice) || DATE_NOT_FINITE(due) ||
 				 DATE_NOT_FINITE(paid) ||
-				 (has_as_of && (invoice > state->as_of || paid > state->as_of))))
-	{
-		add_rare(fcinfo, state, &amount, paid, !PG_ARGISNULL(4));
-		return;
-	}
-	money_add(&state->sums, PAYMENT_PAID, &amount);
-	if (unlikely(state->nrows == MAX_ROWS))
-		payment_settle(state);
-	row = &rows_of(state)[state->nrows++];
-	row->units = amount.small;
-	row->invoice = invoice;
-	row->due = due;
-	row->paid = paid;
+				 (has_as_of && (invoice > log->as_of || paid > log->as_of))) ||
+		unlikely(!log_row(log, &amount, invoice, due, paid, 0)))
+		add_rare(fcinfo, log, &amount);
 }
 
 /* payment_accum(internal, numeric, date, date, date) */
 Datum
 credit_payment_accum(PG_FUNCTION_ARGS)
 {
-	PaymentState *state = PG_ARGISNULL(0) ?
-		make_state(fcinfo, 0, PAYMENT_HALF_LIFE) :
-		(PaymentState *) PG_GETARG_POINTER(0);
+	PaymentLog *log = PG_ARGISNULL(0) ? make_log(fcinfo, 0, PAYMENT_HALF_LIFE) :
+		(PaymentLog *) PG_GETARG_POINTER(0);
 
-	add_row(fcinfo, state, false);
-	PG_RETURN_POINTER(state);
+	add_row(fcinfo, log, false);
+	PG_RETURN_POINTER(log);
 }
 
 /* payment_accum(internal, numeric, date, date, date, date) */
 Datum
 credit_payment_accum_as_of(PG_FUNCTION_ARGS)
 {
-	PaymentState *state = PG_ARGISNULL(0) ?
-		make_state(fcinfo, 0, PAYMENT_HALF_LIFE) :
-		(PaymentState *) PG_GETARG_POINTER(0);
+	PaymentLog *log = PG_ARGISNULL(0) ? make_log(fcinfo, 0, PAYMENT_HALF_LIFE) :
+		(PaymentLog *) PG_GETARG_POINTER(0);
 
-	add_row(fcinfo, state, true);
-	PG_RETURN_POINTER(state);
+	add_row(fcinfo, log, true);
+	PG_RETURN_POINTER(log);
 }
 
 /* A whole number that must be given and lie between two others. */
@@ -411,40 +606,37 @@ read_option(FunctionCallInfo fcinfo, int arg, const char *name, int lowest,
 	return PG_GETARG_INT32(arg);
 }
 
+int
+payment_grace(FunctionCallInfo fcinfo, int arg)
+{
+	return read_option(fcinfo, arg, "grace days", 0, DAYHIST_BOUND - 1);
+}
+
+int
+payment_half_life(FunctionCallInfo fcinfo, int arg)
+{
+	return read_option(fcinfo, arg, "half-life", 1, RECENCY_MAX_HALF_LIFE);
+}
+
 /* payment_accum(internal, numeric, date, date, date, date, integer, integer) */
 Datum
 credit_payment_accum_options(PG_FUNCTION_ARGS)
 {
-	PaymentState *state;
-	int			grace = read_option(fcinfo, 6, "grace days", 0, DAYHIST_BOUND - 1);
-	int			half_life = read_option(fcinfo, 7, "half-life", 1,
-										PAYMENT_MAX_HALF_LIFE);
+	PaymentLog *log;
+	int			grace = payment_grace(fcinfo, 6);
+	int			half_life = payment_half_life(fcinfo, 7);
 
 	if (PG_ARGISNULL(0))
-		state = make_state(fcinfo, grace, half_life);
+		log = make_log(fcinfo, grace, half_life);
 	else
-		state = (PaymentState *) PG_GETARG_POINTER(0);
-	if (state->grace != grace || state->half_life != half_life)
-		refuse_mixture();
-	add_row(fcinfo, state, true);
-	PG_RETURN_POINTER(state);
+		log = (PaymentLog *) PG_GETARG_POINTER(0);
+	if (log->grace != grace || log->half_life != half_life)
+		payment_refuse_mixture();
+	add_row(fcinfo, log, true);
+	PG_RETURN_POINTER(log);
 }
 
 /* --- between processes ---------------------------------------------------- */
-
-static void
-combine_recent(RecentSums *recent, const RecentSums *from)
-{
-	RecentSums	other = *from;
-
-	if (other.weight == 0)
-		return;
-	move_period(recent, other.period);
-	move_period(&other, recent->period);
-	recent->weight += other.weight;
-	recent->weight2 += other.weight2;
-	recent->days += other.days;
-}
 
 static void
 combine_paid(PaidSums *paid, const PaidSums *other)
@@ -456,14 +648,16 @@ combine_paid(PaidSums *paid, const PaidSums *other)
 		sum[i] += add[i];
 }
 
-/* Adds a state; both have been settled. */
 static void
-add_state(PaymentState *state, const PaymentState *other)
+combine_range(Range *range, const Range *other)
 {
-	if (state->grace != other->grace || state->half_life != other->half_life)
-		refuse_mixture();
-	if (payment_has_as_of(other) && state->as_of != other->as_of)
-		set_as_of(state, other->as_of);
+	range->least = Min(range->least, other->least);
+	range->most = Max(range->most, other->most);
+}
+
+static void
+combine_state(PaymentState *state, const PaymentState *other)
+{
 	state->n_skipped += other->n_skipped;
 	state->n_credits += other->n_credits;
 	state->n_future += other->n_future;
@@ -475,22 +669,19 @@ add_state(PaymentState *state, const PaymentState *other)
 	state->overdue_score += other->overdue_score;
 	state->max_overdue = Max(state->max_overdue, other->max_overdue);
 	combine_paid(&state->paid, &other->paid);
-	combine_recent(&state->recent, &other->recent);
+	recency_combine(&state->recent, &other->recent, state->sums.cxt);
 	dayhist_combine(&state->hist, &other->hist, state->sums.cxt);
-	state->min_days = Min(state->min_days, other->min_days);
-	state->max_days = Max(state->max_days, other->max_days);
-	state->first_invoice = Min(state->first_invoice, other->first_invoice);
-	state->last_invoice = Max(state->last_invoice, other->last_invoice);
-	state->first_paid = Min(state->first_paid, other->first_paid);
-	state->last_paid = Max(state->last_paid, other->last_paid);
+	combine_range(&state->late, &other->late);
+	combine_range(&state->paid_dates, &other->paid_dates);
+	combine_range(&state->invoice_dates, &other->invoice_dates);
 	money_combine(&state->sums, &other->sums);
 }
 
 Datum
 credit_payment_combine(PG_FUNCTION_ARGS)
 {
-	PaymentState *state;
-	PaymentState *other;
+	PaymentLog *log;
+	PaymentLog *other;
 
 	aggregate_context(fcinfo, PAYMENT_AGGREGATE);
 	if (PG_ARGISNULL(1))
@@ -499,15 +690,26 @@ credit_payment_combine(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	}
-	other = (PaymentState *) PG_GETARG_POINTER(1);
+	other = (PaymentLog *) PG_GETARG_POINTER(1);
 	if (PG_ARGISNULL(0))
-		state = make_state(fcinfo, other->grace, other->half_life);
+		log = make_log(fcinfo, other->grace, other->half_life);
 	else
-		state = (PaymentState *) PG_GETARG_POINTER(0);
-	payment_settle(state);
-	payment_settle(other);
-	add_state(state, other);
-	PG_RETURN_POINTER(state);
+		log = (PaymentLog *) PG_GETARG_POINTER(0);
+	if (log->grace != other->grace || log->half_life != other->half_life)
+		payment_refuse_mixture();
+	if (!DATE_IS_NOBEGIN(other->as_of) && log->as_of != other->as_of)
+		set_as_of(log, other->as_of);
+	add_log(state_of(log), other);
+	if (other->state != NULL)
+		combine_state(log->state, other->state);
+	PG_RETURN_POINTER(log);
+}
+
+static void
+send_range(StringInfo buf, const Range *range)
+{
+	pq_sendint32(buf, range->least);
+	pq_sendint32(buf, range->most);
 }
 
 static void
@@ -517,14 +719,9 @@ send_paid(StringInfo buf, const PaymentState *state)
 
 	for (int i = 0; i < PAID_NSUMS; i++)
 		aggregate_send_int128(buf, sum[i]);
-	pq_sendint32(buf, state->recent.period);
-	pq_sendfloat8(buf, state->recent.weight);
-	pq_sendfloat8(buf, state->recent.weight2);
-	pq_sendfloat8(buf, state->recent.days);
-	pq_sendint32(buf, state->min_days);
-	pq_sendint32(buf, state->max_days);
-	pq_sendint32(buf, state->first_paid);
-	pq_sendint32(buf, state->last_paid);
+	recency_serialize(buf, &state->recent);
+	send_range(buf, &state->late);
+	send_range(buf, &state->paid_dates);
 	dayhist_serialize(buf, &state->hist);
 }
 
@@ -535,12 +732,11 @@ credit_payment_serialize(PG_FUNCTION_ARGS)
 	StringInfoData buf;
 
 	aggregate_context(fcinfo, PAYMENT_AGGREGATE);
-	state = (PaymentState *) PG_GETARG_POINTER(0);
-	payment_settle(state);
+	state = payment_settled((PaymentLog *) PG_GETARG_POINTER(0));
 	pq_begintypsend(&buf);
 	pq_sendbyte(&buf, SERIAL_VERSION);
 	pq_sendint32(&buf, state->grace);
-	pq_sendint32(&buf, state->half_life);
+	pq_sendint32(&buf, state->recent.half_life);
 	pq_sendint32(&buf, state->as_of);
 	pq_sendint64(&buf, state->n_skipped);
 	pq_sendint64(&buf, state->n_credits);
@@ -552,8 +748,7 @@ credit_payment_serialize(PG_FUNCTION_ARGS)
 	aggregate_send_int128(&buf, state->overdue_units);
 	aggregate_send_int128(&buf, state->overdue_score);
 	pq_sendint32(&buf, state->max_overdue);
-	pq_sendint32(&buf, state->first_invoice);
-	pq_sendint32(&buf, state->last_invoice);
+	send_range(&buf, &state->invoice_dates);
 	send_paid(&buf, state);
 	money_serialize(&buf, &state->sums);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
@@ -569,14 +764,11 @@ receive_sum(StringInfo buf)
 	return sum;
 }
 
-static double
-receive_float(StringInfo buf)
+static void
+receive_range(StringInfo buf, Range *range)
 {
-	double		value = pq_getmsgfloat8(buf);
-
-	if (isnan(value) || isinf(value))
-		aggregate_refuse_bytes(PAYMENT_AGGREGATE);
-	return value;
+	range->least = (int32) pq_getmsgint(buf, 4);
+	range->most = (int32) pq_getmsgint(buf, 4);
 }
 
 static void
@@ -586,14 +778,9 @@ receive_paid(StringInfo buf, PaymentState *state)
 
 	for (int i = 0; i < PAID_NSUMS; i++)
 		sum[i] = receive_sum(buf);
-	state->recent.period = (int32) pq_getmsgint(buf, 4);
-	state->recent.weight = receive_float(buf);
-	state->recent.weight2 = receive_float(buf);
-	state->recent.days = receive_float(buf);
-	state->min_days = (int32) pq_getmsgint(buf, 4);
-	state->max_days = (int32) pq_getmsgint(buf, 4);
-	state->first_paid = (int32) pq_getmsgint(buf, 4);
-	state->last_paid = (int32) pq_getmsgint(buf, 4);
+	recency_deserialize(buf, &state->recent, state->sums.cxt, PAYMENT_AGGREGATE);
+	receive_range(buf, &state->late);
+	receive_range(buf, &state->paid_dates);
 	dayhist_deserialize(buf, &state->hist, state->sums.cxt, PAYMENT_AGGREGATE);
 }
 
@@ -601,6 +788,7 @@ Datum
 credit_payment_deserialize(PG_FUNCTION_ARGS)
 {
 	StringInfoData buf;
+	PaymentLog *log;
 	PaymentState *state;
 	int			grace;
 	int			half_life;
@@ -611,10 +799,11 @@ credit_payment_deserialize(PG_FUNCTION_ARGS)
 	grace = (int) pq_getmsgint(&buf, 4);
 	half_life = (int) pq_getmsgint(&buf, 4);
 	if (grace < 0 || grace >= DAYHIST_BOUND || half_life < 1 ||
-		half_life > PAYMENT_MAX_HALF_LIFE)
+		half_life > RECENCY_MAX_HALF_LIFE)
 		aggregate_refuse_bytes(PAYMENT_AGGREGATE);
-	state = make_state(fcinfo, grace, half_life);
-	state->as_of = (int32) pq_getmsgint(&buf, 4);
+	log = make_log(fcinfo, grace, half_life);
+	log->as_of = (int32) pq_getmsgint(&buf, 4);
+	state = state_of(log);
 	state->n_skipped = aggregate_receive_count(&buf, PAYMENT_AGGREGATE);
 	state->n_credits = aggregate_receive_count(&buf, PAYMENT_AGGREGATE);
 	state->n_future = aggregate_receive_count(&buf, PAYMENT_AGGREGATE);
@@ -625,11 +814,10 @@ credit_payment_deserialize(PG_FUNCTION_ARGS)
 	state->overdue_units = receive_sum(&buf);
 	state->overdue_score = receive_sum(&buf);
 	state->max_overdue = (int32) pq_getmsgint(&buf, 4);
-	state->first_invoice = (int32) pq_getmsgint(&buf, 4);
-	state->last_invoice = (int32) pq_getmsgint(&buf, 4);
+	receive_range(&buf, &state->invoice_dates);
 	receive_paid(&buf, state);
 	money_deserialize(&buf, &state->sums);
 	pq_getmsgend(&buf);
 	pfree(buf.data);
-	PG_RETURN_POINTER(state);
+	PG_RETURN_POINTER(log);
 }

@@ -5,15 +5,17 @@
 #ifndef CREDIT_BEHAVIOUR_H
 #define CREDIT_BEHAVIOUR_H
 
+#include "access/tupdesc.h"
+#include "fmgr.h"
 #include "utils/date.h"
 
 #include "dayhist.h"
 #include "money.h"
+#include "recency.h"
 
 #define PAYMENT_AGGREGATE "payment_profile"
 
 #define PAYMENT_HALF_LIFE 90
-#define PAYMENT_MAX_HALF_LIFE 3650
 
 /* Sums of money */
 #define PAYMENT_PAID 0
@@ -41,35 +43,21 @@ typedef struct PaidSums
 
 #define PAID_NSUMS ((int) (sizeof(PaidSums) / sizeof(int128)))
 
-/* Sums weighted by 2^(x / half-life - period). */
-typedef struct RecentSums
+/* The least and the most of a date or a number of days. */
+typedef struct Range
 {
-	double		weight;
-	double		weight2;		/* of squares */
-	double		days;
-	int32		period;			/* number of the latest half-life */
-} RecentSums;
+	int32		least;
+	int32		most;
+} Range;
 
-/* A payment put aside. */
-typedef struct PaidRow
-{
-	int64		units;
-	DateADT		invoice;
-	DateADT		due;
-	DateADT		paid;
-} PaidRow;
-
-/* What every row touches comes last; payments put aside are behind it. */
+/* What is known of a group, but for the rows still put aside. */
 typedef struct PaymentState
 {
 	PaidSums	paid;
-	RecentSums	recent;
-	int32		min_days;
-	int32		max_days;
-	DateADT		first_invoice;	/* of payments and open items */
-	DateADT		last_invoice;
-	DateADT		first_paid;
-	DateADT		last_paid;
+	Recency		recent;
+	Range		late;			/* days late of payments */
+	Range		paid_dates;
+	Range		invoice_dates;	/* of payments and open items */
 	DayHist		hist;			/* days late of payments */
 
 	int64		n_open;
@@ -81,17 +69,77 @@ typedef struct PaymentState
 	int32		max_overdue;
 
 	int32		grace;
-	int32		half_life;
+	DateADT		as_of;			/* -infinity: none yet */
 	int64		n_skipped;
 	int64		n_credits;
 	int64		n_future;
-
-	int			nrows;				/* payments put aside */
-	DateADT		as_of;			/* -infinity: none yet */
 	MoneySums	sums;			/* the last: its length varies */
 } PaymentState;
 
-extern void payment_settle(PaymentState *state);
+/* A row put aside. */
+typedef struct PaymentRow
+{
+	int64		packed;			/* amount and more; see behaviour.c */
+	int32		day;			/* paid, or for an open item invoiced */
+	int16		late;			/* days since it was due: negative if before */
+	int16		age;			/* days since it was invoiced */
+} PaymentRow;
+
+/* Many rows put aside. */
+typedef struct PaymentPile
+{
+	uint16		nrows;
+	uint16		room;
+	PaymentRow	rows[FLEXIBLE_ARRAY_MEMBER];
+} PaymentPile;
+
+#define PAYMENT_LOG_ROWS 6
+
+/*
+ * What the aggregate has of a group: the rows put aside last, those before, and
+ * what is known of the others, if there are any.  It takes 128 bytes.
+ */
+typedef struct PaymentLog
+{
+	uint16		nrows;
+	int16		grace;
+	int16		half_life;
+	DateADT		as_of;			/* -infinity: none yet */
+	PaymentPile *pile;			/* NULL: none */
+	PaymentState *state;		/* NULL: none */
+	PaymentRow	rows[PAYMENT_LOG_ROWS];
+} PaymentLog;
+
+/* What a row is. */
+typedef enum PaymentKind
+{
+	KIND_SKIPPED,				/* something is missing */
+	KIND_CREDIT,				/* the amount is not positive */
+	KIND_FUTURE,				/* invoiced after the as-of date */
+	KIND_OPEN,
+	KIND_PAID
+} PaymentKind;
+
+extern PaymentKind payment_kind(FunctionCallInfo fcinfo, const Money *amount,
+								DateADT as_of, int128 *units);
+extern int	payment_grace(FunctionCallInfo fcinfo, int arg);
+extern int	payment_half_life(FunctionCallInfo fcinfo, int arg);
+extern void payment_check_as_of(DateADT as_of);
+extern void payment_refuse_mixture(void);
+extern bool payment_add_open(PaymentState *state, DateADT due, int64 n,
+							 int128 units);
+extern PaymentState *payment_make(MemoryContext cxt, int grace, int half_life,
+								  DateADT as_of);
+extern PaymentState *payment_settled(PaymentLog *log);
+extern TupleDesc payment_row_type(FunctionCallInfo fcinfo);
+extern Datum payment_measures(PaymentState *state, TupleDesc desc);
+
+static inline void
+range_note(Range *range, int32 value)
+{
+	range->least = Min(range->least, value);
+	range->most = Max(range->most, value);
+}
 
 static inline bool
 payment_has_as_of(const PaymentState *state)

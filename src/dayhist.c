@@ -36,6 +36,18 @@ dayhist_grow(DayHist *hist, MemoryContext cxt)
 		pfree(old.slots);
 }
 
+/* Gives a new histogram room for so many days. */
+void
+dayhist_reserve(DayHist *hist, int ndays, MemoryContext cxt)
+{
+	int			nslots = FIRST_SLOTS;
+
+	while (3 * nslots < 4 * ndays)
+		nslots *= 2;
+	hist->nslots = (uint16) nslots;
+	hist->slots = MemoryContextAllocZero(cxt, nslots * sizeof(DaySlot));
+}
+
 void
 dayhist_combine(DayHist *hist, const DayHist *other, MemoryContext cxt)
 {
@@ -92,6 +104,21 @@ compare_keys(const void *a, const void *b)
 	return (int) ((const DaySlot *) a)->key - (int) ((const DaySlot *) b)->key;
 }
 
+/* Calls nothing for a comparison. */
+static void
+sort_few(DaySlot *slots, int n)
+{
+	for (int i = 1; i < n; i++)
+	{
+		DaySlot		slot = slots[i];
+		int			k = i;
+
+		for (; k > 0 && slots[k - 1].key > slot.key; k--)
+			slots[k] = slots[k - 1];
+		slots[k] = slot;
+	}
+}
+
 /* The range of keys; there is at least one. */
 static void
 find_range(const DayHist *hist, int *first, int *last)
@@ -134,7 +161,11 @@ dayhist_list(const DayHist *hist, DayList *list)
 		list->amount += slot->amount;
 		list->slots[list->n++] = *slot;
 	}
-	if (!is_sorted)
+	if (is_sorted)
+		return;
+	if (list->n <= 32)
+		sort_few(list->slots, list->n);
+	else
 		qsort(list->slots, list->n, sizeof(DaySlot), compare_keys);
 }
 

@@ -37,6 +37,7 @@ typedef struct DayList
 	DaySlot    *slots;
 } DayList;
 
+extern void dayhist_reserve(DayHist *hist, int ndays, MemoryContext cxt);
 extern void dayhist_grow(DayHist *hist, MemoryContext cxt);
 extern void dayhist_combine(DayHist *hist, const DayHist *other, MemoryContext cxt);
 extern void dayhist_serialize(StringInfo buf, const DayHist *hist);

@@ -278,6 +278,8 @@ named_document(Family *family, Document *namer, int column,
 		if (list->sources[i].kind != kind)
 			continue;
 		document = get_document(family, &list->sources[i], key);
+		if (document->is_forgotten)
+			continue;
 		hold_key(family, document);
 		document->namers = lappend(document->namers, namer);
 		mark_named(document);
@@ -521,6 +523,13 @@ namers_of(Family *family, Document *document)
 	return namers;
 }
 
+/* Is the source of a document being detached?  Then nothing stands in for it. */
+static bool
+is_forgotten(const Document *document)
+{
+	return document->change != NULL && document->change->is_forgotten;
+}
+
 /* Do the shares of those that name a document change with this version? */
 static bool
 changes_family(const Document *document, const CreditItem *new)
@@ -528,7 +537,8 @@ changes_family(const Document *document, const CreditItem *new)
 	const CreditItem *now = &document->new;
 
 	/* an order that goes, or comes back, stands in for itself */
-	if (document->source->kind == KIND_ORDER && now->is_counted && !new->exists)
+	if (document->source->kind == KIND_ORDER && now->is_counted && !new->exists &&
+		!is_forgotten(document))
 		return false;
 
 	if (now->is_counted != new->is_counted)
@@ -558,7 +568,8 @@ replace(Document *document, CreditItem *new)
 	/* a key that was ever named keeps its row */
 	if (!new->exists)
 	{
-		new->is_row = document->new.is_row &&
+		document->is_forgotten = is_forgotten(document);
+		new->is_row = document->new.is_row && !document->is_forgotten &&
 			(!document->new.exists || document->namers != NIL ||
 			 new->delivered != NULL || new->invoiced != NULL || new->settled != NULL);
 		new->is_counted = new->is_row && document->source->kind == KIND_ORDER &&
@@ -864,6 +875,14 @@ is_settling(Family *family, const Pair *pair)
 					   stated_by->new.currency, 0) != NULL;
 }
 
+/* The day from which a document that counts no more has been reversed. */
+static DateADT
+reversal_day(Family *family, const Document *document)
+{
+	return !document->new.exists ? family->today :
+		Min(family->today, item_date(&document->new, ITEM_REVERSED_ON, family->today));
+}
+
 /* States one pair: amount and day where it settles, nothing where not. */
 static void
 settle_pair(Family *family, LedgerRel *settlements, const Pair *pair)
@@ -885,10 +904,9 @@ settle_pair(Family *family, LedgerRel *settlements, const Pair *pair)
 		settlement.payment_source_id = pair->payment->source->source_id;
 		settlement.payment_key = pair->payment->key;
 	}
-	settlement.reversed_on = family->today;
-	if (stated->exists)
-		settlement.reversed_on = Min(family->today,
-									 item_date(stated, ITEM_REVERSED_ON, family->today));
+	settlement.reversed_on = Min(reversal_day(family, pair->stated_by),
+								 pair->payment == NULL ? family->today :
+								 reversal_day(family, pair->payment));
 	if (is_settling(family, pair))
 	{
 		settlement.amount = item_number(stated, ITEM_AMOUNT);
@@ -922,7 +940,10 @@ settle_itself(Family *family, LedgerRel *settlements, Document *document)
 		settlement.amount = item_number(item, ITEM_AMOUNT);
 	if (!DATE_NOT_FINITE(settled_on) &&
 		credit_is_zero(item_number(item, ITEM_OPEN_AMOUNT)))
+	{
 		settlement.settled_on = settled_on;
+		settlement.is_dated = true;
+	}
 	settlement_state(settlements, &settlement);
 }
 
@@ -973,52 +994,61 @@ is_changed_debt(const Document *document)
 		 (document->old.exists && !document->new.exists));
 }
 
-/* States what the pairs of a family have come to, each once. */
+/* States what the pairs of a family, sorted, have come to, each once. */
 static LedgerRel *
-settle_pairs(Family *family, LedgerRel *settlements, List **marks)
+settle_pairs(Family *family, LedgerRel *settlements, Pair **pairs, int n)
 {
-	int			n = list_length(family->settlements);
-	Pair	  **pairs = palloc(sizeof(Pair *) * (n + 1));
-
-	for (int i = 0; i < n; i++)
-		pairs[i] = list_nth(family->settlements, i);
-	qsort(pairs, n, sizeof(Pair *), compare_pairs);
 	for (int i = 0; i < n; i++)
 	{
 		if (i > 0 && compare_pairs(&pairs[i - 1], &pairs[i]) == 0)
 			continue;
 		settlements = open_settlements(settlements);
 		settle_pair(family, settlements, pairs[i]);
-		if (i + 1 == n || pairs[i + 1]->debt != pairs[i]->debt)
-			*marks = mark_debt(settlements, pairs[i]->debt, *marks);
 	}
 	return settlements;
+}
+
+/* Marks the months of all debts whose settlement may have changed. */
+static void
+mark_debts(Family *family, LedgerRel *settlements, Pair **pairs, int n)
+{
+	List	   *marks = NIL;
+
+	CommandCounterIncrement();	/* what was just written counts */
+	for (int i = 0; i < n; i++)
+		if (i + 1 == n || pairs[i + 1]->debt != pairs[i]->debt)
+			marks = mark_debt(settlements, pairs[i]->debt, marks);
+	for (int i = 0; i < family->n; i++)
+		if (is_changed_debt(family->documents[i]))
+			marks = mark_debt(settlements, family->documents[i], marks);
+	if (marks != NIL)
+		settlement_mark(marks);
 }
 
 /* Writes down what has been settled, once the documents are written. */
 void
 family_settle(Family *family)
 {
-	List	   *marks = NIL;
-	LedgerRel  *settlements = settle_pairs(family, NULL, &marks);
+	LedgerRel  *settlements;
+	int			n = list_length(family->settlements);
+	Pair	  **pairs = palloc(sizeof(Pair *) * (n + 1));
 
+	for (int i = 0; i < n; i++)
+		pairs[i] = list_nth(family->settlements, i);
+	qsort(pairs, n, sizeof(Pair *), compare_pairs);
+	settlements = settle_pairs(family, NULL, pairs, n);
 	for (int i = 0; i < family->n; i++)
 	{
 		Document   *document = family->documents[i];
 
+		if (is_changed_debt(document) ||
+			(states_itself(document) && document->change != NULL))
+			settlements = open_settlements(settlements);
 		if (states_itself(document) && document->change != NULL)
-		{
-			settlements = open_settlements(settlements);
 			settle_itself(family, settlements, document);
-		}
-		if (is_changed_debt(document))
-		{
-			settlements = open_settlements(settlements);
-			marks = mark_debt(settlements, document, marks);
-		}
 	}
-	if (settlements != NULL)
-		ledger_close(settlements);
-	if (marks != NIL)
-		settlement_mark(marks);
+	if (settlements == NULL)
+		return;
+	mark_debts(family, settlements, pairs, n);
+	ledger_close(settlements);
 }

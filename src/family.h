@@ -23,6 +23,7 @@ typedef struct Document
 								 * what the table has */
 	int64		seq;
 	bool		is_taken;		/* its key was, when it was written */
+	bool		is_forgotten;	/* its source is being detached */
 	int			visit;			/* when its family was gathered last */
 	List	   *namers;			/* documents here that name it */
 } Document;

@@ -154,7 +154,7 @@ item_find_locked(LedgerRel *items, int32 source_id, const char *key, CreditItem 
 				return;
 		}
 		if (TransactionIdIsValid(xid) && !TransactionIdIsCurrentTransactionId(xid))
-			wait_or_refuse(xid, WAIT_DOCUMENT, source_id, key);
+			wait_for_document(xid, source_id, key);
 	}
 }
 
@@ -182,6 +182,20 @@ take_field(CreditItem *item, int column, const CreditRow *row, CreditField field
 {
 	item->values[column] = row->value[field];
 	item->nulls[column] = row->isnull[field];
+}
+
+/* The same of a key: a composite one of NULLs names nothing. */
+static void
+take_reference(CreditItem *item, int column, const CreditRow *row, CreditField field)
+{
+	const char *key;
+
+	take_field(item, column, row, field);
+	if (item->nulls[column])
+		return;
+	key = item_text(item, column);
+	if (key[0] == '(' && key[1] == ',' && key[1 + strspn(key + 1, ",")] == ')')
+		item->nulls[column] = true;
 }
 
 /*
@@ -220,10 +234,10 @@ item_build(CreditItem *item, const CreditSource *source, const char *key,
 	for (int i = 0; i < (int) lengthof(plain); i++)
 		take_field(item, plain[i].column, row, plain[i].field);
 	/* what it comes from or settles, and what it joins that to */
-	take_field(item, ITEM_ORIGIN, row,
-			   row->isnull[FIELD_APPLIES_TO] ? FIELD_ORIGIN : FIELD_APPLIES_TO);
-	take_field(item, ITEM_DOCUMENT, row,
-			   row->isnull[FIELD_PAYMENT] ? FIELD_DOCUMENT : FIELD_PAYMENT);
+	take_reference(item, ITEM_ORIGIN, row,
+				   row->isnull[FIELD_APPLIES_TO] ? FIELD_ORIGIN : FIELD_APPLIES_TO);
+	take_reference(item, ITEM_DOCUMENT, row,
+				   row->isnull[FIELD_PAYMENT] ? FIELD_DOCUMENT : FIELD_PAYMENT);
 }
 
 static void

@@ -230,6 +230,15 @@ money_add_rare(MoneySums *sums, int i, const Money *amount)
 		add_other(sums, i, amount->numeric);
 }
 
+/* Adds n amounts of one scale, of which none is MONEY_OTHER. */
+void
+money_add_many(MoneySums *sums, int i, int64 units, int scale, int64 n)
+{
+	money_note_scale(sums, scale, n, 0);
+	sums->n += n;
+	add_small(sums, i, units);
+}
+
 /*
  * Takes out an amount that was added to sum i before.  False: what remains
  * would not be known to the last shown decimal, and nothing was changed.
@@ -351,8 +360,9 @@ money_numeric(int128 units, int scale)
 	return (Numeric) result;
 }
 
-static Numeric
-special_numeric(const char *word)
+/* NaN, Infinity or -Infinity. */
+Numeric
+money_special(const char *word)
 {
 	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(word),
 											   ObjectIdGetDatum(InvalidOid),
@@ -367,11 +377,11 @@ money_sum(const MoneySums *sums, int i)
 	Numeric		fixed;
 
 	if (rest != NULL && (rest->n_nan > 0 || (rest->n_plus > 0 && rest->n_minus > 0)))
-		return special_numeric("NaN");
+		return money_special("NaN");
 	if (rest != NULL && rest->n_plus > 0)
-		return special_numeric("Infinity");
+		return money_special("Infinity");
 	if (rest != NULL && rest->n_minus > 0)
-		return special_numeric("-Infinity");
+		return money_special("-Infinity");
 	fixed = money_numeric(money_fixed(sums, i), sums->scale);
 	if (rest == NULL || rest->numeric == NULL)
 		return fixed;

@@ -71,6 +71,8 @@ typedef struct MoneySums
 
 extern Size money_size(int nsums);
 extern void money_init(MoneySums *sums, int nsums, MemoryContext cxt);
+extern void money_add_many(MoneySums *sums, int i, int64 units, int scale,
+						   int64 n);
 extern bool money_remove(MoneySums *sums, int i, const Money *amount);
 extern void money_combine(MoneySums *sums, const MoneySums *other);
 extern void money_serialize(StringInfo buf, const MoneySums *sums);
@@ -81,6 +83,7 @@ extern Numeric money_sum(const MoneySums *sums, int i);
 extern Numeric money_numeric(int128 units, int scale);
 extern void money_send_numeric(StringInfo buf, Numeric value);
 extern Numeric money_receive_numeric(StringInfo buf);
+extern Numeric money_special(const char *word);
 
 /* For the inline functions only. */
 extern void money_read_rare(struct varlena *value, Money *amount);

@@ -97,8 +97,8 @@ set_amounts(Figures *figures, const PaymentState *state)
 	if (!figures->nulls[N_OVERDUE])
 		set(figures, OVERDUE_AMOUNT,
 			NumericGetDatum(money_sum(sums, PAYMENT_OVERDUE)));
-	set(figures, FIRST_INVOICE_DATE, DateADTGetDatum(state->first_invoice));
-	set(figures, LAST_INVOICE_DATE, DateADTGetDatum(state->last_invoice));
+	set(figures, FIRST_INVOICE_DATE, DateADTGetDatum(state->invoice_dates.least));
+	set(figures, LAST_INVOICE_DATE, DateADTGetDatum(state->invoice_dates.most));
 }
 
 /* Open items that are overdue are known to be late. */
@@ -149,6 +149,8 @@ set_lateness(Figures *figures, const PaymentState *state, const DayList *list)
 	double		n = (double) list->count;
 	double		amount = (double) list->amount;
 	double		median = daylist_quantile(list, 0.5);
+	double		recent;
+	double		recent_n;
 
 	set_float(figures, MEAN_DAYS_LATE, (double) paid->days / n);
 	set_ratio(figures, WEIGHTED_DAYS_LATE, (double) paid->amount_days, amount);
@@ -158,8 +160,8 @@ set_lateness(Figures *figures, const PaymentState *state, const DayList *list)
 	if (list->amount > 0)
 		set(figures, WEIGHTED_P90_DAYS_LATE,
 			Int32GetDatum(daylist_weighted_quantile(list, 90)));
-	set(figures, MIN_DAYS_LATE, Int32GetDatum(state->min_days));
-	set(figures, MAX_DAYS_LATE, Int32GetDatum(state->max_days));
+	set(figures, MIN_DAYS_LATE, Int32GetDatum(state->late.least));
+	set(figures, MAX_DAYS_LATE, Int32GetDatum(state->late.most));
 	set_float(figures, MEAN_DAYS_TO_PAY, (double) paid->to_pay / n);
 	set_ratio(figures, WEIGHTED_DAYS_TO_PAY, (double) paid->amount_to_pay, amount);
 	set_ratio(figures, WEIGHTED_TERMS,
@@ -169,11 +171,13 @@ set_lateness(Figures *figures, const PaymentState *state, const DayList *list)
 	set_float(figures, MEDIAN_DEVIATION, daylist_median_deviation(list, median));
 	set_float(figures, INTERQUARTILE_RANGE,
 			  daylist_quantile(list, 0.75) - daylist_quantile(list, 0.25));
-	set_ratio(figures, RECENT_DAYS_LATE, state->recent.days, state->recent.weight);
-	set_ratio(figures, RECENT_N, state->recent.weight * state->recent.weight,
-			  state->recent.weight2);
-	set(figures, FIRST_PAID_DATE, DateADTGetDatum(state->first_paid));
-	set(figures, LAST_PAID_DATE, DateADTGetDatum(state->last_paid));
+	if (recency_results(&state->recent, &recent, &recent_n))
+	{
+		set_float(figures, RECENT_DAYS_LATE, recent);
+		set_float(figures, RECENT_N, recent_n);
+	}
+	set(figures, FIRST_PAID_DATE, DateADTGetDatum(state->paid_dates.least));
+	set(figures, LAST_PAID_DATE, DateADTGetDatum(state->paid_dates.most));
 }
 
 /* Standard deviations of a sample, and their ratio to the mean. */
@@ -188,7 +192,8 @@ set_spread(Figures *figures, const PaymentState *state, const Moments *moments)
 	set_float(figures, SD_DAYS_LATE, sqrt(moments->days / (moments->n - 1)));
 	to_pay = central_product((int64) moments->n, paid->to_pay, paid->to_pay,
 							 paid->to_pay2);
-	to_pay = sqrt(to_pay / (moments->n - 1));
+	/* of sums that came in bytes nobody knows whether they belong together */
+	to_pay = sqrt(Max(to_pay, 0) / (moments->n - 1));
 	set_float(figures, SD_DAYS_TO_PAY, to_pay);
 	if (paid->to_pay > 0)
 		set_float(figures, CV_DAYS_TO_PAY,
@@ -242,22 +247,22 @@ set_moments(Figures *figures, const PaymentState *state, int64 n)
 	set_trend(figures, &moments);
 }
 
-/* payment_final(internal) */
-Datum
-credit_payment_final(PG_FUNCTION_ARGS)
+TupleDesc
+payment_row_type(FunctionCallInfo fcinfo)
 {
-	PaymentState *state = NULL;
+	return aggregate_row_type(fcinfo, PAYMENT_AGGREGATE, NCOLUMNS);
+}
+
+/* The row of results; the state is NULL where there was no row. */
+Datum
+payment_measures(PaymentState *state, TupleDesc desc)
+{
 	DayList		list = {0};
 	Figures		figures;
 
-	aggregate_context(fcinfo, PAYMENT_AGGREGATE);
 	figures_init(&figures);
-	if (!PG_ARGISNULL(0))
-	{
-		state = (PaymentState *) PG_GETARG_POINTER(0);
-		payment_settle(state);
+	if (state != NULL)
 		dayhist_list(&state->hist, &list);
-	}
 	set_counts(&figures, state, list.count);
 	if (list.count > 0 || (state != NULL && state->n_open > 0))
 	{
@@ -271,5 +276,17 @@ credit_payment_final(PG_FUNCTION_ARGS)
 		set_lateness(&figures, state, &list);
 		set_moments(&figures, state, list.count);
 	}
-	PG_RETURN_DATUM(figures_row(&figures, fcinfo, PAYMENT_AGGREGATE, NCOLUMNS));
+	return HeapTupleGetDatum(heap_form_tuple(desc, figures.values, figures.nulls));
+}
+
+/* payment_final(internal) */
+Datum
+credit_payment_final(PG_FUNCTION_ARGS)
+{
+	PaymentState *state = NULL;
+
+	aggregate_context(fcinfo, PAYMENT_AGGREGATE);
+	if (!PG_ARGISNULL(0))
+		state = payment_settled((PaymentLog *) PG_GETARG_POINTER(0));
+	PG_RETURN_DATUM(payment_measures(state, payment_row_type(fcinfo)));
 }

@@ -197,18 +197,42 @@ state_amount(LedgerRel *settlements, const Settlement *settlement,
 	}
 }
 
+/* The ERP says of the latest part that it was settled on another day. */
+static void
+move_latest(LedgerRel *settlements, const Settlement *settlement,
+			const Written *written)
+{
+	ListCell   *lc;
+
+	foreach(lc, written->days)
+	{
+		DaySum	   *sum = lfirst(lc);
+
+		if (sum->day != written->last_day || credit_compare(sum->amount, NULL) <= 0)
+			continue;
+		write_row(settlements, settlement, sum->day, credit_subtract(NULL, sum->amount));
+		write_row(settlements, settlement, settlement->settled_on, sum->amount);
+	}
+}
+
 /* What a residual states: the total, whose latest part has a day. */
 static void
 state_total(LedgerRel *settlements, const Settlement *settlement,
 			const Written *written)
 {
 	Numeric		difference = credit_subtract(settlement->amount, written->amount);
+	int			sign = credit_compare(difference, NULL);
 
-	if (credit_compare(difference, NULL) < 0)
-		write_row(settlements, settlement, settlement->reversed_on, difference);
-	else
+	if (sign < 0)
+		write_row(settlements, settlement,
+				  Max(settlement->reversed_on, written->last_day), difference);
+	else if (sign > 0)
 		write_row(settlements, settlement,
 				  Max(settlement->settled_on, written->ceased_on), difference);
+	else if (settlement->is_dated && written->days != NIL &&
+			 written->last_day != settlement->settled_on &&
+			 DATE_IS_NOBEGIN(written->ceased_on))
+		move_latest(settlements, settlement, written);
 }
 
 /* Writes what a document states now, as far as it is news. */
@@ -252,12 +276,12 @@ settlement_months(LedgerRel *settlements, int32 source_id, const char *key,
 		MonthMark  *mark;
 
 		ledger_deform(settlements, tuple, values, nulls);
-		if (nulls[SETTLEMENT_SETTLED_ON] ||
-			DATE_NOT_FINITE(DatumGetDateADT(values[SETTLEMENT_SETTLED_ON])))
-			continue;
 		mark = palloc(sizeof(MonthMark));
 		mark->account_id = account_id;
-		mark->month = first_of_month(DatumGetDateADT(values[SETTLEMENT_SETTLED_ON]));
+		mark->month = nulls[SETTLEMENT_SETTLED_ON] ||
+			DATE_NOT_FINITE(DatumGetDateADT(values[SETTLEMENT_SETTLED_ON])) ?
+			DATEVAL_NOBEGIN :
+			first_of_month(DatumGetDateADT(values[SETTLEMENT_SETTLED_ON]));
 		marks = lappend(marks, mark);
 	}
 	ledger_scan_end(&scan);
@@ -300,4 +324,15 @@ settlement_mark(List *marks)
 		last = mark;
 	}
 	ledger_close(ledger);
+}
+
+/* Marks all months of an account. */
+void
+settlement_mark_all(int64 account_id)
+{
+	MonthMark  *mark = palloc(sizeof(MonthMark));
+
+	mark->account_id = account_id;
+	mark->month = DATEVAL_NOEND;
+	settlement_mark(list_make1(mark));
 }

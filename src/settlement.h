@@ -23,10 +23,14 @@ typedef struct Settlement
 	Numeric		amount;			/* NULL: nothing any more */
 	bool		is_total;		/* of all days, as the ERP's residual says it */
 	DateADT		settled_on;		/* of the latest of it, where it is a total */
+	bool		is_dated;		/* and the ERP says that day */
 	DateADT		reversed_on;	/* where there is nothing any more, or less */
 } Settlement;
 
-/* A month of an account whose settlements have changed; NOBEGIN: every one. */
+/*
+ * A month of an account whose settlements have changed; NOBEGIN: of those
+ * whose day nobody knows, NOEND: every one.
+ */
 typedef struct MonthMark
 {
 	int64		account_id;
@@ -36,6 +40,7 @@ typedef struct MonthMark
 extern List *settlement_months(LedgerRel *settlements, int32 source_id,
 							   const char *key, List *marks, int64 account_id);
 extern void settlement_mark(List *marks);
+extern void settlement_mark_all(int64 account_id);
 extern void settlement_state(LedgerRel *settlements, const Settlement *settlement);
 
 #endif							/* CREDIT_SETTLEMENT_H */

@@ -339,6 +339,23 @@ wait_or_refuse(TransactionId xid, WaitKind kind, int32 source_id, const char *na
 			 errhint("End that transaction, then repeat the statement.")));
 }
 
+/*
+ * Waits for a transaction that has locked the item of a document which another
+ * names, as long as it takes: those who deliver, invoice or settle are never
+ * refused, and wait as they would for the row of the ERP.
+ */
+void
+wait_for_document(TransactionId xid, int32 source_id, const char *key)
+{
+	CreditWait	wait = {.kind = WAIT_DOCUMENT, .source_id = source_id};
+
+	wait.subject = psprintf("a change of %s",
+							psprintf(wait_words[WAIT_DOCUMENT].subject, key));
+	wait.document = key;
+	while (!wait_for_transaction(&wait, xid, PG_INT32_MAX))
+		CHECK_FOR_INTERRUPTS();
+}
+
 /* Queues for a short lock that others hold; who, view waits can tell. */
 void
 wait_for_lock(LOCKTAG *tag)

@@ -34,6 +34,8 @@ extern bool wait_for_transaction(const CreditWait *wait, TransactionId xid,
 								 int max_ms);
 extern void wait_or_refuse(TransactionId xid, WaitKind kind, int32 source_id,
 						   const char *name);
+extern void wait_for_document(TransactionId xid, int32 source_id,
+							  const char *key);
 extern void wait_for_lock(LOCKTAG *tag);
 extern char *wait_describe_holder(TransactionId xid);
 

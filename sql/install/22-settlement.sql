@@ -15,6 +15,7 @@ CREATE TABLE credit.settlement
 	recorded_at	timestamptz NOT NULL
 );
 CREATE INDEX settlement_item ON credit.settlement (source_id, key);
+CREATE INDEX settlement_day ON credit.settlement (settled_on);
 CREATE INDEX settlement_payment ON credit.settlement (payment_source_id, payment_key) WHERE payment_key IS NOT NULL;
 COMMENT ON TABLE credit.settlement IS
 'What was settled of which debt on which day, as the ERP states it: append-only. The open amount on a day is the amount less the settlements dated up to it.';
@@ -41,6 +42,6 @@ CREATE INDEX month_mark_account ON credit.month_mark (account_id, month);
 COMMENT ON TABLE credit.month_mark IS
 'Months of accounts in which something was settled or changed since their profile was worked out; append-only, taken away by the fold.';
 COMMENT ON COLUMN credit.month_mark.account_id IS 'Account.';
-COMMENT ON COLUMN credit.month_mark.month IS 'First day of the month; -infinity: all months of the account.';
+COMMENT ON COLUMN credit.month_mark.month IS 'First day of the month; infinity: all months of the account; -infinity: what was settled before the source was attached.';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.month_mark
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();

@@ -152,7 +152,11 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT format('SELECT %s FROM %s WHERE %s',
-			  (SELECT string_agg(format('(%s)::%s AS %I',
+			  (SELECT string_agg(format(CASE WHEN c.field IN ('origin', 'applies_to', 'payment', 'document')
+											  AND fields ->> c.field ~ '^(ROW)?\('
+											 /* a composite key of NULLs names nothing */
+											 THEN 'CASE WHEN (%1$s)::%2$s !~ ''^\(,+\)$'' THEN (%1$s)::%2$s END AS %3$I'
+											 ELSE '(%1$s)::%2$s AS %3$I' END,
 										COALESCE(fields ->> c.field, 'NULL'), c.type, c.field), ', '
 								 ORDER BY c.field)
 				 FROM credit.field_catalog() c
@@ -374,6 +378,13 @@ BEGIN
 	 WHERE s.source_id = join_source.source_id
 	   AND NOT EXISTS (SELECT FROM credit.item i WHERE i.source_id = s.source_id AND i.key = n.key);
 	PERFORM credit.join_documents(source_id);
+	/* what the rows of the source say of themselves */
+	INSERT INTO credit.month_mark (account_id, month)
+	SELECT DISTINCT i.account_id, COALESCE(date_trunc('month', t.settled_on::timestamp)::date, '-infinity')
+	  FROM credit.settlement t
+	  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+	 WHERE t.source_id = join_source.source_id AND t.stated_by_source_id = t.source_id
+	   AND i.account_id IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION credit.join_source(integer) IS

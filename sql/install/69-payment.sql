@@ -64,19 +64,59 @@ END;
 COMMENT ON FUNCTION credit.allocations_on(date, bigint) IS
 'Which payment pays which debt, of all accounts or of one, where the ERP does not say it: equal amounts first, then the oldest due. Worked out from what is known now, never stored.';
 
+/*
+ * Settlements of one debt up to a day, corrections and reversals set off: what
+ * was taken back is gone, the latest first, and what is left keeps its day.
+ */
+CREATE FUNCTION credit.settlements_of_debt(source_id integer, key text, as_of date)
+RETURNS TABLE (settled_on date, amount numeric, kind text, payment_source_id integer, payment_key text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+SELECT l.settled_on, l.left_over, l.kind, l.payment_source_id, l.payment_key
+  FROM (SELECT d.settled_on, d.kind, d.payment_source_id, d.payment_key,
+			   LEAST(d.amount, min(d.upto) OVER (PARTITION BY d.stated_by_source_id, d.stated_by_key
+												 ORDER BY d.settled_on NULLS FIRST
+												 ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+							   - (d.upto - d.amount)) AS left_over
+		  FROM (SELECT t.stated_by_source_id, t.stated_by_key, t.settled_on, sum(t.amount) AS amount,
+					   (array_agg(t.kind ORDER BY t.recorded_at DESC))[1] AS kind,
+					   (array_agg(t.payment_source_id ORDER BY t.recorded_at DESC))[1] AS payment_source_id,
+					   (array_agg(t.payment_key ORDER BY t.recorded_at DESC))[1] AS payment_key,
+					   sum(sum(t.amount)) OVER (PARTITION BY t.stated_by_source_id, t.stated_by_key
+												ORDER BY t.settled_on NULLS FIRST) AS upto
+				  FROM credit.settlement t
+				 WHERE t.source_id = settlements_of_debt.source_id AND t.key = settlements_of_debt.key
+				   AND (t.settled_on <= settlements_of_debt.as_of OR t.settled_on IS NULL)
+				 GROUP BY t.stated_by_source_id, t.stated_by_key, t.settled_on) d) l
+ WHERE l.left_over > 0;
+END;
+COMMENT ON FUNCTION credit.settlements_of_debt(integer, text, date) IS
+'What settled a debt up to a day, one row per document that says so and day; what was corrected or taken back by then is set off.';
+
 CREATE FUNCTION credit.settlements_on(as_of date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, settled_on date,
 			   amount numeric, kind text, payment_source_id integer, payment_key text)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
+/* of few debts anything was ever taken back */
+WITH taken_back AS
+	(SELECT DISTINCT t.source_id, t.key FROM credit.settlement t WHERE t.amount < 0)
 SELECT i.account_id, i.currency, t.source_id, t.key,
-	   GREATEST(t.settled_on, COALESCE(i.document_date, i.posting_date)), t.amount, t.kind,
-	   t.payment_source_id, t.payment_key
+	   t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
   FROM credit.settlement t
   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key AND i.amount IS NOT NULL
   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
  WHERE (t.settled_on <= settlements_on.as_of OR t.settled_on IS NULL)
    AND (of_account IS NULL OR (i.account_id = of_account AND (i.is_open OR NOT i.is_open)))
+   AND NOT EXISTS (SELECT FROM taken_back b WHERE b.source_id = t.source_id AND b.key = t.key)
+UNION ALL
+SELECT i.account_id, i.currency, i.source_id, i.key,
+	   t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
+  FROM taken_back b
+  JOIN credit.item i ON i.source_id = b.source_id AND i.key = b.key AND i.amount IS NOT NULL
+  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+ CROSS JOIN LATERAL credit.settlements_of_debt(i.source_id, i.key, settlements_on.as_of) t
+ WHERE of_account IS NULL OR i.account_id = of_account
 UNION ALL
 SELECT i.account_id, i.currency, a.source_id, a.key, a.settled_on, a.amount, s.kind,
 	   a.payment_source_id, a.payment_key
@@ -86,7 +126,7 @@ SELECT i.account_id, i.currency, a.source_id, a.key, a.settled_on, a.amount, s.k
  WHERE credit.needs_allocation();
 END;
 COMMENT ON FUNCTION credit.settlements_on(date, bigint) IS
-'What was settled of which debt up to a day, by what; of all accounts or of one. settled_on NULL: before the source was attached.';
+'What was settled of which debt up to a day, by what, corrections and reversals set off; of all accounts or of one. settled_on NULL: before the source was attached.';
 
 /* One row per debt: the day on which nothing was open any more. */
 CREATE FUNCTION credit.debts_on(as_of date, of_account bigint DEFAULT NULL)
@@ -188,56 +228,6 @@ SELECT a.customer, a.segment, a.name, n.currency,
 END;
 COMMENT ON FUNCTION credit.payment_behaviour_on(date, integer, integer, integer) IS
 'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Counts, rates, quantiles and trend are by debt, weighted measures by amount settled.';
-
-CREATE VIEW credit.payment_behaviour AS
-SELECT b.customer, b.segment, b.name, b.currency, b.n_paid, b.n_open, b.n_overdue,
-	   b.n_undated, b.paid_amount, b.open_amount, b.overdue_amount, b.on_time_rate,
-	   b.on_time_rate_by_amount, b.mean_days_late, b.weighted_days_late,
-	   b.median_days_late, b.p90_days_late, b.max_days_late, b.max_days_overdue,
-	   b.days_beyond_terms, b.open_days_beyond_terms, b.mean_days_to_pay,
-	   b.weighted_days_to_pay, b.weighted_terms, b.sd_days_late, b.mean_deviation,
-	   b.cv_days_to_pay, b.trend_slope, b.trend_se, b.trend_p, b.is_worsening,
-	   b.recent_days_late, b.recent_n, b.payment_index, b.first_invoice_date,
-	   b.first_paid_date, b.last_paid_date
-  FROM credit.payment_behaviour_on(credit.as_of()) b;
-COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of; see payment_behaviour_on().';
-COMMENT ON COLUMN credit.payment_behaviour.customer IS 'Key of the customer in the ERP.';
-COMMENT ON COLUMN credit.payment_behaviour.segment IS 'Company, division or the like.';
-COMMENT ON COLUMN credit.payment_behaviour.name IS 'Name of the customer.';
-COMMENT ON COLUMN credit.payment_behaviour.currency IS 'Currency of the amounts.';
-COMMENT ON COLUMN credit.payment_behaviour.n_paid IS 'Number of debts paid in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.n_open IS 'Number of debts that are open.';
-COMMENT ON COLUMN credit.payment_behaviour.n_overdue IS 'Number of these that are past due.';
-COMMENT ON COLUMN credit.payment_behaviour.n_undated IS 'Number of debts settled before their source was attached: nobody knows when, so they are left out.';
-COMMENT ON COLUMN credit.payment_behaviour.paid_amount IS 'Sum of what was paid in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.open_amount IS 'Sum of the open debts.';
-COMMENT ON COLUMN credit.payment_behaviour.overdue_amount IS 'Sum of the debts past due.';
-COMMENT ON COLUMN credit.payment_behaviour.on_time_rate IS 'Share (0 to 1) of debts paid on time, among those paid and those overdue.';
-COMMENT ON COLUMN credit.payment_behaviour.on_time_rate_by_amount IS 'The same share of amounts.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_days_late IS 'Mean of days from due date to payment; early payments are negative.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_days_late IS 'The same weighted by amount.';
-COMMENT ON COLUMN credit.payment_behaviour.median_days_late IS 'Median of days late.';
-COMMENT ON COLUMN credit.payment_behaviour.p90_days_late IS 'Ninetieth percentile of days late; below 10 debts it says little.';
-COMMENT ON COLUMN credit.payment_behaviour.max_days_late IS 'Latest payment, in days late.';
-COMMENT ON COLUMN credit.payment_behaviour.max_days_overdue IS 'Most days past due of an open debt.';
-COMMENT ON COLUMN credit.payment_behaviour.days_beyond_terms IS 'Days late weighted by amount, early payments counted as 0.';
-COMMENT ON COLUMN credit.payment_behaviour.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_days_to_pay IS 'Mean of days from document date to payment.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_days_to_pay IS 'The same weighted by amount: terms and days late together.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_terms IS 'Days from document date to due date, weighted by amount.';
-COMMENT ON COLUMN credit.payment_behaviour.sd_days_late IS 'Standard deviation of days late: stability of the habit.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_deviation IS 'Mean absolute deviation of days late from their mean.';
-COMMENT ON COLUMN credit.payment_behaviour.cv_days_to_pay IS 'Coefficient of variation of days to pay.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_slope IS 'By how many days payments get later in 30 days.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_se IS 'Standard error of the slope.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_p IS 'Probability of such a slope without a trend.';
-COMMENT ON COLUMN credit.payment_behaviour.is_worsening IS 'True: the slope is positive, p is below 0.05 and there are at least 6 payments.';
-COMMENT ON COLUMN credit.payment_behaviour.recent_days_late IS 'Mean days late with weights that halve with every 90 days.';
-COMMENT ON COLUMN credit.payment_behaviour.recent_n IS 'Number of payments that this mean is worth.';
-COMMENT ON COLUMN credit.payment_behaviour.payment_index IS 'Index of payment from 1 to 100, weighted by amount: 80 is prompt, 100 is 30 days early, 50 is 30 days late.';
-COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the oldest of these debts.';
-COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';
 
 CREATE FUNCTION credit.payment_trend_on(as_of date, months integer DEFAULT 24)
 RETURNS TABLE (customer text, segment text, name text, currency text, month date,

@@ -122,10 +122,11 @@ BEGIN
 	CALL credit.purge();
 	PERFORM credit.report_status();
 	CALL credit.recount();
+	PERFORM credit.fold_months();
 END
 $$;
 COMMENT ON PROCEDURE credit.daily() IS
-'All that should be done once a day: purges what settings keep_... give free, puts what status() finds into the log of the server, and takes in documents that are dated for today. Call it from any scheduler; schedule() makes a job for pg_cron.';
+'All that should be done once a day: purges what settings keep_... give free, puts what status() finds into the log of the server, takes in documents that are dated for today, and works out payment states of months that are over. Call it from any scheduler; schedule() makes a job for pg_cron.';
 
 /* What the jobs are called and do. */
 CREATE FUNCTION credit.job_catalog

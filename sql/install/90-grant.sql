@@ -29,8 +29,8 @@ BEGIN
 	LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
 	END LOOP;
-	/* exposure_on() and its kind are plain queries over these tables */
-	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.source, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change TO %s', role);
+	/* exposure_on(), score_row() and their kind read these tables as the caller */
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.month_mark, credit.month_state, credit.source, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic, credit.model_calibration, credit.feature_definition, credit.limit_change TO %s', role);
 	/* and so are financial_ratios_on() and ratings_on() and theirs */
 	EXECUTE format('GRANT SELECT ON credit.financials, credit.bureau_report, credit.company_fact, credit.rating_scale, credit.rating_history, credit.rating_override TO %s', role);
 END
@@ -69,8 +69,16 @@ SELECT pg_catalog.pg_extension_config_dump('credit.item', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.item_version', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.settlement', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.month_mark', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.month_state', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.journal', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.decision_log', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_model_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_characteristic', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_calibration', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_calibration_model_calibration_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.feature_definition', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.feature_definition_feature_definition_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.decision_log_decision_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.financials', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.financials_financials_id_seq', '');

@@ -109,11 +109,24 @@ SELECT books.plain('seven'), books.profile('seven', 'id DESC');
 SELECT is_empty('SELECT * FROM books.differences()', 'seven groups, backwards');
 SELECT books.plain('thousand'), books.profile('thousand', 'md5(id::text)');
 SELECT is_empty('SELECT * FROM books.differences()', 'a thousand groups of all sizes');
+CREATE TABLE books.shuffled AS TABLE books.result;
+SELECT books.profile('thousand', 'id');
+SELECT is_empty('SELECT * FROM books.result EXCEPT SELECT * FROM books.shuffled', 'the order of rows changes no bit');
 SELECT is((SELECT count(*) FROM books.result WHERE n_paid > 2 AND trend_p IS NULL), 0::bigint, 'trends have a p');
 SELECT books.plain('id'), books.profile('id', 'id');
 SELECT is_empty('SELECT * FROM books.differences()', 'a hundred thousand groups');
 SELECT is((SELECT count(*) FROM books.result), 100000::bigint, 'they are so many');
 SELECT is((SELECT count(*) FROM books.result WHERE n_paid + n_open + n_credits + n_future + n_skipped <> 1), 0::bigint, 'each row is counted once');
+
+-- Weights that halve a hundred times are none, whichever payment comes first
+
+CREATE FUNCTION books.recent(ages int[]) RETURNS float8 LANGUAGE sql AS $$
+SELECT (credit.payment_profile(1, '2020-01-01', CASE age WHEN 0 THEN day ELSE '4000-01-01 BC' END, day, '2026-01-31', 0, 1)).recent_days_late
+  FROM unnest(ages) WITH ORDINALITY a (age, n), LATERAL (SELECT date '2026-01-01' - age AS day) d
+$$;
+SELECT is(books.recent(ARRAY[0, age]), books.recent(ARRAY[age, 0]), format('in any order, %s half-lives apart', age)) FROM unnest(ARRAY[1, 50, 99, 100, 1000]) age;
+SELECT cmp_ok(books.recent(ARRAY[0, 99]), '>', 0::float8, 'ninety-nine weigh something');
+SELECT is(books.recent(ARRAY[0, 100]), 0::float8, 'a hundred nothing');
 
 -- In parallel
 
@@ -229,7 +242,7 @@ END
 $$;
 SELECT is((SELECT count(*) FROM books.state, generate_series(0, length(bytes) - 1) n WHERE books.fate(substr(bytes, 1, n)) <> 'refused'), 0::bigint, 'cut short: refused');
 SELECT is((SELECT books.fate(bytes || '\x00') FROM books.state), 'refused', 'more at the end: refused');
-SELECT is((SELECT books.fate(set_byte(bytes, 0, 2)) FROM books.state), 'refused', 'another version: refused');
+SELECT is((SELECT books.fate(set_byte(bytes, 0, 3)) FROM books.state), 'refused', 'another version: refused');
 SELECT is((SELECT count(*) FROM books.state, generate_series(0, length(bytes) - 1) n, unnest(ARRAY[0, 1, 127, 128, 255]) b WHERE books.fate(set_byte(bytes, n, b)) IS NULL), 0::bigint, 'each byte changed: believed or refused');
 
 CREATE AGGREGATE books.cycle_bytes(date) (SFUNC = credit.cycle_accum, STYPE = internal, FINALFUNC = credit.cycle_serialize);

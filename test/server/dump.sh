@@ -21,7 +21,9 @@ fingerprint() {
 	local table
 	for table in setting rule_reaction account account_limit limit_change source \
 		source_problem item item_version journal decision_log financials \
-		bureau_report company_fact rating_scale rating_history rating_override; do
+		bureau_report company_fact rating_scale rating_history rating_override \
+		model model_characteristic model_calibration \
+		feature_definition; do
 		echo "-- $table"
 		cluster_value "$1" "SELECT t::text COLLATE \"C\" FROM credit.$table t ORDER BY 1" -d "$2"
 	done
@@ -67,6 +69,14 @@ do_business() {
 		SELECT credit.set_master_scale('{A,B,C}', '{0.01,0.05,1}', 'three are enough');
 		SELECT credit.record_rating('3', 'house', 0.02, reasons => '{late}');
 		SELECT credit.set_rating_override('3', 'A', 'guarantee', current_date + 30);
+		SELECT credit.add_standard_model();
+		SELECT credit.add_fitted_model('fitted', '{x,kind}', '{-2,-0.7,-1.1}',
+			ARRAY[(SELECT credit.optimal_bins(g / 3.0, g * 7919 % 100 < g / 10, credit.binning_options(special_codes => '{-1}'))
+					 FROM generate_series(-1, 999) g),
+				  (SELECT credit.optimal_bins('a "' || g % 7 || E'\\,{', g * 7919 % 100 < g % 7 * 10) FROM generate_series(1, 999) g)],
+			reasons => '{"a, b",NULL}', make_champion => true, statistics => '{"auc": 0.7}');
+		SELECT credit.set_calibration(2, 'platt', 'sample of May', '{10,-0.02}');
+		SELECT credit.declare_feature('n_letters', $$length(customer)$$, 'letters of the key', missing_value => '0');
 		SELECT credit.grant_analyst('analyst');
 	SQL
 }

@@ -1,0 +1,364 @@
+/*
+ * Subject fold: profiles of closed months, kept per account.
+ *
+ * What was settled in a month that is over changes rarely.  Its states are
+ * worked out once, and views add them up with what is live: the month that
+ * runs, the first month of the window where it is cut, and months that bear a
+ * mark.  Marks are written by whoever changes a settlement, in the same
+ * transaction (src/settlement.c); so every snapshot sees, together with a
+ * change, that it cannot use the state of before.  Of every month of every
+ * account there is a state or a mark.
+ */
+CREATE TABLE credit.month_state
+(
+	account_id	bigint NOT NULL,
+	currency	text COLLATE "C" NOT NULL,
+	month		date NOT NULL,
+	by_debt		credit.payment_state,
+	by_amount	credit.payment_state,
+	n_undated	bigint NOT NULL,
+	folded_at	timestamptz NOT NULL,
+	PRIMARY KEY (account_id, currency, month)
+);
+COMMENT ON TABLE credit.month_state IS
+'Payment states of closed months, worked out by fold_months(). Where month_mark has the same month of an account, the state is out of date.';
+COMMENT ON COLUMN credit.month_state.account_id IS 'Account.';
+COMMENT ON COLUMN credit.month_state.currency IS 'Currency of the debts.';
+COMMENT ON COLUMN credit.month_state.month IS 'First day of the month in which debts were paid; -infinity: before the source was attached, nobody knows when.';
+COMMENT ON COLUMN credit.month_state.by_debt IS 'Debts of which nothing is open since a day of the month: one row each.';
+COMMENT ON COLUMN credit.month_state.by_amount IS 'What was paid in the month: one row per settlement.';
+COMMENT ON COLUMN credit.month_state.n_undated IS 'Number of debts settled before their source was attached (month -infinity).';
+COMMENT ON COLUMN credit.month_state.folded_at IS 'When it was worked out.';
+CREATE INDEX month_state_month ON credit.month_state (month);
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.month_state
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+
+/* The debts of some accounts as of today, by the indexes of the accounts. */
+CREATE FUNCTION credit.debts_of(accounts bigint[])
+RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, amount numeric,
+			   document_date date, due_date date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT i.account_id, i.currency, i.source_id, i.key, i.amount,
+	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
+	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date)
+  FROM credit.item i
+  JOIN credit.source s ON s.source_id = i.source_id
+  JOIN credit.account a ON a.account_id = i.account_id
+ WHERE i.account_id = ANY (accounts) AND (i.is_open OR NOT i.is_open)
+   AND s.kind IN ('invoice', 'receivable') AND i.amount > 0
+   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()
+   AND (i.reversed_on IS NULL OR i.reversed_on > credit.today());
+END;
+COMMENT ON FUNCTION credit.debts_of(bigint[]) IS 'Debts of some accounts, dated up to today.';
+
+/* What paid them, and the day since which nothing is open of each. */
+CREATE FUNCTION credit.month_states_of(accounts bigint[])
+RETURNS TABLE (account_id bigint, currency text, month date, by_debt credit.payment_state,
+			   by_amount credit.payment_state, n_undated bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+WITH debt AS (SELECT d.* FROM credit.debts_of(accounts) d),
+settled AS
+	(SELECT d.account_id, d.currency, d.source_id, d.key, d.amount AS debt, d.document_date, d.due_date,
+			t.settled_on, t.amount, t.kind
+	   FROM debt d
+	  CROSS JOIN LATERAL credit.settlements_of_debt(d.source_id, d.key, credit.today()) t),
+whole AS
+	(SELECT s.account_id, s.currency, s.debt, s.document_date, s.due_date, sum(s.amount) AS amount,
+			max(s.settled_on) AS settled_on, bool_or(s.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
+			bool_and(s.settled_on IS NOT NULL) AS is_dated
+	   FROM settled s
+	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date),
+by_debt AS
+	(SELECT w.account_id, w.currency, date_trunc('month', w.settled_on::timestamp)::date AS month,
+			credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on) AS state
+	   FROM whole w WHERE w.amount >= w.debt AND w.is_dated AND w.is_cash
+	  GROUP BY 1, 2, 3),
+by_amount AS
+	(SELECT s.account_id, s.currency, date_trunc('month', s.settled_on::timestamp)::date AS month,
+			credit.payment_state(s.amount, s.document_date, s.due_date, s.settled_on) AS state
+	   FROM settled s WHERE s.settled_on IS NOT NULL AND s.kind NOT IN ('credit_note', 'write_off')
+	  GROUP BY 1, 2, 3),
+undated AS
+	(SELECT w.account_id, w.currency, count(*) AS n
+	   FROM whole w WHERE NOT w.is_dated GROUP BY 1, 2)
+SELECT COALESCE(d.account_id, m.account_id), COALESCE(d.currency, m.currency), COALESCE(d.month, m.month),
+	   d.state, m.state, 0
+  FROM by_debt d
+  FULL JOIN by_amount m ON m.account_id = d.account_id AND m.currency = d.currency AND m.month = d.month
+UNION ALL
+SELECT u.account_id, u.currency, '-infinity', NULL, NULL, u.n FROM undated u;
+END;
+COMMENT ON FUNCTION credit.month_states_of(bigint[]) IS
+'Payment states of all months of some accounts, from the rows; what fold_months() keeps.';
+
+/*
+ * Works out what bears a mark, some accounts at a time, in one statement each:
+ * what is worked out and the marks that are taken away are of one snapshot.  A
+ * mark that somebody writes meanwhile is not in it, and stays.
+ */
+CREATE FUNCTION credit.fold_months(batch integer DEFAULT 1000) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	this_month date := date_trunc('month', credit.today()::timestamp)::date;
+	accounts bigint[];
+	last bigint := 0;
+	n bigint;
+	total bigint := 0;
+BEGIN
+	IF batch IS NULL OR batch < 1 THEN
+		RAISE EXCEPTION 'batch must be 1 or more, not %', batch USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	/* two of them would work out the same months */
+	LOCK TABLE credit.month_state IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM credit.maintain(true);
+	LOOP
+		/* where a settlement is dated in the future, a closed month can still change by itself */
+		SELECT array_agg(q.account_id ORDER BY q.account_id) INTO accounts
+		  FROM (SELECT DISTINCT m.account_id FROM credit.month_mark m
+				 WHERE m.account_id > last AND (m.month < this_month OR m.month = 'infinity')
+				   AND NOT EXISTS (SELECT FROM credit.settlement t JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+									WHERE t.settled_on > credit.today() AND i.account_id = m.account_id)
+				 ORDER BY m.account_id LIMIT batch) q;
+		EXIT WHEN accounts IS NULL;
+		last := accounts[array_upper(accounts, 1)];
+		WITH mark AS
+			(DELETE FROM credit.month_mark m
+			  WHERE m.account_id = ANY (accounts) AND (m.month < this_month OR m.month = 'infinity')
+			  RETURNING m.account_id, m.month),
+		due AS (SELECT DISTINCT k.account_id, k.month FROM mark k),
+		state AS
+			(SELECT s.* FROM credit.month_states_of(accounts) s
+			  WHERE s.month < this_month
+				AND EXISTS (SELECT FROM due d WHERE d.account_id = s.account_id AND d.month IN (s.month, 'infinity'))),
+		gone AS
+			(DELETE FROM credit.month_state s USING due d
+			  WHERE s.account_id = d.account_id AND (s.month = d.month OR d.month = 'infinity')
+				AND NOT EXISTS (SELECT FROM state n WHERE n.account_id = s.account_id AND n.currency = s.currency AND n.month = s.month)),
+		kept AS
+			(INSERT INTO credit.month_state AS s (account_id, currency, month, by_debt, by_amount, n_undated, folded_at)
+			 SELECT n.account_id, n.currency, n.month, n.by_debt, n.by_amount, n.n_undated, clock_timestamp() FROM state n
+			 ON CONFLICT ON CONSTRAINT month_state_pkey DO UPDATE
+			 SET by_debt = excluded.by_debt, by_amount = excluded.by_amount, n_undated = excluded.n_undated,
+				 folded_at = excluded.folded_at)
+		SELECT count(*) INTO n FROM due;
+		total := total + n;
+	END LOOP;
+	PERFORM credit.maintain(false);
+	RETURN total;
+END
+$$;
+COMMENT ON FUNCTION credit.fold_months(integer) IS
+'Works out the payment states of closed months that bear a mark, so many accounts at a time; returns how many months there were. daily() calls it; nobody waits for it.';
+
+CREATE FUNCTION credit.rebuild_months() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	LOCK TABLE credit.month_state IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM credit.maintain(true);
+	INSERT INTO credit.month_mark (account_id, month)
+	SELECT i.account_id, 'infinity'
+	  FROM credit.item i JOIN credit.source s ON s.source_id = i.source_id
+	 WHERE s.kind IN ('invoice', 'receivable') AND i.account_id IS NOT NULL
+	UNION
+	SELECT s.account_id, 'infinity' FROM credit.month_state s;
+	PERFORM credit.maintain(false);
+	RETURN credit.fold_months();
+END
+$$;
+COMMENT ON FUNCTION credit.rebuild_months() IS
+'Works out the payment states of all closed months anew; returns how many accounts and months there were.';
+
+CREATE FUNCTION credit.verify_months()
+RETURNS TABLE (customer text, segment text, currency text, month date, problem text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+WITH account AS
+	(SELECT DISTINCT i.account_id FROM credit.item i JOIN credit.source s ON s.source_id = i.source_id
+	  WHERE s.kind IN ('invoice', 'receivable') AND i.account_id IS NOT NULL),
+truth AS
+	(SELECT t.* FROM credit.month_states_of(ARRAY(SELECT a.account_id FROM account a)) t
+	  WHERE t.month < date_trunc('month', credit.today()::timestamp)),
+both_sides AS
+	(SELECT COALESCE(t.account_id, s.account_id) AS account_id, COALESCE(t.currency, s.currency) AS currency,
+			COALESCE(t.month, s.month) AS month,
+			CASE WHEN s.account_id IS NULL THEN 'there is neither a state nor a mark'
+				 WHEN t.account_id IS NULL THEN 'nothing was paid in it'
+				 WHEN t.n_undated <> s.n_undated OR t.by_debt::bytea IS DISTINCT FROM s.by_debt::bytea OR
+					  t.by_amount::bytea IS DISTINCT FROM s.by_amount::bytea THEN 'the state is another one' END AS problem
+	   FROM truth t
+	   FULL JOIN credit.month_state s ON s.account_id = t.account_id AND s.currency = t.currency AND s.month = t.month)
+SELECT a.customer, a.segment, b.currency, b.month, b.problem
+  FROM both_sides b JOIN credit.account a ON a.account_id = b.account_id
+ WHERE b.problem IS NOT NULL
+   AND NOT EXISTS (SELECT FROM credit.month_mark m WHERE m.account_id = b.account_id AND m.month IN (b.month, 'infinity'));
+END;
+COMMENT ON FUNCTION credit.verify_months() IS
+'States of closed months that are not what the rows come to, although they bear no mark; no row: all are right. rebuild_months() mends them.';
+
+CREATE FUNCTION credit.payment_behaviour_folded
+	(days integer DEFAULT 365, grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
+RETURNS TABLE (account_id bigint, currency text, by_debt credit.payment_measures,
+			   by_amount credit.payment_measures, n_undated bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+WITH time AS MATERIALIZED
+	(SELECT d.today, d.today - days AS after,
+			date_trunc('month', d.today::timestamp)::date AS this_month,
+			(date_trunc('month', (d.today - days + 1)::timestamp) +
+			 CASE WHEN extract(day FROM d.today - days + 1) = 1
+				  THEN interval '0' ELSE interval '1 month' END)::date AS first_month
+	   FROM (SELECT credit.today() AS today) d),
+stale AS MATERIALIZED
+	(SELECT DISTINCT m.account_id, m.month FROM credit.month_mark m CROSS JOIN time t
+	  WHERE (m.month >= t.first_month AND m.month < t.this_month) OR NOT isfinite(m.month)),
+kept AS
+	(SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM credit.month_state s CROSS JOIN time t
+	  WHERE ((s.month >= t.first_month AND s.month < t.this_month) OR s.month = '-infinity')
+		AND NOT EXISTS (SELECT FROM stale x WHERE x.account_id = s.account_id AND x.month IN (s.month, 'infinity'))),
+anew AS
+	(SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM credit.month_states_of(ARRAY(SELECT DISTINCT x.account_id FROM stale x)) s CROSS JOIN time t
+	  WHERE ((s.month >= t.first_month AND s.month < t.this_month) OR s.month = '-infinity')
+		AND EXISTS (SELECT FROM stale x WHERE x.account_id = s.account_id AND x.month IN (s.month, 'infinity'))),
+/* the month that runs, and the first one where the window cuts it */
+recent AS
+	(SELECT DISTINCT r.source_id, r.key FROM credit.settlement r CROSS JOIN time t
+	  WHERE (r.settled_on >= t.this_month AND r.settled_on <= t.today)
+		 OR (r.settled_on > t.after AND r.settled_on < t.first_month)),
+settled AS
+	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
+			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+			x.settled_on, x.amount, x.kind
+	   FROM recent r
+	   JOIN credit.item i ON i.source_id = r.source_id AND i.key = r.key AND i.amount > 0
+	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+	   JOIN credit.account a ON a.account_id = i.account_id
+	  CROSS JOIN time t
+	  CROSS JOIN LATERAL credit.settlements_of_debt(i.source_id, i.key, t.today) x
+	  WHERE COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today
+		AND (i.reversed_on IS NULL OR i.reversed_on > t.today)),
+whole AS
+	(SELECT s.account_id, s.currency, s.debt, s.document_date, s.due_date, sum(s.amount) AS amount,
+			max(s.settled_on) AS settled_on, bool_or(s.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
+			bool_and(s.settled_on IS NOT NULL) AS is_dated
+	   FROM settled s
+	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date),
+open AS
+	(SELECT i.account_id, i.currency, i.amount, o.open_amount,
+			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+			NOT EXISTS (SELECT FROM credit.settlements_of_debt(o.source_id, o.key, t.today) x
+						 WHERE x.settled_on IS NULL) AS is_dated
+	   FROM credit.open_now o
+	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key AND i.amount > 0
+	   JOIN credit.account a ON a.account_id = i.account_id
+	  CROSS JOIN time t
+	  WHERE o.open_amount > 0 AND o.kind IN ('invoice', 'receivable')
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today),
+state AS
+	(SELECT k.account_id, k.currency, k.by_debt, k.by_amount, k.n_undated FROM kept k
+	 UNION ALL
+	 SELECT n.account_id, n.currency, n.by_debt, n.by_amount, n.n_undated FROM anew n
+	 UNION ALL
+	 SELECT w.account_id, w.currency, credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on), NULL, 0
+	   FROM whole w CROSS JOIN time t
+	  WHERE w.amount >= w.debt AND w.is_dated AND w.is_cash
+		AND (w.settled_on >= t.this_month OR (w.settled_on > t.after AND w.settled_on < t.first_month))
+	  GROUP BY w.account_id, w.currency
+	 UNION ALL
+	 SELECT s.account_id, s.currency, NULL, credit.payment_state(s.amount, s.document_date, s.due_date, s.settled_on), 0
+	   FROM settled s CROSS JOIN time t
+	  WHERE s.kind NOT IN ('credit_note', 'write_off')
+		AND (s.settled_on >= t.this_month OR (s.settled_on > t.after AND s.settled_on < t.first_month))
+	  GROUP BY s.account_id, s.currency
+	 UNION ALL
+	 SELECT o.account_id, o.currency,
+			credit.payment_state(o.amount, o.document_date, o.due_date, NULL) FILTER (WHERE o.is_dated),
+			credit.payment_state(o.open_amount, o.document_date, o.due_date, NULL), 0
+	   FROM open o GROUP BY o.account_id, o.currency)
+SELECT q.account_id, q.currency,
+	   credit.payment_measures(q.by_debt, t.today, grace_days, half_life),
+	   credit.payment_measures(q.by_amount, t.today, grace_days, half_life), q.n_undated
+  FROM (SELECT s.account_id, s.currency, credit.merge(s.by_debt) AS by_debt, credit.merge(s.by_amount) AS by_amount,
+			   sum(s.n_undated)::bigint AS n_undated
+		  FROM state s GROUP BY s.account_id, s.currency) q
+ CROSS JOIN time t;
+END;
+COMMENT ON FUNCTION credit.payment_behaviour_folded(integer, integer, integer) IS
+'Payment measures of each account as of today, by debt and by amount, from the states of closed months and what is live; what payment_behaviour_on() works out from the rows.';
+
+CREATE VIEW credit.payment_behaviour AS
+SELECT a.customer, a.segment, a.name, f.currency COLLATE "C" AS currency, (f.by_debt).n_paid, (f.by_debt).n_open,
+	   (f.by_debt).n_overdue, f.n_undated, (f.by_amount).paid_amount,
+	   (f.by_amount).open_amount, (f.by_amount).overdue_amount, (f.by_debt).on_time_rate,
+	   (f.by_amount).on_time_rate_by_amount, (f.by_debt).mean_days_late,
+	   (f.by_amount).weighted_days_late, (f.by_debt).median_days_late,
+	   (f.by_debt).p90_days_late, (f.by_debt).max_days_late, (f.by_debt).max_days_overdue,
+	   (f.by_amount).days_beyond_terms, (f.by_amount).open_days_beyond_terms,
+	   (f.by_debt).mean_days_to_pay, (f.by_amount).weighted_days_to_pay,
+	   (f.by_amount).weighted_terms, (f.by_debt).sd_days_late, (f.by_debt).mean_deviation,
+	   (f.by_debt).cv_days_to_pay, (f.by_debt).trend_slope, (f.by_debt).trend_se,
+	   (f.by_debt).trend_p, (f.by_debt).is_worsening, (f.by_debt).recent_days_late,
+	   (f.by_debt).recent_n, (f.by_amount).payment_index, (f.by_debt).first_invoice_date,
+	   (f.by_debt).first_paid_date, (f.by_debt).last_paid_date
+  FROM credit.payment_behaviour_folded() f
+  JOIN credit.account a ON a.account_id = f.account_id
+ WHERE credit.as_of() = credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT b.customer COLLATE "C", b.segment COLLATE "C", b.name, b.currency COLLATE "C", b.n_paid,
+	   b.n_open, b.n_overdue, b.n_undated, b.paid_amount, b.open_amount, b.overdue_amount,
+	   b.on_time_rate, b.on_time_rate_by_amount, b.mean_days_late, b.weighted_days_late,
+	   b.median_days_late, b.p90_days_late, b.max_days_late, b.max_days_overdue,
+	   b.days_beyond_terms, b.open_days_beyond_terms, b.mean_days_to_pay,
+	   b.weighted_days_to_pay, b.weighted_terms, b.sd_days_late, b.mean_deviation,
+	   b.cv_days_to_pay, b.trend_slope, b.trend_se, b.trend_p, b.is_worsening,
+	   b.recent_days_late, b.recent_n, b.payment_index, b.first_invoice_date,
+	   b.first_paid_date, b.last_paid_date
+  FROM credit.payment_behaviour_on(credit.as_of()) b
+ WHERE credit.as_of() <> credit.today() OR credit.needs_allocation();
+COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of; see payment_behaviour_on(). Today''s comes from the states of closed months and what is live.';
+COMMENT ON COLUMN credit.payment_behaviour.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.payment_behaviour.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.payment_behaviour.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.payment_behaviour.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.payment_behaviour.n_paid IS 'Number of debts paid in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.n_open IS 'Number of debts that are open.';
+COMMENT ON COLUMN credit.payment_behaviour.n_overdue IS 'Number of these that are past due.';
+COMMENT ON COLUMN credit.payment_behaviour.n_undated IS 'Number of debts settled before their source was attached: nobody knows when, so they are left out.';
+COMMENT ON COLUMN credit.payment_behaviour.paid_amount IS 'Sum of what was paid in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.open_amount IS 'Sum of the open debts.';
+COMMENT ON COLUMN credit.payment_behaviour.overdue_amount IS 'Sum of the debts past due.';
+COMMENT ON COLUMN credit.payment_behaviour.on_time_rate IS 'Share (0 to 1) of debts paid on time, among those paid and those overdue.';
+COMMENT ON COLUMN credit.payment_behaviour.on_time_rate_by_amount IS 'The same share of amounts.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_days_late IS 'Mean of days from due date to payment; early payments are negative.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_days_late IS 'The same weighted by amount.';
+COMMENT ON COLUMN credit.payment_behaviour.median_days_late IS 'Median of days late.';
+COMMENT ON COLUMN credit.payment_behaviour.p90_days_late IS 'Ninetieth percentile of days late; below 10 debts it says little.';
+COMMENT ON COLUMN credit.payment_behaviour.max_days_late IS 'Latest payment, in days late.';
+COMMENT ON COLUMN credit.payment_behaviour.max_days_overdue IS 'Most days past due of an open debt.';
+COMMENT ON COLUMN credit.payment_behaviour.days_beyond_terms IS 'Days late weighted by amount, early payments counted as 0.';
+COMMENT ON COLUMN credit.payment_behaviour.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_days_to_pay IS 'Mean of days from document date to payment.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_days_to_pay IS 'The same weighted by amount: terms and days late together.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_terms IS 'Days from document date to due date, weighted by amount.';
+COMMENT ON COLUMN credit.payment_behaviour.sd_days_late IS 'Standard deviation of days late: stability of the habit.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_deviation IS 'Mean absolute deviation of days late from their mean.';
+COMMENT ON COLUMN credit.payment_behaviour.cv_days_to_pay IS 'Coefficient of variation of days to pay.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_slope IS 'By how many days payments get later in 30 days.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_se IS 'Standard error of the slope.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_p IS 'Probability of such a slope without a trend.';
+COMMENT ON COLUMN credit.payment_behaviour.is_worsening IS 'True: the slope is positive, p is below 0.05 and there are at least 6 payments.';
+COMMENT ON COLUMN credit.payment_behaviour.recent_days_late IS 'Mean days late with weights that halve with every 90 days.';
+COMMENT ON COLUMN credit.payment_behaviour.recent_n IS 'Number of payments that this mean is worth.';
+COMMENT ON COLUMN credit.payment_behaviour.payment_index IS 'Index of payment from 1 to 100, weighted by amount: 80 is prompt, 100 is 30 days early, 50 is 30 days late.';
+COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the oldest of these debts.';
+COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';
