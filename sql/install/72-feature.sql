@@ -99,7 +99,7 @@ COMMENT ON TABLE credit.feature_definition IS
 'Features declared as SQL, append-only: made by declare_feature() and drop_feature(). The newest row of a name counts.';
 COMMENT ON COLUMN credit.feature_definition.feature_definition_id IS 'Own key.';
 COMMENT ON COLUMN credit.feature_definition.name IS 'Name of the feature.';
-COMMENT ON COLUMN credit.feature_definition.expression IS 'SQL expression over account_id, customer, segment, currency and as_of. NULL: the feature was dropped.';
+COMMENT ON COLUMN credit.feature_definition.expression IS 'SQL expression over subject.account_id, customer, segment, currency and as_of. NULL: the feature was dropped.';
 COMMENT ON COLUMN credit.feature_definition.type IS 'Type of its value: number, text or boolean.';
 COMMENT ON COLUMN credit.feature_definition.meaning IS 'What it says.';
 COMMENT ON COLUMN credit.feature_definition.unit IS 'Unit.';
@@ -128,7 +128,7 @@ BEGIN
 	END IF;
 	/* a cursor takes one statement that reads, and nothing else */
 	FOR account_id, declared IN EXECUTE
-		format('SELECT q.account_id, jsonb_build_object(%s) FROM (SELECT a.account_id, a.customer, a.segment, l.currency, $1::date AS as_of FROM credit.account a LEFT JOIN credit.account_limit l ON l.account_id = a.account_id WHERE $2::bigint IS NULL OR a.account_id = $2) q', query)
+		format('SELECT subject.account_id, jsonb_build_object(%s) FROM (SELECT a.account_id, a.customer, a.segment, l.currency, $1::date AS as_of FROM credit.account a LEFT JOIN credit.account_limit l ON l.account_id = a.account_id WHERE $2::bigint IS NULL OR a.account_id = $2) subject', query)
 		USING as_of, of_account
 	LOOP
 		RETURN NEXT;
@@ -177,7 +177,7 @@ BEGIN
 		WHEN OTHERS THEN
 			RAISE EXCEPTION 'feature "%" cannot be computed: %', name, SQLERRM
 				USING ERRCODE = SQLSTATE,
-					  HINT = 'Give one SQL expression over account_id, customer, segment, currency and as_of, which changes nothing; names need their schema.';
+					  HINT = 'Give one SQL expression over account_id, customer, segment, currency and as_of of subject, which changes nothing; names need their schema.';
 	END;
 	feature_type := CASE WHEN found_type IN ('smallint', 'integer', 'bigint', 'numeric', 'real', 'double precision') THEN 'number'
 		WHEN found_type IN ('text', 'character varying', 'character', 'name') THEN 'text'
@@ -197,7 +197,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION credit.declare_feature(text, text, text, text, text, text, jsonb) IS
-'Declares a feature, or declares it anew: a SQL expression over account_id, customer, segment, currency and as_of that gives a number, a text or a boolean. It is tried at once. Only for the owner of the extension, since it runs with the rights of whoever asks for feature_query.';
+'Declares a feature, or declares it anew: a SQL expression over columns account_id, customer, segment, currency and as_of of subject that gives a number, a text or a boolean. It is tried at once. Only for the owner of the extension, since it runs with the rights of whoever asks for feature_query.';
 
 CREATE FUNCTION credit.feature_type(expression text) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -207,7 +207,7 @@ DECLARE
 	found_type text;
 BEGIN
 	FOR found_type IN EXECUTE
-		format(E'SELECT pg_typeof(q.value)::text FROM (SELECT (%s\n) AS value FROM (SELECT a.account_id, a.customer, a.segment, l.currency, $1::date AS as_of FROM (SELECT 1) one LEFT JOIN (SELECT * FROM credit.account LIMIT 1) a ON true LEFT JOIN credit.account_limit l ON l.account_id = a.account_id) q0) q', expression)
+		format(E'SELECT pg_typeof(q.value)::text FROM (SELECT (%s\n) AS value FROM (SELECT a.account_id, a.customer, a.segment, l.currency, $1::date AS as_of FROM (SELECT 1) one LEFT JOIN (SELECT * FROM credit.account LIMIT 1) a ON true LEFT JOIN credit.account_limit l ON l.account_id = a.account_id) subject) q', expression)
 		USING credit.today()
 	LOOP
 		RETURN found_type;
@@ -259,21 +259,21 @@ SELECT c.name, c.origin, c.type, c.unit, c.time_window, c.missing, c.meaning, NU
 		(19, 'partial_payment_ratio', 'behaviour', 'number', 'share', '365 days', 'no payment in the window', 'Share of invoices whose first payment, in the window, left more than 1 % of them.'),
 		(20, 'payment_ratio', 'behaviour', 'number', 'ratio', '365 days', 'nothing fell due in the window', 'What was paid of what fell due in the window, credit notes left out.'),
 		(21, 'days_since_payment', 'behaviour', 'number', 'days', 'ever', 'never paid', 'Days since the last payment.'),
-		(22, 'open_amount', 'aging', 'number', 'currency of the account', 'the day', '0 where nothing is open; no invoice ever', 'Open invoices, credits not taken off.'),
-		(23, 'overdue_amount', 'aging', 'number', 'currency of the account', 'the day', '0 where nothing is open; no invoice ever', 'Open invoices past due.'),
-		(24, 'over_90_amount', 'aging', 'number', 'currency of the account', 'the day', '0 where nothing is open; no invoice ever', 'Open invoices more than 90 days past due.'),
-		(25, 'overdue_ratio', 'aging', 'number', 'share', 'the day', '0 where nothing is open; no invoice ever', 'Overdue part of the open invoices.'),
-		(26, 'over_30_ratio', 'aging', 'number', 'share', 'the day', '0 where nothing is open; no invoice ever', 'Part of the open invoices that is more than 30 days past due.'),
-		(27, 'oldest_days_overdue', 'aging', 'number', 'days', 'the day', '0 where nothing is open; no invoice ever', 'Days past due of the oldest open invoice; 0: none is overdue.'),
-		(28, 'disputed_ratio', 'aging', 'number', 'share', 'the day', '0 where nothing is open; no invoice ever', 'Disputed part of the open invoices.'),
+		(22, 'open_amount', 'aging', 'number', 'currency of the account', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Open invoices, credits not taken off.'),
+		(23, 'overdue_amount', 'aging', 'number', 'currency of the account', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Open invoices past due.'),
+		(24, 'over_90_amount', 'aging', 'number', 'currency of the account', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Open invoices more than 90 days past due.'),
+		(25, 'overdue_ratio', 'aging', 'number', 'share', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Overdue part of the open invoices.'),
+		(26, 'over_30_ratio', 'aging', 'number', 'share', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Part of the open invoices that is more than 30 days past due.'),
+		(27, 'oldest_days_overdue', 'aging', 'number', 'days', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Days past due of the oldest open invoice; 0: none is overdue.'),
+		(28, 'disputed_ratio', 'aging', 'number', 'share', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Disputed part of the open invoices.'),
 		(29, 'is_in_default', 'aging', 'boolean', 'yes or no', 'the day', 'no invoice ever', 'More than 90 days past due with at least 500 and 1 % of the open invoices: default.'),
 		(30, 'exposure', 'exposure', 'number', 'currency of the account', 'the day', 'a rate is missing', 'Open invoices less credits, and orders not invoiced yet.'),
 		(31, 'open_orders', 'exposure', 'number', 'currency of the account', 'the day', 'a rate is missing', 'Orders not invoiced yet.'),
 		(32, 'credit_limit', 'exposure', 'number', 'currency of the account', 'the day', 'no limit, or unlimited', 'Credit limit in force; 0: blocked, or cash in advance.'),
 		(33, 'utilisation', 'exposure', 'number', 'share', 'the day', 'no limit above 0, or a rate is missing', 'Exposure by credit limit.'),
 		(34, 'n_orders', 'orders', 'number', 'orders', '365 days', 'no document ever', 'Orders of the window that count.'),
-		(35, 'order_amount', 'orders', 'number', 'currency of the account', '365 days', 'no document ever', 'Their amount.'),
-		(36, 'order_growth', 'orders', 'number', 'ratio', '90 and 275 days', 'no order in the 275 days', 'Orders per day of the last 90 days by those of the 275 days before.'),
+		(35, 'order_amount', 'orders', 'number', 'currency of the account', '365 days', 'no document ever, or a rate is missing', 'Their amount.'),
+		(36, 'order_growth', 'orders', 'number', 'ratio', '90 and 275 days', 'no order in the 275 days, or a rate is missing', 'Orders per day of the last 90 days by those of the 275 days before.'),
 		(37, 'days_since_order', 'orders', 'number', 'days', 'ever', 'never ordered', 'Days since the last order.'),
 		(38, 'months_known', 'orders', 'number', 'months', 'ever', 'no document ever', 'Months since the first document.'),
 		(39, 'equity_ratio', 'financials', 'number', 'share', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Equity by total assets.'),
@@ -451,6 +451,7 @@ ordered AS
 document AS
 	(SELECT x.account_id, min(x.day) AS first_day, max(x.day) FILTER (WHERE x.is_order) AS last_order,
 			count(*) FILTER (WHERE x.is_order AND x.day > feature_query.as_of - feature_query.days) AS n_orders,
+			count(*) FILTER (WHERE x.is_order AND x.amount IS NULL) = 0 AS has_rates,
 			COALESCE(sum(x.amount) FILTER (WHERE x.is_order AND x.day > feature_query.as_of - feature_query.days), 0) AS order_amount,
 			COALESCE(sum(x.amount) FILTER (WHERE x.is_order AND x.day > feature_query.as_of - 90), 0) AS recent_orders,
 			sum(x.amount) FILTER (WHERE x.is_order AND x.day BETWEEN feature_query.as_of - 364 AND feature_query.as_of - 90) AS former_orders
@@ -514,13 +515,13 @@ SELECT a.account_id, a.customer, a.segment, a.name, a.currency,
 	   (r.p).partial_ratio,
 	   d.payment_ratio,
 	   feature_query.as_of - d.last_paid,
-	   CASE WHEN d.n_debts > 0 THEN COALESCE(g.debit, 0) END,
-	   CASE WHEN d.n_debts > 0 THEN COALESCE(g.overdue, 0) END,
-	   CASE WHEN d.n_debts > 0 THEN COALESCE(g.over_90, 0) END,
-	   CASE WHEN d.n_debts > 0 THEN COALESCE(credit.ratio(g.overdue, g.debit), 0) END,
-	   CASE WHEN d.n_debts > 0 THEN COALESCE(credit.ratio(g.over_30, g.debit), 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(g.debit, 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(g.overdue, 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(g.over_90, 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(credit.ratio(g.overdue, g.debit), 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(credit.ratio(g.over_30, g.debit), 0) END,
 	   CASE WHEN d.n_debts > 0 THEN GREATEST(g.oldest, 0) END,
-	   CASE WHEN d.n_debts > 0 THEN COALESCE(credit.ratio(g.disputed, g.debit), 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(credit.ratio(g.disputed, g.debit), 0) END,
 	   CASE WHEN d.n_debts > 0 THEN COALESCE(credit.is_material(g.over_90, g.debit), false) END,
 	   CASE WHEN g.has_rates IS NOT FALSE AND o.has_rates IS NOT FALSE THEN COALESCE(g.total, 0) + COALESCE(o.ordered, 0) END,
 	   CASE WHEN o.has_rates IS NOT FALSE THEN COALESCE(o.ordered, 0) END,
@@ -528,8 +529,8 @@ SELECT a.account_id, a.customer, a.segment, a.name, a.currency,
 	   CASE WHEN l.limit_state = 'amount' AND l.credit_limit > 0 AND g.has_rates IS NOT FALSE AND o.has_rates IS NOT FALSE
 			THEN credit.ratio(GREATEST(COALESCE(g.total, 0) + COALESCE(o.ordered, 0), 0), l.credit_limit) END,
 	   i.n_orders,
-	   i.order_amount,
-	   credit.ratio(i.recent_orders * 275, i.former_orders * 90),
+	   CASE WHEN i.has_rates THEN i.order_amount END,
+	   CASE WHEN i.has_rates THEN credit.ratio(i.recent_orders * 275, i.former_orders * 90) END,
 	   feature_query.as_of - i.last_order,
 	   (feature_query.as_of - i.first_day) / 30.4375::float8,
 	   f.equity_ratio,

@@ -66,8 +66,8 @@ BEGIN
 		RAISE EXCEPTION 'method of a calibration must be platt, isotonic, shift or none, not "%"', method
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	IF n <> CASE method WHEN 'none' THEN 0 WHEN 'platt' THEN 2 WHEN 'shift' THEN 1 ELSE GREATEST(n, 1) END
-	   OR COALESCE(cardinality(probabilities), 0) <> CASE method WHEN 'isotonic' THEN n ELSE 0 END
+	IF n <> (CASE method WHEN 'none' THEN 0 WHEN 'platt' THEN 2 WHEN 'shift' THEN 1 ELSE GREATEST(n, 1) END)
+	   OR COALESCE(cardinality(probabilities), 0) <> (CASE method WHEN 'isotonic' THEN n ELSE 0 END)
 	   OR EXISTS (SELECT FROM unnest(parameters || probabilities) p WHERE p IS NULL OR NOT abs(p) <= 1e300) THEN
 		RAISE EXCEPTION 'parameters do not fit calibration "%"', method
 			USING ERRCODE = 'invalid_parameter_value',
