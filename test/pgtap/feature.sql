@@ -10,6 +10,7 @@ SET LOCAL client_min_messages = error;
 CREATE TABLE lab.customer (id text PRIMARY KEY, credit_limit numeric);
 CREATE TABLE lab.invoice (id int PRIMARY KEY, customer text, amount numeric, invoiced date, due date);
 CREATE TABLE lab.payment (id int PRIMARY KEY, customer text, invoice int, amount numeric, paid date);
+CREATE INDEX ON lab.payment (invoice);
 CREATE TABLE lab.orders (id int PRIMARY KEY, customer text, amount numeric, ordered date);
 INSERT INTO lab.customer SELECT g, CASE WHEN g % 7 = 0 THEN NULL ELSE 2000 * (g % 5) END FROM generate_series(1, 60) g;
 INSERT INTO lab.invoice SELECT g, 1 + (random() * 58)::int, round((50 + random() * 900)::numeric, 2), d, d + (ARRAY[0, 14, 30, 60])[1 + (random() * 3)::int]
@@ -25,6 +26,9 @@ SELECT credit.attach('lab.customer', 'customer', key => 'id', credit_limit => 'c
 	credit.attach('lab.invoice', 'invoice', key => 'id', customer => 'customer', amount => 'amount', document_date => 'invoiced', due_date => 'due') <> '',
 	credit.attach('lab.payment', 'payment', key => 'id', customer => 'customer', amount => 'amount', document_date => 'paid', applies_to => 'invoice') <> '',
 	credit.attach('lab.orders', 'order', key => 'id', customer => 'customer', amount => 'amount', document_date => 'ordered', on_breach => 'off') <> '';
+
+-- plans for what is there
+ANALYZE credit.account, credit.account_limit, credit.item, credit.settlement, credit.source;
 
 -- 1. The catalog is what there is
 
@@ -58,7 +62,7 @@ SELECT c.id, (SELECT count(*) FROM debt d WHERE d.customer = c.id AND d.got >= d
 	(SELECT day - max(d.last) FROM debt d WHERE d.customer = c.id),
 	(SELECT COALESCE(sum(d.amount - d.got), 0) FROM debt d WHERE d.customer = c.id) + (SELECT COALESCE(sum(o.amount), 0) FROM lab.orders o WHERE o.customer = c.id AND o.ordered <= day),
 	(SELECT count(*) FROM lab.orders o WHERE o.customer = c.id AND o.ordered <= day AND o.ordered > day - 365),
-	(SELECT (day - least((SELECT min(invoiced) FROM debt d WHERE d.customer = c.id), (SELECT min(paid) FROM lab.payment p WHERE p.customer = c.id), (SELECT min(o.ordered) FROM lab.orders o WHERE o.customer = c.id AND o.ordered <= day))) / 30.4375)::float8
+	(SELECT (day - least((SELECT min(invoiced) FROM debt d WHERE d.customer = c.id), (SELECT min(paid) FROM lab.payment p WHERE p.customer = c.id AND p.paid <= day), (SELECT min(o.ordered) FROM lab.orders o WHERE o.customer = c.id AND o.ordered <= day))) / 30.4375)::float8
   FROM lab.customer c
 $$;
 CREATE FUNCTION lab.same(a float8, b float8) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT a IS NOT DISTINCT FROM b OR abs(a - b) <= 1e-9 * greatest(abs(a), abs(b), 1e-9) $$;
@@ -76,14 +80,17 @@ SELECT cmp_ok((SELECT count(*) FROM lab.have WHERE is_in_default), '>', 5::bigin
 SELECT is((SELECT count(*) FROM lab.have h JOIN lab.day USING (d) JOIN LATERAL credit.payment_behaviour_on(h.d) b ON b.customer = h.customer
 	WHERE (h.on_time_rate, h.median_days_late, h.p90_days_late, h.sd_days_late, h.recent_days_late, h.trend_slope, h.is_worsening, h.payment_index)
 	   IS DISTINCT FROM (b.on_time_rate, b.median_days_late, b.p90_days_late, b.sd_days_late, b.recent_days_late, b.trend_slope, b.is_worsening, b.payment_index)), 0::bigint, 'behaviour as payment_behaviour_on() says');
-SELECT is((SELECT count(*) FROM lab.have h, LATERAL (SELECT * FROM credit.features(h.d, h.account_id)) f WHERE h.d = '2025-01-15' AND to_jsonb(h) - 'd' IS DISTINCT FROM to_jsonb(f)), 0::bigint, 'one account as all');
+SELECT is((SELECT count(*) FROM lab.have h, LATERAL (SELECT * FROM credit.features(h.d, h.account_id)) f WHERE h.d = '2025-01-15' AND h.account_id % 12 = 0 AND to_jsonb(h) - 'd' IS DISTINCT FROM to_jsonb(f)), 0::bigint, 'one account as all');
 SELECT is((SELECT count(*) FROM credit.features() f JOIN credit.exposure e USING (customer) WHERE f.exposure IS DISTINCT FROM e.total OR f.utilisation IS DISTINCT FROM e.utilisation), 0::bigint, 'today''s exposure is what the order check looks at');
 
 -- 3. Defaults, day by day
 
-CREATE TABLE lab.late AS SELECT c.id AS customer, d::date AS day, (SELECT p.over_90 >= 500 AND p.over_90 >= 0.01 * p.open_amount FROM lab.plain(d::date) p WHERE p.customer = c.id) AS is_default
-  FROM (SELECT id FROM lab.customer ORDER BY id::int LIMIT 12) c, generate_series(date '2024-01-02', '2024-03-31', interval '1 day') d;
-SELECT results_eq($$SELECT e.customer, e.defaulted_on FROM credit.default_events('2024-01-01', '2024-03-31') e WHERE e.customer IN (SELECT customer FROM lab.late) ORDER BY 1$$,
+/* every day of a quarter: what was open then, and what of it was due more than 90 days before */
+CREATE TABLE lab.late AS SELECT x.customer, x.day, sum(x.rest) FILTER (WHERE x.due < x.day - 90) >= 500 AND sum(x.rest) FILTER (WHERE x.due < x.day - 90) >= 0.01 * sum(x.rest) AS is_default
+  FROM (SELECT i.customer, d::date AS day, i.due, i.amount - COALESCE((SELECT sum(p.amount) FROM lab.payment p WHERE p.invoice = i.id AND p.paid <= d), 0) AS rest
+		  FROM lab.invoice i, generate_series(date '2024-01-02', '2024-03-31', interval '1 day') d WHERE i.invoiced <= d) x
+ GROUP BY x.customer, x.day;
+SELECT results_eq($$SELECT e.customer, e.defaulted_on FROM credit.default_events('2024-01-01', '2024-03-31') e WHERE true ORDER BY 1$$,
 	$$SELECT customer COLLATE "C", min(day) FROM lab.late WHERE is_default GROUP BY 1 ORDER BY 1$$, 'the first day in default, by looking at each day');
 SELECT cmp_ok((SELECT count(*) FROM lab.late WHERE is_default AND day > '2024-01-05'), '>', 0::bigint, 'there are some');
 SELECT is((SELECT count(*) FROM lab.day d, LATERAL (SELECT FROM credit.default_events(d.d - 1, d.d) e FULL JOIN (SELECT customer FROM lab.have h WHERE h.d = d.d AND h.is_in_default) f ON f.customer = e.customer WHERE f.customer IS NULL OR e.customer IS NULL) x), 0::bigint, 'of one day: those that are in default on it');
@@ -107,7 +114,7 @@ SELECT is((SELECT n_rated FROM credit.rate_all('2025-06-30')), (SELECT count(gra
 SELECT is((SELECT count(*) FROM lab.said s FULL JOIN credit.rating_history h ON h.customer = s.customer
 	WHERE (h.grade, h.score, h.pd, h.reasons) IS DISTINCT FROM (s.grade, s.score, s.probability, s.reasons) AND (h.grade IS NOT NULL OR s.grade IS NOT NULL)), 0::bigint, 'and writes what scores() says');
 SELECT is((SELECT (n_better, n_worse) = (0, 0) FROM credit.rate_all('2025-06-30')), true, 'again: nobody moves');
-SELECT is((SELECT count(*) FROM lab.said s, LATERAL credit.score(s.customer, '2025-06-30') o WHERE (o.score, o.probability, o.grade, o.reasons) IS DISTINCT FROM (s.score, s.probability, s.grade, s.reasons)), 0::bigint, 'one customer as all');
+SELECT is((SELECT count(*) FROM (SELECT * FROM lab.said ORDER BY customer LIMIT 4) s, LATERAL credit.score(s.customer, '2025-06-30') o WHERE (o.score, o.probability, o.grade, o.reasons) IS DISTINCT FROM (s.score, s.probability, s.grade, s.reasons)), 0::bigint, 'one customer as all');
 SELECT is((SELECT count(*) FROM lab.said s WHERE s.score IS NOT NULL AND abs(s.score - (SELECT sum(p.points) FROM unnest(s.parts) p)) > 1e-9), 0::bigint, 'points add up');
 -- a little more or less does not move a grade, the second time
 SELECT credit.set_calibration(model_id, 'shift', 'test', '{0.05}') FROM credit.model;
