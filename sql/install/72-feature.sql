@@ -382,12 +382,15 @@ debt AS MATERIALIZED
 	   FROM credit.debts_on(feature_query.as_of, feature_query.of_account) d
 	   JOIN credit.account_limit l ON l.account_id = d.account_id),
 cash AS MATERIALIZED
-	(SELECT d.account_id, d.source_id, d.key, d.amount AS invoice_amount, d.document_date, d.due_date, t.settled_on, t.amount AS raw_amount,
+	(SELECT i.account_id, t.source_id, t.key, i.amount AS invoice_amount, i.document_date,
+			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+			t.settled_on, t.amount AS raw_amount,
 			CASE WHEN t.currency = l.currency THEN t.amount ELSE credit.convert(t.amount, t.currency, l.currency, feature_query.as_of) END AS amount
 	   FROM credit.settlements_on(feature_query.as_of, feature_query.of_account) t
-	   JOIN debt d ON d.source_id = t.source_id AND d.key = t.key
-	   JOIN credit.account_limit l ON l.account_id = d.account_id
-	  WHERE t.kind NOT IN ('credit_note', 'write_off') AND t.settled_on IS NOT NULL),
+	   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+	   JOIN credit.account a ON a.account_id = i.account_id
+	   JOIN credit.account_limit l ON l.account_id = i.account_id
+	  WHERE t.kind NOT IN ('credit_note', 'write_off') AND t.settled_on IS NOT NULL AND i.amount > 0),
 /* counts, rates, quantiles and trend by invoice: amounts do not matter here */
 by_invoice AS
 	(SELECT d.account_id,
@@ -404,13 +407,23 @@ by_amount AS
 			 SELECT d.account_id, d.open_amount, d.document_date, d.due_date, NULL
 			   FROM debt d WHERE d.open_amount > 0) q
 	  GROUP BY q.account_id),
+/* most invoices are paid on one day: few need a second look */
+paid AS MATERIALIZED
+	(SELECT c.account_id, c.source_id, c.key, c.invoice_amount, min(c.settled_on) AS first_day,
+			max(c.settled_on) AS last_day, sum(c.raw_amount) AS amount
+	   FROM cash c
+	  GROUP BY c.account_id, c.source_id, c.key, c.invoice_amount),
 first_paid AS
 	(SELECT x.account_id, credit.partial_payment(x.invoice_amount, x.first_payment) AS p
-	   FROM (SELECT c.account_id, c.invoice_amount, c.settled_on, sum(c.raw_amount) AS first_payment,
-					row_number() OVER (PARTITION BY c.source_id, c.key ORDER BY c.settled_on) AS number
-			   FROM cash c
-			  GROUP BY c.account_id, c.source_id, c.key, c.invoice_amount, c.settled_on) x
-	  WHERE x.number = 1 AND x.settled_on > feature_query.as_of - feature_query.days
+	   FROM (SELECT b.account_id, b.invoice_amount, b.amount AS first_payment
+			   FROM paid b
+			  WHERE b.first_day = b.last_day AND b.first_day > feature_query.as_of - feature_query.days
+			 UNION ALL
+			 SELECT b.account_id, b.invoice_amount, sum(c.raw_amount)
+			   FROM paid b
+			   JOIN cash c ON c.source_id = b.source_id AND c.key = b.key AND c.settled_on = b.first_day
+			  WHERE b.first_day < b.last_day AND b.first_day > feature_query.as_of - feature_query.days
+			  GROUP BY b.account_id, b.source_id, b.key, b.invoice_amount) x
 	  GROUP BY x.account_id),
 due AS
 	(SELECT d.account_id, d.n_debts, d.payment_ratio, c.last_paid
