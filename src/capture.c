@@ -35,6 +35,7 @@
 #include "utils/snapmgr.h"
 
 #include "credit.h"
+#include "directory.h"
 #include "frame.h"
 #include "ledger.h"
 #include "progress.h"
@@ -333,6 +334,9 @@ credit_forget(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("credit.forget()");
 	memset(&source, 0, sizeof(source));
+	/* with what its documents name: their shares have to be taken out */
+	if (directory_find(source_id) != NULL)
+		source = *directory_find(source_id);
 	source.relid = relid;
 	source.source_id = source_id;
 	if (!credit_kind_parse(kind, &source.kind))

@@ -278,6 +278,8 @@ named_document(Family *family, Document *namer, int column,
 		if (list->sources[i].kind != kind)
 			continue;
 		document = get_document(family, &list->sources[i], key);
+		if (list->sources[i].source_id == family->leaving && !document->new.is_row)
+			continue;
 		hold_key(family, document);
 		document->namers = lappend(document->namers, namer);
 		mark_named(document);
@@ -741,6 +743,26 @@ family_join(Family *family, int32 source_id, const char *key)
 	add_shares(family, namers, -1);
 	replace(document, &new);
 	add_share(family, document, 1);
+	add_shares(family, namers, 1);
+}
+
+/*
+ * The reverse, of a key whose source is being detached: those that name it
+ * turn to what other sources have, or stand for themselves.
+ */
+void
+family_part(Family *family, int32 source_id, const char *key)
+{
+	const CreditSource *source = directory_find(source_id);
+	Document   *document = source == NULL ? NULL : get_document(family, source, key);
+	List	   *namers;
+
+	if (document == NULL || !document->new.is_row)
+		return;
+	family->leaving = source_id;
+	namers = namers_of(family, document);
+	add_shares(family, namers, -1);
+	memset(&document->new, 0, offsetof(CreditItem, values));
 	add_shares(family, namers, 1);
 }
 

@@ -34,6 +34,7 @@ typedef struct Family
 	bool		has_references; /* does any document name another? */
 	bool		trusts_inserts; /* inserted rows are new documents */
 	DateADT		today;
+	int32		leaving;		/* source that is being detached, or 0 */
 	Document  **documents;
 	int			n;
 	int			allocated;
@@ -48,6 +49,7 @@ extern void family_load(Family *family, Change **changes, int n);
 extern void family_change(Family *family, const Change *change,
 						  const CreditItem *posted);
 extern void family_join(Family *family, int32 source_id, const char *key);
+extern void family_part(Family *family, int32 source_id, const char *key);
 extern void family_recount(Family *family, int32 source_id, const char *key);
 extern Document **family_finish(Family *family, int *n);
 extern void family_settle(Family *family);

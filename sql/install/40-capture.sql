@@ -762,8 +762,9 @@ BEGIN
 					   ELSE (SELECT count(*) FROM credit.item i WHERE i.source_id = s.source_id AND i.amount IS NOT NULL) END INTO n;
 	PERFORM credit.progress_phase('taking documents out of exposure', n);
 	PERFORM credit.forget(s.relation, s.source_id, s.kind);
-	PERFORM credit.maintain(true);
 	/* keys that documents of other sources name */
+	PERFORM credit.part_documents(s.source_id);
+	PERFORM credit.maintain(true);
 	DELETE FROM credit.item i WHERE i.source_id = s.source_id;
 	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
 	DELETE FROM credit.source x WHERE x.source_id = s.source_id;
