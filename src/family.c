@@ -708,19 +708,57 @@ family_load(Family *family, Change **changes, int n)
 				(void) get_document(family, &list->sources[s], named[i].key);
 }
 
+/* What is on a row by now, and what a first attempt added to nothing. */
+static Numeric
+add_sums(Numeric a, Numeric b)
+{
+	return a == NULL ? b : b == NULL ? a : credit_add(a, b);
+}
+
 /*
- * Takes a row event into the family.  posted: what the journal has of its
- * document already, from a first attempt.
+ * Changes a document once more, after a first attempt that took it for new: its
+ * shares are in the sums of those it names, but its row is somebody else's.
+ */
+static void
+change_again(Family *family, Document *document, CreditItem *new,
+			 const CreditItem *first)
+{
+	CreditItem	now = document->new;
+	List	   *namers;
+
+	family->cause = document->change;
+	touch(family, document);
+	namers = namers_of(family, document);
+	add_shares(family, namers, -1);
+	add_share(family, document, -1);
+	document->new = *first;
+	add_share(family, document, -1);
+	now.delivered = add_sums(now.delivered, document->new.delivered);
+	now.invoiced = add_sums(now.invoiced, document->new.invoiced);
+	now.settled = add_sums(now.settled, document->new.settled);
+	document->new = now;
+	replace(document, new);
+	add_share(family, document, 1);
+	add_shares(family, namers, 1);
+}
+
+/*
+ * Takes a row event into the family.  first: what a first attempt made of it,
+ * is_posted: the journal has that already.
  */
 void
-family_change(Family *family, const Change *change, const CreditItem *posted)
+family_change(Family *family, const Change *change, const CreditItem *first,
+			  bool is_posted)
 {
 	Document   *document = document_of(family, change);
 	CreditItem	new;
 
-	document->posted = posted;
+	document->posted = is_posted ? first : NULL;
 	build_version(family, change, &new);
-	change_document(family, document, &new);
+	if (first != NULL && family->has_references)
+		change_again(family, document, &new, first);
+	else
+		change_document(family, document, &new);
 }
 
 /*

@@ -47,7 +47,7 @@ typedef struct Family
 extern Family *family_create(LedgerRel *items, bool trusts_inserts);
 extern void family_load(Family *family, Change **changes, int n);
 extern void family_change(Family *family, const Change *change,
-						  const CreditItem *posted);
+						  const CreditItem *first, bool is_posted);
 extern void family_join(Family *family, int32 source_id, const char *key);
 extern void family_part(Family *family, int32 source_id, const char *key);
 extern void family_recount(Family *family, int32 source_id, const char *key);
