@@ -523,13 +523,31 @@ namers_of(Family *family, Document *document)
 	return namers;
 }
 
+/* Are there several sources of a kind, so that a key may be in each? */
+static bool
+has_twins(CreditKind kind)
+{
+	const Directory *list = directory();
+	int			n = 0;
+
+	for (int i = 0; i < list->n; i++)
+		n += list->sources[i].kind == kind;
+	return n > 1;
+}
+
 /* Do the shares of those that name a document change with this version? */
 static bool
 changes_family(const Document *document, const CreditItem *new)
 {
 	const CreditItem *now = &document->new;
 
-	/* an order that goes, or comes back, stands in for itself */
+	/*
+	 * An order that goes, or comes back, stands in for itself; but the order
+	 * of another source, if it is there, comes before one that stands in.
+	 */
+	if (document->source->kind == KIND_ORDER && now->exists != new->exists &&
+		has_twins(KIND_ORDER))
+		return true;
 	if (document->source->kind == KIND_ORDER && now->is_counted && !new->exists)
 		return false;
 

@@ -11,6 +11,7 @@ CREATE SCHEMA flow;
 CREATE SCHEMA erp;
 CREATE TABLE erp.customers (id int PRIMARY KEY, credit_limit numeric);
 CREATE TABLE erp.orders (id bigint PRIMARY KEY, customer int, total numeric, state text);
+CREATE TABLE erp.service_orders (id bigint PRIMARY KEY, customer int, total numeric, state text);
 CREATE TABLE erp.deliveries (id bigint PRIMARY KEY, customer int, total numeric, order_id bigint, state text);
 CREATE TABLE erp.invoices (id bigint PRIMARY KEY, customer int, total numeric, order_id bigint, state text);
 CREATE TABLE erp.delivery_invoices (id bigint PRIMARY KEY, customer int, total numeric, delivery_id bigint, state text);
@@ -44,6 +45,9 @@ BEGIN
     WHEN 'orders' THEN
       PERFORM credit.attach('erp.orders', 'order', key => 'id', customer => 'customer',
         amount => 'total', counts_when => $k$state = 'confirmed'$k$);
+    WHEN 'service_orders' THEN
+      PERFORM credit.attach('erp.service_orders', 'order', key => 'id', customer => 'customer',
+        amount => 'total', counts_when => $k$state = 'confirmed'$k$);
     WHEN 'deliveries' THEN
       PERFORM credit.attach('erp.deliveries', 'delivery', key => 'id', customer => 'customer',
         amount => 'total', origin => 'order_id', counts_when => $k$state = 'shipped'$k$);
@@ -69,8 +73,8 @@ $$;
 
 -- In any order, but that applications come after payments: later ones join
 -- what is there.
-CREATE PROCEDURE flow.attach(VARIADIC sources text[] DEFAULT ARRAY['customers', 'invoices', 'orders', 'deliveries',
-  'links', 'payments', 'applications', 'credit_notes', 'delivery_invoices'])
+CREATE PROCEDURE flow.attach(VARIADIC sources text[] DEFAULT ARRAY['customers', 'invoices', 'orders', 'service_orders',
+  'deliveries', 'links', 'payments', 'applications', 'credit_notes', 'delivery_invoices'])
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -99,13 +103,17 @@ DECLARE
   debtor int := flow.debtor(chain);
   document bigint := chain * 10 + floor(random() * 4);
   value numeric := round((random() * 100)::numeric, 2);
+  -- some orders are of another table
+  orders text := CASE WHEN chain % 3 = 0 THEN 'service_orders' ELSE 'orders' END;
 BEGIN
   CASE floor(random() * 14)
     WHEN 0, 1 THEN
-      INSERT INTO erp.orders VALUES (chain, debtor, value * 3, flow.pick('draft', 'confirmed', 'confirmed'))
-      ON CONFLICT (id) DO UPDATE SET total = excluded.total, state = excluded.state;
+      EXECUTE format('INSERT INTO erp.%I VALUES ($1, $2, $3, $4)
+        ON CONFLICT (id) DO UPDATE SET total = excluded.total, state = excluded.state', orders)
+        USING chain, debtor, value * 3, flow.pick('draft', 'confirmed', 'confirmed');
     WHEN 2 THEN
-      UPDATE erp.orders SET state = flow.pick('confirmed', 'done', 'cancelled'), total = total * 1.1 WHERE id = chain;
+      EXECUTE format('UPDATE erp.%I SET state = $2, total = total * 1.1 WHERE id = $1', orders)
+        USING chain, flow.pick('confirmed', 'done', 'cancelled');
     WHEN 3, 4 THEN
       INSERT INTO erp.deliveries VALUES (document, debtor, value, chain, flow.pick('draft', 'shipped', 'shipped'))
       ON CONFLICT (id) DO UPDATE SET total = excluded.total, state = excluded.state;
@@ -133,7 +141,7 @@ BEGIN
         WHEN 1 THEN DELETE FROM erp.payments WHERE id = document;
         WHEN 2 THEN DELETE FROM erp.deliveries WHERE id = document;
         WHEN 3 THEN DELETE FROM erp.links WHERE id = document;
-        WHEN 4 THEN DELETE FROM erp.orders WHERE id = chain;
+        WHEN 4 THEN EXECUTE format('DELETE FROM erp.%I WHERE id = $1', orders) USING chain;
         WHEN 5 THEN DELETE FROM erp.credit_notes WHERE id = document;
         ELSE DELETE FROM erp.invoices WHERE id = document;
       END CASE;
@@ -150,7 +158,8 @@ DECLARE
 BEGIN
   INSERT INTO flow.merged VALUES (old, new);
   UPDATE flow.merged SET into_customer = new WHERE into_customer = old;
-  FOREACH name IN ARRAY ARRAY['orders', 'deliveries', 'invoices', 'delivery_invoices', 'credit_notes', 'payments'] LOOP
+  FOREACH name IN ARRAY ARRAY['orders', 'service_orders', 'deliveries', 'invoices', 'delivery_invoices',
+    'credit_notes', 'payments'] LOOP
     EXECUTE format('UPDATE erp.%I SET customer = $1 WHERE customer = $2', name) USING new, old;
   END LOOP;
 END
@@ -169,6 +178,8 @@ delivery AS MATERIALIZED
      FROM erp.deliveries d LEFT JOIN by_delivery i ON i.delivery_id = d.id WHERE d.state = 'shipped'),
 moved (id, a, d, i) AS
   (SELECT o.id, o.total, 0::numeric, 0::numeric FROM erp.orders o WHERE o.state = 'confirmed'
+   UNION ALL
+   SELECT o.id, o.total, 0, 0 FROM erp.service_orders o WHERE o.state = 'confirmed'
    UNION ALL
    SELECT d.order_id, 0, d.total, d.invoiced FROM delivery d
    UNION ALL

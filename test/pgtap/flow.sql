@@ -76,7 +76,7 @@ DO $$
 DECLARE
   name text;
 BEGIN
-  FOREACH name IN ARRAY ARRAY['orders', 'deliveries', 'invoices', 'delivery_invoices', 'links', 'credit_notes', 'payments', 'applications'] LOOP
+  FOREACH name IN ARRAY ARRAY['orders', 'service_orders', 'deliveries', 'invoices', 'delivery_invoices', 'links', 'credit_notes', 'payments', 'applications'] LOOP
     PERFORM credit.detach('erp.' || name);
     FOR i IN 1 .. 10 LOOP
       CALL flow.step();
@@ -147,8 +147,8 @@ BEGIN
   END LOOP;
 END $$;
 SELECT is((SELECT count(*) FROM credit.item WHERE is_counted), 0::bigint, 'nothing counts without sources');
-TRUNCATE erp.applications, erp.credit_notes, erp.links, erp.delivery_invoices, flow.merged;
-CALL flow.attach('delivery_invoices', 'payments', 'applications', 'links', 'credit_notes', 'deliveries', 'orders', 'customers', 'invoices');
+TRUNCATE erp.applications, erp.credit_notes, erp.links, erp.delivery_invoices, erp.service_orders, flow.merged;
+CALL flow.attach('delivery_invoices', 'payments', 'applications', 'links', 'credit_notes', 'deliveries', 'orders', 'customers', 'invoices', 'service_orders');
 CALL flow.play(200, 4, 8);
 SELECT flow.nothing_wrong('attached before anything happens, in another order');
 
