@@ -128,7 +128,8 @@ BEGIN
       ON CONFLICT (id) DO UPDATE SET amount = excluded.amount, state = excluded.state;
     WHEN 9, 10 THEN
       INSERT INTO erp.applications VALUES (document, chain * 10 + floor(random() * 4), chain * 10 + floor(random() * 4), value / 2)
-      ON CONFLICT (id) DO UPDATE SET amount = excluded.amount, invoice_id = excluded.invoice_id;
+      ON CONFLICT (id) DO UPDATE SET amount = excluded.amount, invoice_id = excluded.invoice_id,
+        payment_id = excluded.payment_id;
     WHEN 11 THEN
       INSERT INTO erp.credit_notes VALUES (document, debtor, value, NULLIF(document, chain * 10), flow.pick('draft', 'posted', 'posted'))
       ON CONFLICT (id) DO UPDATE SET total = excluded.total, state = excluded.state;
