@@ -313,13 +313,14 @@ BEGIN ATOMIC
 SELECT a.segment, a.currency, count(*), sum(a.current), sum(a.d1_30), sum(a.d31_60),
 	   sum(a.d61_90), sum(a.d91_120), sum(a.d121_plus), sum(a.undated), sum(a.credits),
 	   sum(a.total), sum(a.overdue),
-	   (sum(a.overdue) / NULLIF(sum(a.current + a.overdue + a.undated), 0))::float8,
+	   CASE WHEN portfolio_aging_on.credits <> 'own'
+			THEN (sum(a.overdue) / NULLIF(sum(a.current + a.overdue + a.undated), 0))::float8 END,
 	   sum(a.disputed), sum(a.n_items)::bigint, bool_and(a.is_complete)
   FROM credit.customer_aging_on(portfolio_aging_on.as_of, portfolio_aging_on.credits) a
  GROUP BY a.segment, a.currency;
 END;
 COMMENT ON FUNCTION credit.portfolio_aging_on(date, text) IS
-'Aging of all customers of a segment and currency on a day; credits as in customer_aging_on(), set off within each customer.';
+'Aging of all customers of a segment and currency on a day; credits as in customer_aging_on(), set off within each customer. overdue_ratio is NULL with own, where credits stand among the debts.';
 
 CREATE VIEW credit.portfolio_aging AS
 SELECT a.segment, a.currency, a.n_customers, a.current, a.d1_30, a.d31_60, a.d61_90,
