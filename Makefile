@@ -27,7 +27,8 @@ OBJS = $(SUBJECTS:%=src/%.o)
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure currency \
 	health aging behaviour logit validation maintenance financials \
-	calibrate rating trend balance indicator state binning scorecard
+	calibrate rating trend balance indicator state binning scorecard \
+	receivable
 
 PG_CONFIG ?= pg_config
 

@@ -17,7 +17,6 @@ typedef struct Change
 	const char *segment;		/* of a customer; "" for documents */
 	bool		present;		/* false: stopped counting, moved, deleted */
 	bool		is_insert;		/* of a row that was not there before */
-	bool		is_forgotten;	/* its source is being detached */
 	Oid			relid;			/* table or partition of the row */
 	ItemPointerData tid;		/* the row version the event is about */
 	int			order;			/* of capture */

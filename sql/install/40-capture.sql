@@ -336,13 +336,13 @@ BEGIN
 		SELECT %1$s, credit.progress_row(q.key, 'writing documents', $1), q.currency, q.amount, '{}', clock_timestamp(),
 			   o.is_counted, false, o.next_on, %2$s, q.%3$I %7$s
 		  FROM (%4$s) q
-		 CROSS JOIN LATERAL credit.own_stages(%5$L, q.amount, NULL, NULL, %8$s, NULL, NULL) o
+		 CROSS JOIN LATERAL credit.own_stages(%5$L, q.amount, NULL, NULL, %8$s) o
 		 WHERE q.amount IS NOT NULL$q$,
 		source_id, credit.origin_column(kind, 'q.'),
 		CASE kind WHEN 'link' THEN 'document' ELSE 'payment' END,
 		credit.mapping_query(relation, kind, fields), kind,
 		', ' || credit.plain_columns(kind, ''), ', ' || credit.plain_columns(kind, 'q.'),
-		CASE kind WHEN 'application' THEN 'q.reversed_on' ELSE 'NULL' END)
+		CASE kind WHEN 'application' THEN 'q.reversed_on, q.document_date, q.posting_date' ELSE 'NULL, NULL, NULL' END)
 		USING credit.estimated_rows(relation);
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
@@ -773,8 +773,9 @@ BEGIN
 					   ELSE (SELECT count(*) FROM credit.item i WHERE i.source_id = s.source_id AND i.amount IS NOT NULL) END INTO n;
 	PERFORM credit.progress_phase('taking documents out of exposure', n);
 	PERFORM credit.forget(s.relation, s.source_id, s.kind);
-	PERFORM credit.maintain(true);
 	/* keys that documents of other sources name */
+	PERFORM credit.part_documents(s.source_id);
+	PERFORM credit.maintain(true);
 	DELETE FROM credit.item i WHERE i.source_id = s.source_id;
 	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
 	DELETE FROM credit.source x WHERE x.source_id = s.source_id;

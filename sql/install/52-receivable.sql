@@ -313,13 +313,14 @@ BEGIN ATOMIC
 SELECT a.segment, a.currency, count(*), sum(a.current), sum(a.d1_30), sum(a.d31_60),
 	   sum(a.d61_90), sum(a.d91_120), sum(a.d121_plus), sum(a.undated), sum(a.credits),
 	   sum(a.total), sum(a.overdue),
-	   (sum(a.overdue) / NULLIF(sum(a.current + a.overdue + a.undated), 0))::float8,
+	   CASE WHEN portfolio_aging_on.credits <> 'own'
+			THEN (sum(a.overdue) / NULLIF(sum(a.current + a.overdue + a.undated), 0))::float8 END,
 	   sum(a.disputed), sum(a.n_items)::bigint, bool_and(a.is_complete)
   FROM credit.customer_aging_on(portfolio_aging_on.as_of, portfolio_aging_on.credits) a
  GROUP BY a.segment, a.currency;
 END;
 COMMENT ON FUNCTION credit.portfolio_aging_on(date, text) IS
-'Aging of all customers of a segment and currency on a day; credits as in customer_aging_on(), set off within each customer.';
+'Aging of all customers of a segment and currency on a day; credits as in customer_aging_on(), set off within each customer. overdue_ratio is NULL with own, where credits stand among the debts.';
 
 CREATE VIEW credit.portfolio_aging AS
 SELECT a.segment, a.currency, a.n_customers, a.current, a.d1_30, a.d31_60, a.d61_90,
@@ -350,7 +351,7 @@ COMMENT ON COLUMN credit.portfolio_aging.is_complete IS 'False: see view open_it
  * settlements that no payment of ours stands for.
  */
 CREATE FUNCTION credit.account_movements(account_id bigint, as_of date)
-RETURNS TABLE (moved_on date, kind text, source_id integer, key text, currency text, amount numeric)
+RETURNS TABLE (moved_on date, kind text, source_id integer, key text, currency text, amount numeric, is_document boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
 WITH document AS
@@ -364,18 +365,36 @@ WITH document AS
 		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
 		AND (i.reversed_on IS NULL OR i.reversed_on > as_of))
 SELECT d.day, d.kind, d.source_id, d.key, d.currency,
-	   CASE WHEN d.takes_off THEN -d.amount ELSE d.amount END
+	   CASE WHEN d.takes_off THEN -d.amount ELSE d.amount END, true
   FROM document d
 UNION ALL
 SELECT GREATEST(COALESCE(t.settled_on, d.day), d.day), t.kind, t.source_id, t.key, d.currency,
-	   CASE WHEN d.takes_off THEN t.amount ELSE -t.amount END
+	   CASE WHEN d.takes_off THEN t.amount ELSE -t.amount END, false
   FROM document d
   JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
  WHERE t.payment_key IS NULL
+   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+UNION ALL
+/* paid by another account: its money, our debt; and the other way round */
+SELECT GREATEST(COALESCE(t.settled_on, d.day), d.day), 'transfer', t.source_id, t.key, d.currency, -t.amount, false
+  FROM document d
+  JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
+  JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
+ WHERE p.account_id <> account_movements.account_id
+   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+UNION ALL
+SELECT GREATEST(COALESCE(t.settled_on, d.day), d.day), 'transfer', d.source_id, d.key, d.currency, t.amount, false
+  FROM document d
+  JOIN credit.settlement t ON t.payment_source_id = d.source_id AND t.payment_key = d.key
+  JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+ WHERE x.account_id <> account_movements.account_id
+   AND x.amount IS NOT NULL
+   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
+   AND (x.reversed_on IS NULL OR x.reversed_on > as_of)
    AND (t.settled_on <= as_of OR t.settled_on IS NULL);
 END;
 COMMENT ON FUNCTION credit.account_movements(bigint, date) IS
-'What has moved the balance of an account up to a day, one row per document and per settlement without a payment; use account_statement().';
+'What has moved the balance of an account up to a day, one row per document, per settlement without a payment, and per settlement between accounts; use account_statement().';
 
 /* The same as open_documents_on, by the indexes of one account. */
 CREATE FUNCTION credit.open_of_account(account_id bigint, as_of date)
@@ -427,27 +446,32 @@ account AS
 		AND a.segment = account_statement.segment COLLATE "C"),
 movement AS
 	(SELECT m.* FROM account a CROSS JOIN LATERAL credit.account_movements(a.account_id, a.as_of) m),
+/* with what is open of each document, by a sort: a customer may have many */
 line AS
 	(SELECT from_date AS moved_on, 'opening balance' AS kind, NULL::integer AS source_id, NULL::text AS key,
-			m.currency, sum(m.amount) AS amount, 0 AS rank
+			m.currency, sum(m.amount) AS amount, false AS is_document, 0 AS rank, NULL::numeric AS open_amount
 	   FROM movement m WHERE m.moved_on < from_date GROUP BY m.currency
 	 UNION ALL
-	 SELECT m.moved_on, m.kind, m.source_id, m.key, m.currency, m.amount, 1
-	   FROM movement m WHERE from_date IS NULL OR m.moved_on >= from_date)
+	 SELECT m.moved_on, m.kind, m.source_id, m.key, m.currency, m.amount, m.is_document, 1, NULL
+	   FROM movement m WHERE from_date IS NULL OR m.moved_on >= from_date
+	 UNION ALL
+	 SELECT NULL, NULL, o.source_id, o.key, o.currency, NULL, false, 2, o.open_amount
+	   FROM account a CROSS JOIN LATERAL credit.open_of_account(a.account_id, a.as_of) o),
+known AS
+	(SELECT l.moved_on, l.kind, l.source_id, l.key, l.currency, l.amount, l.is_document, l.rank,
+			COALESCE(sum(l.open_amount) OVER (PARTITION BY l.source_id, l.key), 0) AS open_amount
+	   FROM line l)
 SELECT l.moved_on, l.kind, COALESCE(i.number, l.key), i.due_date, l.currency,
 	   GREATEST(l.amount, 0), GREATEST(-l.amount, 0),
 	   sum(l.amount) OVER (PARTITION BY l.currency ORDER BY l.moved_on, l.rank, l.amount DESC, l.source_id, l.key
 						   ROWS UNBOUNDED PRECEDING),
-	   CASE WHEN l.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
-			THEN COALESCE(o.open_amount, 0) END,
+	   CASE WHEN l.is_document THEN l.open_amount END,
 	   s.name, l.key
-  FROM line l
+  FROM known l
   LEFT JOIN credit.item i ON i.source_id = l.source_id AND i.key = l.key
   LEFT JOIN credit.source s ON s.source_id = l.source_id
-  LEFT JOIN (SELECT d.source_id, d.key, d.open_amount
-			   FROM account a CROSS JOIN LATERAL credit.open_of_account(a.account_id, a.as_of) d) o
-	ON o.source_id = l.source_id AND o.key = l.key
+ WHERE l.rank < 2
  ORDER BY l.currency, l.moved_on, l.rank, l.amount DESC, l.source_id, l.key;
 END;
 COMMENT ON FUNCTION credit.account_statement(text, date, date, text) IS
-'Statement of account of a customer as of a day (NULL: that of credit.as_of), from the beginning or from a day on with the opening balance; balance is that after the line, the last one is the total of customer_aging. open_amount: what is open of the document on the as-of day.';
+'Statement of account of a customer as of a day (NULL: that of credit.as_of), from the beginning or from a day on with the opening balance; balance is that after the line, the last one is the total of customer_aging. open_amount: what is open of the document on the as-of day. kind: that of the document, or of what settles one without a payment of ours (write_off, stated, payment); transfer: a payment of another account settles a debt of this one, or the other way round.';
