@@ -233,6 +233,7 @@ COMMENT ON COLUMN credit.open_items.is_complete IS 'False: the day is before the
 /*
  * Over all customers, joins by hash: how many documents are open on a day is
  * guessed too low by far, and nested loops over them would take minutes.
+ * Without jit, which a ban on nested loops would set to work on anything.
  */
 CREATE FUNCTION credit.customer_aging_on(as_of date, credits text DEFAULT 'separate')
 RETURNS TABLE (customer text, segment text, name text, currency text,
@@ -243,6 +244,7 @@ RETURNS TABLE (customer text, segment text, name text, currency text,
 			   is_complete boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 SET enable_nestloop = off
+SET jit = off
 BEGIN ATOMIC
 SELECT q.customer, q.segment, q.name, q.currency,
 	   (q.a).current, (q.a).d1_30, (q.a).d31_60, (q.a).d61_90, (q.a).d91_120,
@@ -296,6 +298,7 @@ RETURNS TABLE (customer text, segment text, name text, currency text,
 			   total numeric, n_items bigint, is_complete boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 SET enable_nestloop = off
+SET jit = off
 BEGIN ATOMIC
 SELECT q.customer, q.segment, q.name, q.currency, (q.a).bounds, (q.a).buckets,
 	   (q.a).undated, (q.a).credits, (q.a).total, q.n_items, q.is_complete
