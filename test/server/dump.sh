@@ -235,4 +235,46 @@ for form in busy busy2; do
 	is "$(PGUSER=clerk sqlstate copy "$form" "$(erp_order 403 1 2000)")" 23514 \
 		"$form: one beyond the limit is refused"
 done
+
+# --- documents of all kinds, which name one another ----------------------------
+
+# What is due to whom, by stage, by day, by document.
+figures() {
+	cluster_value "$1" "
+		SELECT 'exposure', e::text FROM credit.exposure e
+		UNION ALL SELECT 'settlement', t::text FROM credit.settlement t
+		UNION ALL SELECT 'open', o::text FROM credit.open_on(credit.today()) o
+		UNION ALL SELECT 'open then', o::text FROM credit.open_on('2026-02-15') o
+		UNION ALL SELECT 'aging', a::text FROM credit.customer_aging a
+		UNION ALL SELECT 'statement', l::text FROM credit.exposure e, credit.account_statement(e.customer) l
+		UNION ALL SELECT 'references', concat_ws(' ', s.name, s.origin_kind, s.applies_to_kind, s.payment_kind)
+			FROM credit.source s
+		UNION ALL SELECT 'key without document', i.source_id || ' ' || i.key FROM credit.item i WHERE i.amount IS NULL
+		ORDER BY 1, 2" -d flow
+}
+
+# steps CLUSTER N
+steps() {
+	cluster_psql "$1" -d flow -c "DO \$\$ BEGIN FOR i IN 1 .. $2 LOOP CALL flow.step(8); END LOOP; END \$\$"
+}
+
+cluster_psql origin -c 'CREATE DATABASE flow'
+cluster_psql origin -d flow -c 'CREATE EXTENSION credit' -f test/lib/flow.sql
+steps origin 100
+cluster_psql origin -d flow -c 'CALL flow.attach()'
+steps origin 200
+wanted=$(figures origin)
+is "$(cut -d '|' -f 1 <<<"$wanted" | sort -u | wc -l)" 8 'all kinds: there are figures of each sort'
+PGHOST=$(cluster_dir origin)
+ok 'all kinds: dump' pg_dump -Fc -f "$DUMPS/flow" flow
+PGHOST=$(cluster_dir copy)
+cluster_psql copy -c 'CREATE DATABASE flow'
+ok 'all kinds: restore' pg_restore -e -j 2 -d flow "$DUMPS/flow"
+is "$(figures copy | diff - <(echo "$wanted") | head -n 20)" '' 'all kinds: the same figures'
+is "$(cluster_value copy 'SELECT * FROM flow.trouble LIMIT 5' -d flow)" '' 'all kinds: which are right'
+steps copy 200
+is "$(cluster_value copy 'SELECT * FROM flow.trouble LIMIT 5' -d flow)" '' 'all kinds: and stay so'
+ok 'all kinds: sources can be detached and attached' cluster_psql copy -d flow -o /dev/null \
+	-c "SELECT credit.detach('erp.invoices')" -c "CALL flow.attach('invoices')"
+is "$(cluster_value copy 'SELECT * FROM flow.trouble LIMIT 5' -d flow)" '' 'all kinds: without a difference'
 done_testing
