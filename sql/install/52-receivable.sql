@@ -9,78 +9,6 @@
  *
  * Functions are plain queries, so that the planner sees through them.
  */
-CREATE VIEW credit.settlement_rule AS
-SELECT s.source_id, s.name AS source, s.kind,
-	   CASE WHEN s.fields ?| ARRAY['open_amount', 'settled_on'] THEN 'stated'
-			WHEN s.kind IN ('payment', 'credit_note') AND s.applies_to_kind IS NOT NULL THEN 'named'
-			WHEN EXISTS (SELECT FROM credit.source a
-						  WHERE a.kind = 'application' AND s.kind IN (a.applies_to_kind, a.payment_kind)) THEN 'applied'
-			ELSE 'allocated' END AS rule
-  FROM credit.source s
- WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment');
-COMMENT ON VIEW credit.settlement_rule IS
-'How the open amounts of each source come about.';
-COMMENT ON COLUMN credit.settlement_rule.source_id IS 'Source.';
-COMMENT ON COLUMN credit.settlement_rule.source IS 'Name of the source.';
-COMMENT ON COLUMN credit.settlement_rule.kind IS 'Kind of document.';
-COMMENT ON COLUMN credit.settlement_rule.rule IS 'Stated: the ERP says what is open or when it was settled; named: payments name what they pay; applied: applications say it; allocated: nobody says, so it is worked out when read: equal amounts first, then the oldest due.';
-
-/* Open amounts of today, in the sign of the balance: credits are negative. */
-CREATE VIEW credit.open_now AS
-SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
-	   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0) AS open_amount
-  FROM credit.item i
-  JOIN credit.source s ON s.source_id = i.source_id
- WHERE i.is_open AND s.kind IN ('invoice', 'receivable', 'credit_note', 'payment');
-COMMENT ON VIEW credit.open_now IS 'Receivables, credit notes and payments of which something is open today, before allocation.';
-COMMENT ON COLUMN credit.open_now.source_id IS 'Source.';
-COMMENT ON COLUMN credit.open_now.key IS 'Key of the document.';
-COMMENT ON COLUMN credit.open_now.account_id IS 'Account.';
-COMMENT ON COLUMN credit.open_now.currency IS 'Currency of the amount.';
-COMMENT ON COLUMN credit.open_now.kind IS 'Kind of document.';
-COMMENT ON COLUMN credit.open_now.open_amount IS 'Open amount; negative: owed to the customer.';
-
-CREATE FUNCTION credit.open_on(as_of date)
-RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
-			   kind text, open_amount numeric)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
-BEGIN ATOMIC
-WITH document AS
-	(SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
-			CASE WHEN s.kind IN ('payment', 'credit_note') THEN -i.amount ELSE i.amount END AS amount,
-			s.kind IN ('payment', 'credit_note') AS takes_off
-	   FROM credit.item i
-	   JOIN credit.source s ON s.source_id = i.source_id
-	  WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
-		AND i.amount IS NOT NULL
-		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
-		AND (i.reversed_on IS NULL OR i.reversed_on > as_of)),
-/* what was settled of each debt; those that do not count find no document */
-paid AS
-	(SELECT t.source_id, t.key, sum(t.amount) AS amount
-	   FROM credit.settlement t
-	  WHERE t.settled_on <= as_of OR t.settled_on IS NULL
-	  GROUP BY t.source_id, t.key),
-/* what each payment has settled, of debts that count */
-used AS
-	(SELECT t.payment_source_id AS source_id, t.payment_key AS key, sum(t.amount) AS amount
-	   FROM credit.settlement t
-	   JOIN document d ON d.source_id = t.source_id AND d.key = t.key
-	  WHERE t.payment_key IS NOT NULL
-		AND (t.settled_on <= as_of OR t.settled_on IS NULL)
-	  GROUP BY t.payment_source_id, t.payment_key)
-SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
-  FROM (SELECT d.source_id, d.key, d.account_id, d.currency, d.kind,
-			   d.amount + COALESCE(u.amount, 0) +
-			   CASE WHEN d.takes_off THEN COALESCE(p.amount, 0) ELSE -COALESCE(p.amount, 0) END AS open_amount
-		  FROM document d
-		  LEFT JOIN paid p ON p.source_id = d.source_id AND p.key = d.key
-		  LEFT JOIN used u ON u.source_id = d.source_id AND u.key = d.key) o
- WHERE o.open_amount <> 0;
-END;
-COMMENT ON FUNCTION credit.open_on(date) IS
-'Receivables, credit notes and payments of which something was open on a day, before allocation, from the documents as they are known now.';
-
 CREATE FUNCTION credit.needs_allocation() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -175,23 +103,27 @@ RETURNS TABLE (customer text, segment text, name text, source text, kind text,
 			   is_retention boolean, origin text, is_complete boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-SELECT a.customer, a.segment, a.name, s.name, o.kind, i.key, COALESCE(i.number, i.key),
-	   i.document_date, p.due_date, o.currency, i.amount, p.open_amount,
+SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key, COALESCE(i.number, i.key),
+	   i.document_date, p.due_date, i.currency, i.amount, p.open_amount,
 	   as_of - p.due_date,
 	   COALESCE(i.is_disputed, false) OR COALESCE(i.disputed_amount, 0) <> 0,
-	   CASE WHEN i.disputed_amount IS NOT NULL THEN LEAST(i.disputed_amount, p.open_amount)
-			WHEN i.is_disputed THEN p.open_amount ELSE 0 END,
-	   p.is_retention, i.origin,
-	   as_of >= credit.day_of(s.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
-		   (SELECT FROM credit.settlement t
-			 WHERE t.source_id = o.source_id AND t.settled_on IS NULL)
+	   /* what is disputed of a part that is retained is disputed of it last */
+	   CASE WHEN i.disputed_amount IS NULL THEN CASE WHEN i.is_disputed THEN p.open_amount ELSE 0 END
+			WHEN p.is_retention THEN LEAST(GREATEST(i.disputed_amount - (o.open_amount - p.open_amount), 0), p.open_amount)
+			ELSE LEAST(i.disputed_amount, p.open_amount) END,
+	   p.is_retention, i.origin, s.is_complete
   FROM credit.open_documents_on(as_of) o
   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
-  JOIN credit.source s ON s.source_id = o.source_id
-  JOIN credit.settlement_rule r ON r.source_id = o.source_id
-  JOIN credit.account a ON a.account_id = o.account_id
+  JOIN (SELECT x.source_id, x.name, x.kind,
+			   as_of >= credit.day_of(x.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
+				   (SELECT FROM credit.settlement t
+					 WHERE t.source_id = x.source_id AND t.settled_on IS NULL) AS is_complete
+		  FROM credit.source x
+		  JOIN credit.settlement_rule r ON r.source_id = x.source_id
+		OFFSET 0) s ON s.source_id = i.source_id
+  JOIN credit.account a ON a.account_id = i.account_id
  CROSS JOIN LATERAL
-	   (SELECT CASE o.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
+	   (SELECT CASE s.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
 					ELSE COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date,
 								  i.posting_date) END AS due_date,
 			   o.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), o.open_amount), 0) AS open_amount,
@@ -205,8 +137,8 @@ COMMENT ON FUNCTION credit.open_items_on(date) IS
 'Open items on a day: receivables, and with negative amounts credit notes and unapplied payments. A retained part is a row of its own with its own due date. Without a due date the terms of the customer count from the document date.';
 
 CREATE VIEW credit.open_items AS
-SELECT o.customer, o.segment, o.name, o.source, o.kind, o.key, o.number,
-	   o.document_date, o.due_date, o.currency, o.amount, o.open_amount,
+SELECT o.customer COLLATE "C" AS customer, o.segment COLLATE "C" AS segment, o.name, o.source, o.kind, o.key, o.number,
+	   o.document_date, o.due_date, o.currency COLLATE "C" AS currency, o.amount, o.open_amount,
 	   o.days_past_due, o.is_disputed, o.disputed_amount, o.is_retention, o.origin,
 	   o.is_complete
   FROM credit.open_items_on(credit.as_of()) o;
@@ -230,11 +162,6 @@ COMMENT ON COLUMN credit.open_items.is_retention IS 'True: the retained part of 
 COMMENT ON COLUMN credit.open_items.origin IS 'Key of the document it comes from, or pays.';
 COMMENT ON COLUMN credit.open_items.is_complete IS 'False: the day is before the source was attached, and it does not say when debts of that time were paid; some that were open then are missing.';
 
-/*
- * Over all customers, joins by hash: how many documents are open on a day is
- * guessed too low by far, and nested loops over them would take minutes.
- * Without jit, which a ban on nested loops would set to work on anything.
- */
 CREATE FUNCTION credit.customer_aging_on(as_of date, credits text DEFAULT 'separate')
 RETURNS TABLE (customer text, segment text, name text, currency text,
 			   current numeric, d1_30 numeric, d31_60 numeric, d61_90 numeric,
@@ -243,8 +170,6 @@ RETURNS TABLE (customer text, segment text, name text, currency text,
 			   oldest_days_past_due integer, average_days_past_due float8,
 			   is_complete boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
-SET enable_nestloop = off
-SET jit = off
 BEGIN ATOMIC
 SELECT q.customer, q.segment, q.name, q.currency,
 	   (q.a).current, (q.a).d1_30, (q.a).d31_60, (q.a).d61_90, (q.a).d91_120,
@@ -265,7 +190,7 @@ COMMENT ON FUNCTION credit.customer_aging_on(date, text) IS
 'Aging of each customer and currency on a day. credits: separate (a column of their own), own (each in the bucket of its own date) or oldest (taken off the oldest buckets). The buckets, undated and credits add up to total, the balance.';
 
 CREATE VIEW credit.customer_aging AS
-SELECT a.customer, a.segment, a.name, a.currency, a.current, a.d1_30, a.d31_60,
+SELECT a.customer COLLATE "C" AS customer, a.segment COLLATE "C" AS segment, a.name, a.currency COLLATE "C" AS currency, a.current, a.d1_30, a.d31_60,
 	   a.d61_90, a.d91_120, a.d121_plus, a.undated, a.credits, a.total, a.overdue,
 	   a.disputed, a.n_items, a.oldest_days_past_due, a.average_days_past_due,
 	   a.is_complete
@@ -297,8 +222,6 @@ RETURNS TABLE (customer text, segment text, name text, currency text,
 			   bounds integer[], buckets numeric[], undated numeric, credits numeric,
 			   total numeric, n_items bigint, is_complete boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
-SET enable_nestloop = off
-SET jit = off
 BEGIN ATOMIC
 SELECT q.customer, q.segment, q.name, q.currency, (q.a).bounds, (q.a).buckets,
 	   (q.a).undated, (q.a).credits, (q.a).total, q.n_items, q.is_complete
@@ -335,7 +258,7 @@ COMMENT ON FUNCTION credit.portfolio_aging_on(date, text) IS
 'Aging of all customers of a segment and currency on a day; credits as in customer_aging_on(), set off within each customer. overdue_ratio is NULL with own, where credits stand among the debts.';
 
 CREATE VIEW credit.portfolio_aging AS
-SELECT a.segment, a.currency, a.n_customers, a.current, a.d1_30, a.d31_60, a.d61_90,
+SELECT a.segment COLLATE "C" AS segment, a.currency COLLATE "C" AS currency, a.n_customers, a.current, a.d1_30, a.d31_60, a.d61_90,
 	   a.d91_120, a.d121_plus, a.undated, a.credits, a.total, a.overdue,
 	   a.overdue_ratio, a.disputed, a.n_items, a.is_complete
   FROM credit.portfolio_aging_on(credit.as_of()) a;
