@@ -5,7 +5,8 @@ MODULE_big = credit
 
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
-	expression source directory wait shortlock limit account item stage family settlement journal control refusal \
+	expression source directory viewsource dependency wait shortlock limit \
+	account item stage family settlement journal control refusal \
 	decision apply recount frame capture exposure asof aggregate money aging \
 	probability dayhist behaviour profile cycle linalg logit logit_profile \
 	logit_model logit_fit bag validation calibration stability agreement \

@@ -372,6 +372,12 @@ write_one(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
+	if (old->is_row && item_same(old, new))
+	{
+		/* nothing is new but that somebody has looked: see is_touched */
+		ledger_update(items, old->tuple, old->values, old->nulls);
+		return;
+	}
 	if (old->exists || old->account_id != 0)
 		keep_version(old, now);
 	if (new->is_row)

@@ -146,6 +146,9 @@ static const char *const decision_columns[] = {
 };
 static const char *const setting_columns[] = {"name", "value"};
 static const char *const rule_columns[] = {"rule", "reaction"};
+static const char *const dependency_columns[] = {
+	"source_id", "relation", "changed_keys"
+};
 
 static TableInfo tables[LEDGER_NTABLES] = {
 	{"account", account_columns, ACCOUNT_NCOLUMNS},
@@ -160,6 +163,7 @@ static TableInfo tables[LEDGER_NTABLES] = {
 	{"decision_log", decision_columns, DECISION_NCOLUMNS},
 	{"setting", setting_columns, SETTING_NCOLUMNS},
 	{"rule_reaction", rule_columns, RULE_NCOLUMNS},
+	{"dependency", dependency_columns, DEPENDENCY_NCOLUMNS},
 };
 
 static void load_indexes(TableInfo *info, Relation rel);

@@ -30,7 +30,7 @@ BEGIN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
 	END LOOP;
 	/* exposure_on() and its kind are plain queries over these tables */
-	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.source, credit.source_problem, credit.setting, credit.rule_reaction TO %s', role);
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.source, credit.dependency, credit.source_problem, credit.setting, credit.rule_reaction TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION credit.grant_analyst(regrole) IS
@@ -58,6 +58,7 @@ SELECT pg_catalog.pg_extension_config_dump('credit.limit_change', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.limit_change_limit_change_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.source', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.source_source_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.dependency', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.source_problem', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.source_problem_problem_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.item', '');
