@@ -22,7 +22,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
-	capture_partition capture_bulk control refusal stat exposure health \
+	capture_partition capture_bulk view control refusal stat exposure health \
 	aging behaviour logit validation maintenance
 
 PG_CONFIG ?= pg_config
