@@ -16,8 +16,9 @@
  * two writers the second one waits, and reads what the first one committed
  * beside what it has written itself.  In REPEATABLE READ and SERIALIZABLE too:
  * the snapshot of the transaction would not see the other's line, and neither
- * would ever be in a sum again.  So nobody fails because of us; the figure of
- * the ledger is newer than the transaction's own SELECT, as with every check.
+ * would ever be in a sum again.  The figure of the ledger is then newer than
+ * the transaction's own SELECT, as with every check.  In SERIALIZABLE reading
+ * the view is a read like any other, and can end in a serialization failure.
  * A document without an item gets a row that holds its key, and keeps it.
  *
  * Which documents are touched can depend on rows of others as well (a line
