@@ -46,6 +46,7 @@
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -79,7 +80,7 @@ typedef struct TargetCache
 {
 	Oid			relid;			/* hash key, must be first */
 	bool		valid;
-	const ViewList *list;		/* they were looked up in */
+	uint64		generation;		/* of the list they were looked up in */
 	MemoryContext cxt;
 	List	   *targets;
 } TargetCache;
@@ -184,7 +185,7 @@ fill_cache(TargetCache *cache, Relation rel, const List *relids, const ViewList 
 	cache->targets = NIL;
 	cache->cxt = AllocSetContextCreate(CacheMemoryContext, "credit dependency",
 									   ALLOCSET_SMALL_SIZES);
-	cache->list = list;
+	cache->generation = list->generation;
 	cache->valid = true;
 	old = MemoryContextSwitchTo(cache->cxt);
 	for (int i = 0; i < list->n; i++)
@@ -213,7 +214,7 @@ dependency_targets(Relation rel, const List *relids)
 		if (!found)
 			memset((char *) latest + sizeof(Oid), 0, sizeof(TargetCache) - sizeof(Oid));
 	}
-	if (!latest->valid || latest->list != list)
+	if (!latest->valid || latest->generation != list->generation)
 		fill_cache(latest, rel, relids, list);
 	return latest->targets;
 }
@@ -423,6 +424,25 @@ rows_as_relation(const ChangedTable *table)
 	return store;
 }
 
+/* Takes the keys from a column of the rows themselves. */
+static void
+read_key_column(const ChangedTable *table, TupleDesc desc, AttrNumber attno,
+				struct Touched *touched, KeySet *set)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(TupleDescAttr(desc, attno - 1)->atttypid, &output, &is_varlena);
+	for (int i = 0; i < table->n; i++)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(table->rows[i].tuple, attno, desc, &isnull);
+
+		if (!isnull)
+			add_key(touched, set, OidOutputFunctionCall(output, value));
+	}
+}
+
 /* Asks every dependency which documents the rows at hand belong to. */
 static void
 collect_keys(struct Touched *touched, Snapshot snapshot)
@@ -434,26 +454,40 @@ collect_keys(struct Touched *touched, Snapshot snapshot)
 	foreach(lc, touched->tables)
 	{
 		ChangedTable *table = lfirst(lc);
-		Tuplestorestate *store;
+		Tuplestorestate *store = NULL;
+		Relation	rel;
 
 		if (table->n == 0)
 			continue;
-		store = rows_as_relation(table);
+		rel = RelationIdGetRelation(table->relid);
+		if (!RelationIsValid(rel))
+			continue;			/* dropped meanwhile */
 		for (int i = 0; i < list->n; i++)
 		{
 			Dependency *dependency = &list->dependencies[i];
 			KeySet	   *set;
 			List	   *keys;
+			AttrNumber	attno;
 
 			if (dependency->relid != table->relid)
 				continue;
+			set = key_set(touched, dependency->view->source.source_id);
+			attno = view_key_column(dependency, RelationGetDescr(rel));
+			if (attno > 0)
+			{
+				read_key_column(table, RelationGetDescr(rel), attno, touched, set);
+				continue;
+			}
+			if (store == NULL)
+				store = rows_as_relation(table);
 			tuplestore_rescan(store);
 			(void) view_changed_keys(dependency, store, snapshot, &keys);
-			set = key_set(touched, dependency->view->source.source_id);
 			foreach(kc, keys)
 				add_key(touched, set, lfirst(kc));
 		}
-		tuplestore_end(store);
+		if (store != NULL)
+			tuplestore_end(store);
+		RelationClose(rel);
 	}
 }
 

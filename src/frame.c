@@ -393,10 +393,10 @@ frame_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 {
 	ListCell   *lc;
 
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		source_forget_problems();
 	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
+	source_settle_problems(mySubid, event == SUBXACT_EVENT_COMMIT_SUB ?
+						   parentSubid : InvalidSubTransactionId);
 	if (SABOTAGED(FRAME))
 		event = SUBXACT_EVENT_COMMIT_SUB;
 	foreach(lc, frames)

@@ -52,7 +52,13 @@ typedef struct CompileArgs
 
 static HTAB *entries = NULL;
 
-/* Sources whose problem is written down already in this transaction. */
+/* A source whose problem is written down already in this transaction. */
+typedef struct Reported
+{
+	int32		source_id;
+	SubTransactionId subid;
+} Reported;
+
 static List *reported = NIL;
 static LocalTransactionId reported_lxid = InvalidLocalTransactionId;
 
@@ -611,6 +617,8 @@ source_report_problem(const CreditSource *source, const char *sqlstate,
 	Datum		values[PROBLEM_NCOLUMNS];
 	bool		nulls[PROBLEM_NCOLUMNS] = {false};
 	MemoryContext old;
+	ListCell   *lc;
+	Reported   *entry;
 	char		code[6];
 
 	strlcpy(code, sqlstate, sizeof(code));	/* of a buffer that is reused */
@@ -627,10 +635,14 @@ source_report_problem(const CreditSource *source, const char *sqlstate,
 		reported = NIL;			/* lived in the context of that transaction */
 		reported_lxid = credit_local_xid();
 	}
-	if (list_member_int(reported, source->source_id))
-		return;
+	foreach(lc, reported)
+		if (((Reported *) lfirst(lc))->source_id == source->source_id)
+			return;
 	old = MemoryContextSwitchTo(TopTransactionContext);
-	reported = lappend_int(reported, source->source_id);
+	entry = palloc(sizeof(Reported));
+	entry->source_id = source->source_id;
+	entry->subid = GetCurrentSubTransactionId();
+	reported = lappend(reported, entry);
 	MemoryContextSwitchTo(old);
 
 	ereport(WARNING,
@@ -648,12 +660,35 @@ source_report_problem(const CreditSource *source, const char *sqlstate,
 	ledger_close(ledger);
 }
 
-/* A rolled-back subtransaction takes its problem rows with it. */
 void
 source_forget_problems(void)
 {
 	reported = NIL;
 	reported_lxid = InvalidLocalTransactionId;
+}
+
+/*
+ * A subtransaction has ended: when it is rolled back, its problem rows are gone
+ * with it; else they are its parent's.
+ */
+void
+source_settle_problems(SubTransactionId subid, SubTransactionId parent)
+{
+	ListCell   *lc;
+
+	if (reported_lxid != credit_local_xid())
+		return;
+	foreach(lc, reported)
+	{
+		Reported   *entry = lfirst(lc);
+
+		if (entry->subid != subid)
+			continue;
+		if (parent == InvalidSubTransactionId)
+			reported = foreach_delete_current(reported, lc);
+		else
+			entry->subid = parent;
+	}
 }
 
 /*

@@ -76,5 +76,6 @@ extern bool source_is_mapping_error(int sqlerrcode);
 extern void source_report_problem(const CreditSource *source,
 								  const char *sqlstate, const char *message);
 extern void source_forget_problems(void);
+extern void source_settle_problems(SubTransactionId subid, SubTransactionId parent);
 
 #endif							/* CREDIT_SOURCE_H */

@@ -66,6 +66,7 @@
 static ViewList *current = NULL;
 static MemoryContext current_cxt = NULL;
 static bool is_valid = false;
+static uint64 generation = 0;
 static Oid	source_relid = InvalidOid;
 static Oid	dependency_relid = InvalidOid;
 
@@ -248,6 +249,7 @@ view_list(void)
 	{
 		old = MemoryContextSwitchTo(cxt);
 		list = palloc0(sizeof(ViewList));
+		list->generation = ++generation;
 		load_views(list);
 		load_dependencies(list);
 		callback = palloc0(sizeof(MemoryContextCallback));
@@ -789,12 +791,12 @@ credit_check_view(PG_FUNCTION_ARGS)
 	SPI_connect();
 	for (int many = 0; many < 2; many++)
 	{
-		/* for no key at all; executor start checks the rights of the owner */
+		/* not run, only started: that checks the rights of the owner */
 		Datum		none = PointerGetDatum(construct_empty_array(TEXTOID));
 
 		plan = plan_rows(relid, texts, many == 1);
-		if (SPI_execute_plan(plan, &none, many == 1 ? " " : "n", true, 0) != SPI_OK_SELECT)
-			elog(ERROR, "could not read a view");
+		SPI_cursor_close(SPI_cursor_open(NULL, plan, &none,
+										 many == 1 ? " " : "n", true));
 	}
 	SPI_finish();
 	owner_leave(&scope);
@@ -928,6 +930,50 @@ make_printable(Node *node, void *context)
 	return expression_tree_walker(node, make_printable, context);
 }
 
+/* Has a value of a type one text form, whatever the session says? */
+static bool
+has_one_text(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case TEXTOID:
+		case VARCHAROID:
+		case NUMERICOID:
+		case UUIDOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * The column that a key query takes the key from, if it does nothing else and
+ * the type has one text form whatever the session says; else 0.
+ */
+static AttrNumber
+plain_column(const Query *query)
+{
+	FromExpr   *from = query->jointree;
+	TargetEntry *entry = linitial_node(TargetEntry, query->targetList);
+	Var		   *var = (Var *) entry->expr;
+
+	if (list_length(query->rtable) != 1 || list_length(from->fromlist) != 1 ||
+		!IsA(linitial(from->fromlist), RangeTblRef) || from->quals != NULL ||
+		linitial_node(RangeTblEntry, query->rtable)->rtekind != RTE_NAMEDTUPLESTORE ||
+		list_length(query->targetList) != 1 || query->hasAggs ||
+		query->hasWindowFuncs || query->hasTargetSRFs || query->hasSubLinks ||
+		query->groupClause != NIL || query->groupingSets != NIL ||
+		query->havingQual != NULL || query->distinctClause != NIL ||
+		query->sortClause != NIL || query->limitOffset != NULL ||
+		query->limitCount != NULL || query->setOperations != NULL ||
+		query->cteList != NIL || !IsA(var, Var) || var->varattno <= 0)
+		return 0;
+	return has_one_text(var->vartype) ? var->varattno : 0;
+}
+
 /* Parses a key query under the search_path in force. */
 static Query *
 parse_keys(Oid relid, const char *text)
@@ -975,6 +1021,54 @@ parse_keys(Oid relid, const char *text)
 	return query;
 }
 
+/* What read_column is asked to do. */
+typedef struct ParseJob
+{
+	Dependency *dependency;
+	MemoryContext scratch;
+} ParseJob;
+
+/* A step for attempt. */
+static void
+parse_step(void *arg)
+{
+	ParseJob   *job = arg;
+	OwnerScope	scope;
+
+	job->dependency->attno = 0;
+	owner_enter(&scope, job->dependency->view->source.relid);
+	MemoryContextSwitchTo(job->scratch);
+	job->dependency->attno = plain_column(parse_keys(job->dependency->relid,
+													 job->dependency->changed_keys));
+	owner_leave(&scope);
+}
+
+/*
+ * Most key queries name a column of the row, which the trigger can look at
+ * without asking anybody.  0: the query has to be run.  Columns keep their
+ * numbers, so it is parsed once; one that is dropped or gets another type
+ * since is left to the query, to fail or to do it.
+ */
+AttrNumber
+view_key_column(Dependency *dependency, TupleDesc desc)
+{
+	ParseJob	job = {dependency, NULL};
+	Form_pg_attribute att;
+
+	if (!dependency->is_parsed)
+	{
+		job.scratch = AllocSetContextCreate(CurrentMemoryContext, "credit key query",
+											ALLOCSET_DEFAULT_SIZES);
+		(void) attempt(parse_step, &job);
+		MemoryContextDelete(job.scratch);
+		dependency->is_parsed = true;
+	}
+	if (dependency->attno <= 0 || dependency->attno > desc->natts)
+		return 0;
+	att = TupleDescAttr(desc, dependency->attno - 1);
+	return att->attisdropped || !has_one_text(att->atttypid) ? 0 : dependency->attno;
+}
+
 /*
  * normalise_changed_keys(view, relation, changed_keys, path): checks a key
  * query, reading its names along a search path, tries it as the owner of the
@@ -1009,8 +1103,7 @@ credit_normalise_changed_keys(PG_FUNCTION_ARGS)
 	SPI_connect();
 	changed = tuplestore_begin_heap(false, false, work_mem);
 	register_changed(relid, changed);
-	if (SPI_execute_plan(plan_keys(result), NULL, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read keys");
+	SPI_cursor_close(SPI_cursor_open(NULL, plan_keys(result), NULL, NULL, true));
 	tuplestore_end(changed);
 	SPI_finish();
 	owner_leave(&scope);

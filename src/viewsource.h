@@ -33,11 +33,14 @@ typedef struct Dependency
 	Oid			relid;
 	char	   *changed_keys;
 	SPIPlanPtr	plan;			/* NULL: not planned yet */
+	bool		is_parsed;
+	AttrNumber	attno;			/* the key is this column of the row; 0: not so easy */
 } Dependency;
 
 /* All of them; replaced as a whole, never changed. */
 typedef struct ViewList
 {
+	uint64		generation;		/* no two lists have the same */
 	int			nviews;
 	ViewSource *views;
 	int			n;
@@ -69,6 +72,7 @@ extern ViewSource *view_find(int32 source_id);
 extern bool view_read(ViewSource *view, char **keys, int n, List **rows);
 extern bool view_changed_keys(Dependency *dependency, Tuplestorestate *changed,
 							  Snapshot snapshot, List **keys);
+extern AttrNumber view_key_column(Dependency *dependency, TupleDesc desc);
 extern List *view_all_keys(ViewSource *view);
 
 #endif							/* CREDIT_VIEWSOURCE_H */

@@ -151,11 +151,11 @@ cluster_stop single
 
 header="PREPARE h AS INSERT INTO orders (customer, order_date, state) VALUES (1 + (random() * 900)::int, '2026-03-01', 'draft')"
 line="PREPARE l AS INSERT INTO order_lines (order_id, product, quantity, price) VALUES (currval('order_number'), 1, 2, 10)"
-state="PREPARE s AS UPDATE orders SET state = 'confirmed' WHERE id = currval('order_number')"
+state="PREPARE s AS UPDATE orders SET state = 'confirmed' WHERE id = (SELECT currval('order_number'))"
 measure document "$header; $line; $state" 'EXECUTE h; EXECUTE l; EXECUTE l; EXECUTE l; EXECUTE s' 30 90
 measure line "PREPARE l AS INSERT INTO order_lines (order_id, product, quantity, price) VALUES (1 + (nextval('order_number') * 7919 % 2000), 1, 2, 10)" \
 	'EXECUTE l' 100 300
-measure state "PREPARE s AS UPDATE orders SET state = CASE state WHEN 'draft' THEN 'confirmed' ELSE 'draft' END WHERE id = 1 + (nextval('order_number') * 7919 % 2000)" \
+measure state "PREPARE s AS UPDATE orders SET state = CASE state WHEN 'draft' THEN 'confirmed' ELSE 'draft' END WHERE id = (SELECT 1 + nextval('order_number') * 7919 % 2000)" \
 	'EXECUTE s' 30 90
 measure other "PREPARE o AS INSERT INTO other (order_id, product, quantity, price) VALUES (1, 1, 2, 10)" 'EXECUTE o' 100 300
 
