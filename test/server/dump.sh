@@ -20,7 +20,7 @@ DUMPS=$(mktemp -d "$CREDIT_WORK/dump.XXXXXX")
 fingerprint() {
 	local table
 	for table in setting rule_reaction account account_limit limit_change source \
-		source_problem item item_version journal decision_log; do
+		dependency source_problem item item_version journal decision_log; do
 		echo "-- $table"
 		cluster_value "$1" "SELECT t::text COLLATE \"C\" FROM credit.$table t ORDER BY 1" -d "$2"
 	done
@@ -59,6 +59,14 @@ do_business() {
 		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (305, 6, 333);
 		ROLLBACK;
 		SELECT credit.grant_analyst('analyst');
+		CREATE TABLE erp.bill_line (bill int, value numeric);
+		CREATE VIEW erp.bill AS
+		SELECT bill, 1 AS customer, 0 AS nothing, count(*) AS lines FROM erp.bill_line GROUP BY bill;
+		INSERT INTO erp.bill_line VALUES (1, 10), (1, 20), (2, 30);
+		SELECT credit.attach('erp.bill', 'invoice', key => 'bill', customer => 'customer',
+			amount => 'nothing', number => 'lines', counts_when => 'lines > 3');
+		SELECT credit.depend('erp.bill', 'erp.bill_line', 'SELECT bill FROM changed');
+		INSERT INTO erp.bill_line VALUES (1, 40);
 	SQL
 }
 
@@ -146,6 +154,11 @@ check_work() {
 		"$form: and the clerk nothing"
 	is "$(sqlstate copy "$form" 'DELETE FROM credit.journal')" 55000 \
 		"$form: the journal cannot be changed"
+	cluster_psql copy -d "$form" -c 'UPDATE erp.bill_line SET bill = 2'
+	is "$(cluster_value copy "SELECT string_agg(i.key || ': ' || i.number, ', ' ORDER BY i.key)
+			FROM credit.item i JOIN credit.source s USING (source_id)
+			WHERE s.name = 'erp.bill' AND i.amount IS NOT NULL" -d "$form")" \
+		'2: 4' "$form: a view follows the tables it is made of"
 	ok "$form: a source can be detached" cluster_psql copy -d "$form" -o /dev/null \
 		-c "SELECT credit.detach('erp.\"Money Received\"')"
 }
@@ -188,7 +201,7 @@ pg_dump again | grep -v '^\\\(un\)\?restrict ' >"$DUMPS/again.sql"
 is "$(grep -v '^\\\(un\)\?restrict ' "$DUMPS/plain.sql" | diff - "$DUMPS/again.sql" | head -n 20)" '' \
 	'the copy dumps as the original did'
 n_triggers=$(grep -c 'CREATE TRIGGER zz_credit_' "$DUMPS/again.sql")
-is "$n_triggers" 12 'the triggers on three tables are in the dump as ordinary ones'
+is "$n_triggers" 16 'the triggers on four tables are in the dump as ordinary ones'
 
 # --- orders arrive while it is dumped -----------------------------------------
 
