@@ -104,6 +104,7 @@ typedef struct ChangedTable
 typedef struct KeySet
 {
 	int32		source_id;
+	CreditKind	kind;
 	HTAB	   *index;
 	char	  **keys;
 	int			n;
@@ -362,7 +363,7 @@ key_match(const void *a, const void *b, Size size)
 }
 
 static KeySet *
-key_set(struct Touched *touched, int32 source_id)
+key_set(struct Touched *touched, const CreditSource *source)
 {
 	ListCell   *lc;
 	KeySet	   *set;
@@ -372,12 +373,13 @@ key_set(struct Touched *touched, int32 source_id)
 	foreach(lc, touched->sets)
 	{
 		set = lfirst(lc);
-		if (set->source_id == source_id)
+		if (set->source_id == source->source_id)
 			return set;
 	}
 	old = MemoryContextSwitchTo(touched->cxt);
 	set = palloc0(sizeof(KeySet));
-	set->source_id = source_id;
+	set->source_id = source->source_id;
+	set->kind = source->kind;
 	set->allocated = 8;
 	set->keys = palloc(sizeof(char *) * set->allocated);
 	memset(&ctl, 0, sizeof(ctl));
@@ -471,7 +473,7 @@ collect_keys(struct Touched *touched, Snapshot snapshot)
 
 			if (dependency->relid != table->relid)
 				continue;
-			set = key_set(touched, dependency->view->source.source_id);
+			set = key_set(touched, &dependency->view->source);
 			attno = view_key_column(dependency, RelationGetDescr(rel));
 			if (attno > 0)
 			{
@@ -523,10 +525,19 @@ compare_keys(const void *a, const void *b)
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
+/*
+ * A statement that changes an invoice alone locks the order it names after it
+ * (family.c); so those that name come before those that are named, or a
+ * statement that changes both would meet it the other way round.
+ */
 static int
 compare_sets(const ListCell *a, const ListCell *b)
 {
-	return ((KeySet *) lfirst(a))->source_id - ((KeySet *) lfirst(b))->source_id;
+	const KeySet *x = lfirst(a);
+	const KeySet *y = lfirst(b);
+
+	return x->kind != y->kind ? (int) y->kind - (int) x->kind :
+		x->source_id - y->source_id;
 }
 
 /* Locks what is not locked yet, in order; true: there was news. */
@@ -764,7 +775,7 @@ static int
 touch_all(Frame *frame, ViewSource *view)
 {
 	struct Touched *touched = touched_of(frame);
-	KeySet	   *set = key_set(touched, view->source.source_id);
+	KeySet	   *set = key_set(touched, &view->source);
 	LedgerRel  *items = ledger_open(LEDGER_ITEM, AccessShareLock);
 	ScanKeyData scan_key;
 	LedgerScan	scan;
