@@ -314,6 +314,20 @@ attempt(void (*step) (void *), void *arg)
 	return edata;
 }
 
+/* The qualified name of a view. */
+static const char *
+view_name(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the view is gone")));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  name);
+}
+
 /* Name of the type that keys are compared as; NULL: as text. */
 static char *
 key_type_name(Oid relid, const char *key)
@@ -325,9 +339,7 @@ key_type_name(Oid relid, const char *key)
 	TypeCacheEntry *entry;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT (%s) FROM %s", key,
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-												get_rel_name(relid)));
+	appendStringInfo(&query, "SELECT (%s) FROM %s", key, view_name(relid));
 	plan = SPI_prepare(query.data, 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\"", query.data);
@@ -347,12 +359,6 @@ key_type_name(Oid relid, const char *key)
 static void
 append_select(StringInfo query, Oid relid, char **texts)
 {
-	char	   *schema = get_namespace_name(get_rel_namespace(relid));
-
-	if (schema == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the view is gone")));
 	appendStringInfo(query, "SELECT (%s)::pg_catalog.text, %s", texts[FIELD_KEY],
 					 texts[FIELD_COUNTS_WHEN] ? texts[FIELD_COUNTS_WHEN] : "true");
 	for (int f = 0; f < FIELD_COUNT; f++)
@@ -360,8 +366,7 @@ append_select(StringInfo query, Oid relid, char **texts)
 			appendStringInfo(query, ", (%s)::%s", texts[f],
 							 format_type_extended(credit_fields[f].type, -1,
 												  FORMAT_TYPE_FORCE_QUALIFY));
-	appendStringInfo(query, " FROM %s",
-					 quote_qualified_identifier(schema, get_rel_name(relid)));
+	appendStringInfo(query, " FROM %s", view_name(relid));
 }
 
 /* Plans the query for one key, or for an array of keys. */
@@ -644,8 +649,8 @@ register_changed(Oid relid, Tuplestorestate *changed)
 static SPIPlanPtr
 plan_keys(const char *changed_keys)
 {
-	char	   *query = psprintf("SELECT q.key::pg_catalog.text FROM (%s\n) AS q (key) WHERE q.key IS NOT NULL",
-								 changed_keys);
+	char	   *query = psprintf("SELECT q.key::pg_catalog.text FROM (%s\n) AS q (key) "
+								 "WHERE q.key IS NOT NULL", changed_keys);
 	SPIPlanPtr	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_GENERIC_PLAN);
 
 	if (plan == NULL)
@@ -654,12 +659,39 @@ plan_keys(const char *changed_keys)
 	return plan;
 }
 
+static int
+run_all_keys(ViewSource *view)
+{
+	StringInfoData query;
+
+	initStringInfo(&query);
+	append_select(&query, view->source.relid, view->texts);
+	return SPI_execute(query.data, true, 0);
+}
+
+static int
+run_key_query(Dependency *dependency, Tuplestorestate *changed)
+{
+	SPIPlanPtr	plan = dependency->plan;
+
+	register_changed(dependency->relid, changed);
+	if (plan == NULL || !SPI_plan_is_valid(plan))
+	{
+		dependency->plan = NULL;
+		if (plan != NULL)
+			SPI_freeplan(plan);
+		plan = plan_keys(dependency->changed_keys);
+		SPI_keepplan(plan);
+		dependency->plan = plan;
+	}
+	return SPI_execute_plan(plan, NULL, NULL, true, 0);
+}
+
 /* A step for attempt: the keys that a query returns. */
 static void
 read_keys(void *arg)
 {
 	KeyJob	   *job = arg;
-	Dependency *dependency = job->dependency;
 	OwnerScope	scope;
 	int			result;
 	MemoryContext old;
@@ -667,31 +699,8 @@ read_keys(void *arg)
 	job->keys = NIL;
 	owner_enter(&scope, job->view->source.relid);
 	SPI_connect();
-	if (dependency == NULL)
-	{
-		StringInfoData query;
-
-		initStringInfo(&query);
-		append_select(&query, job->view->source.relid, job->view->texts);
-		result = SPI_execute(query.data, true, 0);
-	}
-	else
-	{
-		register_changed(dependency->relid, job->changed);
-		if (dependency->plan != NULL && !SPI_plan_is_valid(dependency->plan))
-		{
-			SPI_freeplan(dependency->plan);
-			dependency->plan = NULL;
-		}
-		if (dependency->plan == NULL)
-		{
-			SPIPlanPtr	plan = plan_keys(dependency->changed_keys);
-
-			SPI_keepplan(plan);
-			dependency->plan = plan;
-		}
-		result = SPI_execute_plan(dependency->plan, NULL, NULL, true, 0);
-	}
+	result = job->dependency == NULL ?
+		run_all_keys(job->view) : run_key_query(job->dependency, job->changed);
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "could not read keys: %s", SPI_result_code_string(result));
 	old = MemoryContextSwitchTo(job->cxt);
@@ -803,9 +812,32 @@ credit_check_view(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* SELECT of those columns of a view that a result has. */
+static void
+append_columns(StringInfo query, Oid relid, char **texts, TupleDesc desc)
+{
+	CreditField field;
+
+	appendStringInfoString(query, "SELECT ");
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (!credit_field_parse(NameStr(TupleDescAttr(desc, i)->attname), &field))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("there is no field \"%s\"",
+							NameStr(TupleDescAttr(desc, i)->attname))));
+		appendStringInfo(query, "%s(%s)::%s", i == 0 ? "" : ", ",
+						 texts[field] ? texts[field] : "NULL",
+						 format_type_extended(TupleDescAttr(desc, i)->atttypid, -1,
+											  FORMAT_TYPE_FORCE_QUALIFY));
+	}
+	appendStringInfo(query, " FROM %s WHERE %s", view_name(relid),
+					 texts[FIELD_COUNTS_WHEN] ? texts[FIELD_COUNTS_WHEN] : "true");
+}
+
 /*
- * view_rows(relation, kind, fields): what a view has, every field of the kind
- * with its final type in the order of their names, as mapping_query() has them.
+ * view_rows(relation, fields): what a view has, in the columns that the caller
+ * names, which are fields; mapping_query() writes such a call.
  */
 Datum
 credit_view_rows(PG_FUNCTION_ARGS)
@@ -815,33 +847,13 @@ credit_view_rows(PG_FUNCTION_ARGS)
 	char	   *texts[FIELD_COUNT];
 	StringInfoData query;
 	OwnerScope	scope;
-	TupleDesc	desc;
 	SPIPlanPtr	plan;
 	Portal		portal;
-	CreditField field;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	desc = rsinfo->setDesc;
 	load_texts(PG_GETARG_JSONB_P(1), texts);
 	initStringInfo(&query);
-	appendStringInfoString(&query, "SELECT ");
-	for (int i = 0; i < desc->natts; i++)
-	{
-		if (!credit_field_parse(NameStr(TupleDescAttr(desc, i)->attname), &field))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("there is no field \"%s\"",
-							NameStr(TupleDescAttr(desc, i)->attname))));
-		appendStringInfo(&query, "%s(%s)::%s", i == 0 ? "" : ", ",
-						 texts[field] ? texts[field] : "NULL",
-						 format_type_extended(TupleDescAttr(desc, i)->atttypid, -1,
-											  FORMAT_TYPE_FORCE_QUALIFY));
-	}
-	appendStringInfo(&query, " FROM %s WHERE %s",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-												get_rel_name(relid)),
-					 texts[FIELD_COUNTS_WHEN] ? texts[FIELD_COUNTS_WHEN] : "true");
-
+	append_columns(&query, relid, texts, rsinfo->setDesc);
 	owner_enter(&scope, relid);
 	SPI_connect();
 	plan = SPI_prepare(query.data, 0, NULL);

@@ -54,7 +54,7 @@ typedef struct ViewRow
 	CreditRow	row;
 } ViewRow;
 
-/* To whom a query over the ERP's tables is run as, and what is to be put back. */
+/* What is to be put back when the owner of a view has had his turn. */
 typedef struct OwnerScope
 {
 	Oid			userid;

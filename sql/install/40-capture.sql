@@ -254,6 +254,7 @@ AS $$
 DECLARE
 	query text := credit.mapping_query(relation, kind, fields);
 	estimated float8;
+	portion text := '10000';
 	bytes bigint;
 	sampled bigint;
 	started timestamptz;
@@ -266,9 +267,18 @@ BEGIN
 	  INTO estimated, bytes
 	  FROM pg_class c
 	 WHERE c.oid IN (SELECT relation UNION ALL SELECT t.relid FROM pg_partition_tree(relation) t);
+	IF credit.is_view(relation) THEN
+		/* its rows are known when all are read, and are not those of its tables */
+		estimated := 0;
+		portion := 'ALL';
+		bytes := (SELECT COALESCE(sum(pg_table_size(t.oid)), 0)
+					FROM (SELECT v.oid FROM credit.view_tables(relation) v (oid)
+						  UNION
+						  SELECT p.relid FROM credit.view_tables(relation) v (oid), pg_partition_tree(v.oid) p) t);
+	END IF;
 	started := clock_timestamp();
-	EXECUTE format('SELECT count(*) FROM (%s LIMIT 10000) q', query) INTO sampled;
-	EXECUTE format('SELECT count(*) FROM (SELECT q.*::text FROM (%s LIMIT 10000) q OFFSET 0) q', query) INTO sampled;
+	EXECUTE format('SELECT count(*) FROM (%s LIMIT %s) q', query, portion) INTO sampled;
+	EXECUTE format('SELECT count(*) FROM (SELECT q.*::text FROM (%s LIMIT %s) q OFFSET 0) q', query, portion) INTO sampled;
 	seconds := extract(epoch FROM clock_timestamp() - started);
 	estimated := GREATEST(estimated, sampled);
 	RAISE NOTICE 'dry run: nothing is changed';
