@@ -505,7 +505,7 @@ lock_key(LedgerRel *items, const CreditSource *source, const char *key, Snapshot
 
 	for (;;)
 	{
-		item_find_locked(items, source->source_id, key, &item);
+		item_lock(items, source->source_id, key, &item);
 		if (item.is_row)
 			break;
 		if (item_hold_key(items, source->source_id, key))

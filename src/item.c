@@ -132,8 +132,15 @@ void
 item_find_locked(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 {
 	set_absent(item);
-	if (item_is_absent(items, source_id, key))
-		return;
+	if (!item_is_absent(items, source_id, key))
+		item_lock(items, source_id, key, item);
+}
+
+/* The same, for a document that is expected to be there. */
+void
+item_lock(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
+{
+	set_absent(item);
 	for (;;)
 	{
 		TransactionId xid;
