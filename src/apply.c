@@ -232,7 +232,7 @@ is_enforced(const Effect *effect)
 {
 	const Change *cause = effect->document->cause;
 
-	return cause != NULL &&
+	return cause != NULL && !cause->is_unchecked &&
 		(cause->source->kind == KIND_ORDER || cause->source->kind == KIND_DELIVERY) &&
 		credit_compare(vector_total(&effect->delta), NULL) > 0;
 }

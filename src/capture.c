@@ -35,6 +35,7 @@
 #include "utils/snapmgr.h"
 
 #include "credit.h"
+#include "dependency.h"
 #include "directory.h"
 #include "frame.h"
 #include "ledger.h"
@@ -208,28 +209,45 @@ credit_capture_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = check_protocol(fcinfo, "capture_row", true, false);
 	SourceEntry *entry;
+	List	   *targets;
 	Frame	   *frame;
 	bool		at_once;
+	bool		update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
+	bool		is_mapped;
 
 	if (!credit_settings()->capture)
 		return PointerGetDatum(NULL);
 	entry = source_lookup(trigdata->tg_relation);
-	if (entry->nmappings == 0)
-		return PointerGetDatum(NULL);
-	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) && !entry->broken &&
-		!source_reads_changed(entry, trigdata->tg_trigslot, trigdata->tg_newslot) &&
-		(SABOTAGED(OWN_VERSION) || !is_own_version(trigdata->tg_trigslot)))
+	targets = dependency_targets(trigdata->tg_relation, entry->relids);
+	if (targets != NIL && update &&
+		!dependency_row_changed(trigdata->tg_trigslot, trigdata->tg_newslot))
+		targets = NIL;
+	is_mapped = entry->nmappings > 0 &&
+		(!update || entry->broken ||
+		 source_reads_changed(entry, trigdata->tg_trigslot, trigdata->tg_newslot) ||
+		 (!SABOTAGED(OWN_VERSION) && is_own_version(trigdata->tg_trigslot)));
+	if (!is_mapped && targets == NIL)
 		return PointerGetDatum(NULL);
 
 	frame = frame_find(entry->relids);
 	at_once = frame == NULL;
 	if (at_once)
 		frame = frame_open(RelationGetRelid(trigdata->tg_relation));
-	capture_event(frame, entry, trigdata);
+	if (is_mapped)
+		capture_event(frame, entry, trigdata);
+	if (targets != NIL)
+	{
+		dependency_collect(frame, targets, trigdata->tg_trigslot);
+		if (update)
+			dependency_collect(frame, targets, trigdata->tg_newslot);
+	}
 	if (at_once)
 		frame_apply(frame);
 	else
+	{
 		frame_limit_memory(frame);
+		dependency_limit_memory(frame);
+	}
 	return PointerGetDatum(NULL);
 }
 
@@ -320,6 +338,7 @@ credit_capture_truncate(PG_FUNCTION_ARGS)
 		if (source.relid == RelationGetRelid(trigdata->tg_relation))
 			forget_source(&source);
 	}
+	dependency_truncate(RelationGetRelid(trigdata->tg_relation));
 	return PointerGetDatum(NULL);
 }
 

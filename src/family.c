@@ -641,11 +641,13 @@ replace(Document *document, CreditItem *new)
 	new->delivered = document->new.delivered;
 	new->invoiced = document->new.invoiced;
 	new->settled = document->new.settled;
-	/* a key that was ever named keeps its row */
+	/* a key that was ever named keeps its row, and so does one that writers
+	 * of the tables behind a view meet at */
 	if (!new->exists)
 	{
 		new->is_row = document->new.is_row &&
 			(!document->new.exists || document->namers != NIL ||
+			 document->source->is_view ||
 			 new->delivered != NULL || new->invoiced != NULL || new->settled != NULL);
 		new->is_counted = new->is_row && document->source->kind == KIND_ORDER &&
 			document->new.is_counted;
@@ -946,6 +948,18 @@ set_stages(Family *family)
 }
 
 /*
+ * Has a row that a view reads the document from been written?  Then its item
+ * gets a new version, even of the same values: who was about to read the view,
+ * or the table behind it, must see that there was news (dependency.c).
+ */
+static bool
+is_touched(const Document *document)
+{
+	return document->source->is_view && document->change != NULL &&
+		!document->change->is_unchecked;
+}
+
+/*
  * The documents that are to be written, in the order of source and key, with
  * what each adds to exposure.
  */
@@ -958,7 +972,8 @@ family_finish(Family *family, int *n)
 	changed = palloc(sizeof(Document *) * (family->n + 1));
 	*n = 0;
 	for (int i = 0; i < family->n; i++)
-		if (!item_same(&family->documents[i]->old, &family->documents[i]->new))
+		if (!item_same(&family->documents[i]->old, &family->documents[i]->new) ||
+			is_touched(family->documents[i]))
 			changed[(*n)++] = family->documents[i];
 	if (*n > 1)
 		qsort(changed, *n, sizeof(Document *), compare_documents);

@@ -20,9 +20,9 @@ DUMPS=$(mktemp -d "$CREDIT_WORK/dump.XXXXXX")
 fingerprint() {
 	local table
 	for table in setting rule_reaction account account_limit limit_change source \
-		source_problem item item_version journal decision_log financials \
+		dependency source_problem item item_version journal decision_log financials \
 		bureau_report company_fact rating_scale rating_history rating_override \
-		model model_characteristic; do
+		model model_characteristic month_mark month_state; do
 		echo "-- $table"
 		cluster_value "$1" "SELECT t::text COLLATE \"C\" FROM credit.$table t ORDER BY 1" -d "$2"
 	done
@@ -75,6 +75,14 @@ do_business() {
 				  (SELECT credit.optimal_bins('a "' || g % 7 || E'\\,{', g * 7919 % 100 < g % 7 * 10) FROM generate_series(1, 999) g)],
 			reasons => '{"a, b",NULL}', make_champion => true, statistics => '{"auc": 0.7}');
 		SELECT credit.grant_analyst('analyst');
+		CREATE TABLE erp.bill_line (bill int, value numeric);
+		CREATE VIEW erp.bill AS
+		SELECT bill, 1 AS customer, 0 AS nothing, count(*) AS lines FROM erp.bill_line GROUP BY bill;
+		INSERT INTO erp.bill_line VALUES (1, 10), (1, 20), (2, 30);
+		SELECT credit.attach('erp.bill', 'invoice', key => 'bill', customer => 'customer',
+			amount => 'nothing', number => 'lines', counts_when => 'lines > 3');
+		SELECT credit.depend('erp.bill', 'erp.bill_line', 'SELECT bill FROM changed');
+		INSERT INTO erp.bill_line VALUES (1, 40);
 	SQL
 }
 
@@ -162,6 +170,11 @@ check_work() {
 		"$form: and the clerk nothing"
 	is "$(sqlstate copy "$form" 'DELETE FROM credit.journal')" 55000 \
 		"$form: the journal cannot be changed"
+	cluster_psql copy -d "$form" -c 'UPDATE erp.bill_line SET bill = 2'
+	is "$(cluster_value copy "SELECT string_agg(i.key || ': ' || i.number, ', ' ORDER BY i.key)
+			FROM credit.item i JOIN credit.source s USING (source_id)
+			WHERE s.name = 'erp.bill' AND i.amount IS NOT NULL" -d "$form")" \
+		'2: 4' "$form: a view follows the tables it is made of"
 	ok "$form: a source can be detached" cluster_psql copy -d "$form" -o /dev/null \
 		-c "SELECT credit.detach('erp.\"Money Received\"')"
 }
@@ -204,7 +217,7 @@ pg_dump again | grep -v '^\\\(un\)\?restrict ' >"$DUMPS/again.sql"
 is "$(grep -v '^\\\(un\)\?restrict ' "$DUMPS/plain.sql" | diff - "$DUMPS/again.sql" | head -n 20)" '' \
 	'the copy dumps as the original did'
 n_triggers=$(grep -c 'CREATE TRIGGER zz_credit_' "$DUMPS/again.sql")
-is "$n_triggers" 12 'the triggers on three tables are in the dump as ordinary ones'
+is "$n_triggers" 16 'the triggers on four tables are in the dump as ordinary ones'
 
 # --- orders arrive while it is dumped -----------------------------------------
 
