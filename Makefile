@@ -13,7 +13,8 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	calibrate rating maintenance amount timeline series trend change \
 	balance indicator capacity recency pack daymap finesum state \
 	state_payment state_aging composite binning binning_option binning_cut \
-	binning_join binning_apply scorecard scorecard_model scorecard_fit ahp
+	binning_join binning_apply scorecard scorecard_model scorecard_fit ahp \
+	viewsource dependency
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -27,7 +28,8 @@ OBJS = $(SUBJECTS:%=src/%.o)
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure currency \
 	health aging behaviour logit validation maintenance financials \
-	calibrate rating trend balance indicator state binning scorecard feature monitor
+	calibrate rating trend balance indicator state binning scorecard \
+	receivable view feature monitor
 
 PG_CONFIG ?= pg_config
 

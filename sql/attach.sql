@@ -156,14 +156,16 @@ SELECT credit.detach('shop.orders');
 
 -- 4. Tables that cannot be attached
 
-CREATE VIEW shop.v AS TABLE shop.orders;
+CREATE FOREIGN DATA WRAPPER elsewhere;
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER elsewhere;
+CREATE FOREIGN TABLE shop.ft (id int, customer text, total numeric) SERVER elsewhere;
 CREATE MATERIALIZED VIEW shop.mv AS TABLE shop.orders;
 CREATE TEMP TABLE tmp (LIKE shop.orders);
 CREATE TABLE shop.base (LIKE shop.orders);
 CREATE TABLE shop.child () INHERITS (shop.base);
 CREATE TYPE shop.composite AS (id int, customer text, total numeric);
 \set order '''order'', key => ''id'', customer => ''customer'', amount => ''total'')'
-SELECT credit.attach('shop.v', :order;
+SELECT credit.attach('shop.ft', :order;
 SELECT credit.attach('shop.mv', :order;
 SELECT credit.attach('tmp', :order;
 SELECT credit.attach('shop.base', :order;

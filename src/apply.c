@@ -232,7 +232,7 @@ is_enforced(const Effect *effect)
 {
 	const Change *cause = effect->document->cause;
 
-	return cause != NULL &&
+	return cause != NULL && !cause->is_unchecked &&
 		(cause->source->kind == KIND_ORDER || cause->source->kind == KIND_DELIVERY) &&
 		credit_compare(vector_total(&effect->delta), NULL) > 0;
 }
@@ -751,9 +751,12 @@ apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals)
 		if (!documents[i]->is_taken)
 			continue;
 		if (family == NULL)
+		{
+			CommandCounterIncrement();	/* what it names was written */
 			family = family_create(items, false);
-		family_change(family, documents[i]->change,
-					  totals == NULL ? &documents[i]->new : NULL);
+		}
+		family_change(family, documents[i]->change, &documents[i]->new,
+					  totals == NULL);
 	}
 	if (family == NULL)
 		return;
@@ -774,7 +777,7 @@ apply_documents(Change **changes, int nchanges, ApplyTotals *totals)
 	{
 		if (changes[i]->source->kind == KIND_CUSTOMER)
 			continue;
-		family_change(family, changes[i], NULL);
+		family_change(family, changes[i], NULL, false);
 		CHECK_FOR_INTERRUPTS();
 	}
 	documents = write_family(family, totals, &n);

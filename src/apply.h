@@ -17,7 +17,7 @@ typedef struct Change
 	const char *segment;		/* of a customer; "" for documents */
 	bool		present;		/* false: stopped counting, moved, deleted */
 	bool		is_insert;		/* of a row that was not there before */
-	bool		is_forgotten;	/* its source is being detached */
+	bool		is_unchecked;	/* taken in, whatever it adds: never refused */
 	Oid			relid;			/* table or partition of the row */
 	ItemPointerData tid;		/* the row version the event is about */
 	int			order;			/* of capture */

@@ -35,6 +35,7 @@
 #include "utils/snapmgr.h"
 
 #include "credit.h"
+#include "dependency.h"
 #include "directory.h"
 #include "frame.h"
 #include "ledger.h"
@@ -208,28 +209,45 @@ credit_capture_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = check_protocol(fcinfo, "capture_row", true, false);
 	SourceEntry *entry;
+	List	   *targets;
 	Frame	   *frame;
 	bool		at_once;
+	bool		update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
+	bool		is_mapped;
 
 	if (!credit_settings()->capture)
 		return PointerGetDatum(NULL);
 	entry = source_lookup(trigdata->tg_relation);
-	if (entry->nmappings == 0)
-		return PointerGetDatum(NULL);
-	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) && !entry->broken &&
-		!source_reads_changed(entry, trigdata->tg_trigslot, trigdata->tg_newslot) &&
-		(SABOTAGED(OWN_VERSION) || !is_own_version(trigdata->tg_trigslot)))
+	targets = dependency_targets(trigdata->tg_relation, entry->relids);
+	if (targets != NIL && update &&
+		!dependency_row_changed(trigdata->tg_trigslot, trigdata->tg_newslot))
+		targets = NIL;
+	is_mapped = entry->nmappings > 0 &&
+		(!update || entry->broken ||
+		 source_reads_changed(entry, trigdata->tg_trigslot, trigdata->tg_newslot) ||
+		 (!SABOTAGED(OWN_VERSION) && is_own_version(trigdata->tg_trigslot)));
+	if (!is_mapped && targets == NIL)
 		return PointerGetDatum(NULL);
 
 	frame = frame_find(entry->relids);
 	at_once = frame == NULL;
 	if (at_once)
 		frame = frame_open(RelationGetRelid(trigdata->tg_relation));
-	capture_event(frame, entry, trigdata);
+	if (is_mapped)
+		capture_event(frame, entry, trigdata);
+	if (targets != NIL)
+	{
+		dependency_collect(frame, targets, trigdata->tg_trigslot);
+		if (update)
+			dependency_collect(frame, targets, trigdata->tg_newslot);
+	}
 	if (at_once)
 		frame_apply(frame);
 	else
+	{
 		frame_limit_memory(frame);
+		dependency_limit_memory(frame);
+	}
 	return PointerGetDatum(NULL);
 }
 
@@ -247,14 +265,12 @@ credit_end_statement(PG_FUNCTION_ARGS)
 
 /* Adds "gone" for one document or customer that the ledger holds. */
 static void
-add_gone(Frame *frame, const CreditSource *source, Datum key, Datum segment,
-		 bool is_detached)
+add_gone(Frame *frame, const CreditSource *source, Datum key, Datum segment)
 {
 	MemoryContext old = MemoryContextSwitchTo(frame_row_context(frame));
 	Change	   *change = frame_add_change(frame);
 
 	name_change(frame, change, source, key, segment);
-	change->is_forgotten = is_detached;
 	MemoryContextSwitchTo(old);
 }
 
@@ -263,7 +279,7 @@ add_gone(Frame *frame, const CreditSource *source, Datum key, Datum segment,
  * ledger itself says what there is, at its latest version.
  */
 static void
-forget_source(const CreditSource *source, bool is_detached)
+forget_source(const CreditSource *source)
 {
 	bool		customers = source->kind == KIND_CUSTOMER;
 	LedgerRel  *ledger = ledger_open(customers ? LEDGER_ACCOUNT : LEDGER_ITEM,
@@ -289,11 +305,10 @@ forget_source(const CreditSource *source, bool is_detached)
 		CHECK_FOR_INTERRUPTS();
 		ledger_deform(ledger, tuple, values, nulls);
 		if (!customers)
-			add_gone(frame, source, values[ITEM_KEY], (Datum) 0, is_detached);
+			add_gone(frame, source, values[ITEM_KEY], (Datum) 0);
 		else if (!nulls[ACCOUNT_SOURCE_ID] &&
 				 DatumGetInt32(values[ACCOUNT_SOURCE_ID]) == source->source_id)
-			add_gone(frame, source, values[ACCOUNT_CUSTOMER],
-					 values[ACCOUNT_SEGMENT], is_detached);
+			add_gone(frame, source, values[ACCOUNT_CUSTOMER], values[ACCOUNT_SEGMENT]);
 		progress_advance(1);
 		if (frame->nchanges >= FORGET_PORTION)
 		{
@@ -321,8 +336,9 @@ credit_capture_truncate(PG_FUNCTION_ARGS)
 		CreditSource source = entry->mappings[i].source;
 
 		if (source.relid == RelationGetRelid(trigdata->tg_relation))
-			forget_source(&source, false);
+			forget_source(&source);
 	}
+	dependency_truncate(RelationGetRelid(trigdata->tg_relation));
 	return PointerGetDatum(NULL);
 }
 
@@ -333,20 +349,19 @@ credit_forget(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 	int32		source_id = PG_GETARG_INT32(1);
 	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	const CreditSource *attached;
 	CreditSource source;
 
 	PreventCommandIfReadOnly("credit.forget()");
 	memset(&source, 0, sizeof(source));
-	attached = directory_find(source_id);
-	if (attached != NULL)
-		source = *attached;
+	/* with what its documents name: their shares have to be taken out */
+	if (directory_find(source_id) != NULL)
+		source = *directory_find(source_id);
 	source.relid = relid;
 	source.source_id = source_id;
 	if (!credit_kind_parse(kind, &source.kind))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" is not a kind of source", kind)));
-	forget_source(&source, true);
+	forget_source(&source);
 	PG_RETURN_VOID();
 }

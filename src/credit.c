@@ -35,6 +35,8 @@ relcache_callback(Datum arg, Oid relid)
 	credit_setting_invalidate(relid);
 	credit_source_invalidate(relid);
 	credit_directory_invalidate(relid);
+	credit_viewsource_invalidate(relid);
+	credit_dependency_invalidate(relid);
 	credit_account_invalidate(relid);
 	credit_limit_invalidate(relid);
 	credit_rate_invalidate(relid);
@@ -69,6 +71,7 @@ _PG_init(void)
 	credit_rate_init();
 	credit_source_init();
 	credit_frame_init();
+	credit_dependency_init();
 	credit_asof_init();
 	credit_area_init();
 	credit_stat_init();

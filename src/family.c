@@ -278,7 +278,7 @@ named_document(Family *family, Document *namer, int column,
 		if (list->sources[i].kind != kind)
 			continue;
 		document = get_document(family, &list->sources[i], key);
-		if (document->is_forgotten)
+		if (list->sources[i].source_id == family->leaving && !document->new.is_row)
 			continue;
 		hold_key(family, document);
 		document->namers = lappend(document->namers, namer);
@@ -398,12 +398,77 @@ add_link(Family *family, Document *link, int sign)
 		add_invoiced(family, origin, item_number(&link->new, ITEM_AMOUNT), sign);
 }
 
+/* The document that another names in a column, whether it counts or not. */
+static Document *
+existing_document(Family *family, Document *namer, int column)
+{
+	CreditKind	kind = column == ITEM_ORIGIN ?
+		origin_reference(namer->source) : document_reference(namer->source);
+	const Directory *list = directory();
+
+	/* which gives each of them a row */
+	(void) named_document(family, namer, column, NULL, 0);
+	for (int i = 0; i < list->n; i++)
+	{
+		Document   *document;
+
+		if (list->sources[i].kind != kind || namer->new.nulls[column])
+			continue;
+		document = get_document(family, &list->sources[i],
+								item_text(&namer->new, column));
+		if (document->new.exists)
+			return document;
+	}
+	return NULL;
+}
+
+/* Has a document been reversed? */
+static bool
+is_reversed(Family *family, const Document *document)
+{
+	return document != NULL && document->new.exists &&
+		item_date(&document->new, ITEM_REVERSED_ON, DATEVAL_NOEND) <= family->today;
+}
+
+/*
+ * A document that settles a debt, and one of them has been reversed: it adds
+ * nothing, but it may have been in force until then.
+ */
+static void
+note_past(Family *family, Document *document)
+{
+	Document   *debt = existing_document(family, document, ITEM_ORIGIN);
+	bool		is_application = document->source->kind == KIND_APPLICATION;
+	Document   *payment = is_application ?
+		existing_document(family, document, ITEM_DOCUMENT) : document;
+	Pair	   *pair;
+
+	if (debt == NULL || !same_currency(document->new.currency, debt->new.currency))
+		return;
+	if (payment == NULL && names_payment(document))
+		return;
+	if (payment != NULL && !same_currency(debt->new.currency, payment->new.currency))
+		return;
+	if (!is_reversed(family, document) && !is_reversed(family, debt) &&
+		!is_reversed(family, payment))
+		return;
+	pair = palloc(sizeof(Pair));
+	pair->debt = debt;
+	pair->stated_by = document;
+	pair->payment = payment;
+	family->settlements = lappend(family->settlements, pair);
+}
+
 /* Puts the share of a document into the sums of those it names, or takes it out. */
 static void
 add_share(Family *family, Document *document, int sign)
 {
+	CreditKind	kind = document->source->kind;
 	Document   *named;
 
+	if (document->new.exists && !document->new.nulls[ITEM_ORIGIN] &&
+		(kind == KIND_APPLICATION || kind == KIND_CREDIT_NOTE || kind == KIND_PAYMENT))
+		note_past(family, document);
 	if (!document->new.is_counted)
 		return;
 	switch (document->source->kind)
@@ -523,11 +588,16 @@ namers_of(Family *family, Document *document)
 	return namers;
 }
 
-/* Is the source of a document being detached?  Then nothing stands in for it. */
+/* Are there several sources of a kind, so that a key may be in each? */
 static bool
-is_forgotten(const Document *document)
+has_twins(CreditKind kind)
 {
-	return document->change != NULL && document->change->is_forgotten;
+	const Directory *list = directory();
+	int			n = 0;
+
+	for (int i = 0; i < list->n; i++)
+		n += list->sources[i].kind == kind;
+	return n > 1;
 }
 
 /* Do the shares of those that name a document change with this version? */
@@ -536,15 +606,21 @@ changes_family(const Document *document, const CreditItem *new)
 {
 	const CreditItem *now = &document->new;
 
-	/* an order that goes, or comes back, stands in for itself */
-	if (document->source->kind == KIND_ORDER && now->is_counted && !new->exists &&
-		!is_forgotten(document))
+	/*
+	 * An order that goes, or comes back, stands in for itself; but the order
+	 * of another source, if it is there, comes before one that stands in.
+	 */
+	if (document->source->kind == KIND_ORDER && now->exists != new->exists &&
+		has_twins(KIND_ORDER))
+		return true;
+	if (document->source->kind == KIND_ORDER && now->is_counted && !new->exists)
 		return false;
 
 	if (now->is_counted != new->is_counted)
 		return true;
+	/* one that has been reversed may have been in force before */
 	if (!now->is_counted)
-		return false;
+		return now->exists != new->exists;
 	return !same_currency(now->currency, new->currency) ||
 		stage_effective_date(now, 0) != stage_effective_date(new, 0);
 }
@@ -565,12 +641,13 @@ replace(Document *document, CreditItem *new)
 	new->delivered = document->new.delivered;
 	new->invoiced = document->new.invoiced;
 	new->settled = document->new.settled;
-	/* a key that was ever named keeps its row */
+	/* a key that was ever named keeps its row, and so does one that writers
+	 * of the tables behind a view meet at */
 	if (!new->exists)
 	{
-		document->is_forgotten = is_forgotten(document);
-		new->is_row = document->new.is_row && !document->is_forgotten &&
+		new->is_row = document->new.is_row &&
 			(!document->new.exists || document->namers != NIL ||
+			 document->source->is_view ||
 			 new->delivered != NULL || new->invoiced != NULL || new->settled != NULL);
 		new->is_counted = new->is_row && document->source->kind == KIND_ORDER &&
 			document->new.is_counted;
@@ -717,19 +794,57 @@ family_load(Family *family, Change **changes, int n)
 				(void) get_document(family, &list->sources[s], named[i].key);
 }
 
+/* What is on a row by now, and what a first attempt added to nothing. */
+static Numeric
+add_sums(Numeric a, Numeric b)
+{
+	return a == NULL ? b : b == NULL ? a : credit_add(a, b);
+}
+
 /*
- * Takes a row event into the family.  posted: what the journal has of its
- * document already, from a first attempt.
+ * Changes a document once more, after a first attempt that took it for new: its
+ * shares are in the sums of those it names, but its row is somebody else's.
+ */
+static void
+change_again(Family *family, Document *document, CreditItem *new,
+			 const CreditItem *first)
+{
+	CreditItem	now = document->new;
+	List	   *namers;
+
+	family->cause = document->change;
+	touch(family, document);
+	namers = namers_of(family, document);
+	add_shares(family, namers, -1);
+	add_share(family, document, -1);
+	document->new = *first;
+	add_share(family, document, -1);
+	now.delivered = add_sums(now.delivered, document->new.delivered);
+	now.invoiced = add_sums(now.invoiced, document->new.invoiced);
+	now.settled = add_sums(now.settled, document->new.settled);
+	document->new = now;
+	replace(document, new);
+	add_share(family, document, 1);
+	add_shares(family, namers, 1);
+}
+
+/*
+ * Takes a row event into the family.  first: what a first attempt made of it,
+ * is_posted: the journal has that already.
  */
 void
-family_change(Family *family, const Change *change, const CreditItem *posted)
+family_change(Family *family, const Change *change, const CreditItem *first,
+			  bool is_posted)
 {
 	Document   *document = document_of(family, change);
 	CreditItem	new;
 
-	document->posted = posted;
+	document->posted = is_posted ? first : NULL;
 	build_version(family, change, &new);
-	change_document(family, document, &new);
+	if (first != NULL && family->has_references)
+		change_again(family, document, &new, first);
+	else
+		change_document(family, document, &new);
 }
 
 /*
@@ -752,6 +867,26 @@ family_join(Family *family, int32 source_id, const char *key)
 	add_shares(family, namers, -1);
 	replace(document, &new);
 	add_share(family, document, 1);
+	add_shares(family, namers, 1);
+}
+
+/*
+ * The reverse, of a key whose source is being detached: those that name it
+ * turn to what other sources have, or stand for themselves.
+ */
+void
+family_part(Family *family, int32 source_id, const char *key)
+{
+	const CreditSource *source = directory_find(source_id);
+	Document   *document = source == NULL ? NULL : get_document(family, source, key);
+	List	   *namers;
+
+	if (document == NULL || !document->new.is_row)
+		return;
+	family->leaving = source_id;
+	namers = namers_of(family, document);
+	add_shares(family, namers, -1);
+	memset(&document->new, 0, offsetof(CreditItem, values));
 	add_shares(family, namers, 1);
 }
 
@@ -813,6 +948,18 @@ set_stages(Family *family)
 }
 
 /*
+ * Has a row that a view reads the document from been written?  Then its item
+ * gets a new version, even of the same values: who was about to read the view,
+ * or the table behind it, must see that there was news (dependency.c).
+ */
+static bool
+is_touched(const Document *document)
+{
+	return document->source->is_view && document->change != NULL &&
+		!document->change->is_unchecked;
+}
+
+/*
  * The documents that are to be written, in the order of source and key, with
  * what each adds to exposure.
  */
@@ -825,7 +972,8 @@ family_finish(Family *family, int *n)
 	changed = palloc(sizeof(Document *) * (family->n + 1));
 	*n = 0;
 	for (int i = 0; i < family->n; i++)
-		if (!item_same(&family->documents[i]->old, &family->documents[i]->new))
+		if (!item_same(&family->documents[i]->old, &family->documents[i]->new) ||
+			is_touched(family->documents[i]))
 			changed[(*n)++] = family->documents[i];
 	if (*n > 1)
 		qsort(changed, *n, sizeof(Document *), compare_documents);
@@ -839,7 +987,13 @@ compare_pairs(const void *a, const void *b)
 	const Pair *y = *(Pair *const *) b;
 	int			result = compare_documents(&x->debt, &y->debt);
 
-	return result != 0 ? result : compare_documents(&x->stated_by, &y->stated_by);
+	if (result == 0)
+		result = compare_documents(&x->stated_by, &y->stated_by);
+	if (result != 0 || x->payment == y->payment)
+		return result;
+	if (x->payment == NULL || y->payment == NULL)
+		return x->payment == NULL ? -1 : 1;
+	return compare_documents(&x->payment, &y->payment);
 }
 
 static bool
@@ -860,27 +1014,55 @@ settlement_kind(const Pair *pair)
 							 pair->payment->source->kind];
 }
 
+/* Does a document, as it is now, name the debt and the payment of a pair? */
+static bool
+states_pair(const Pair *pair)
+{
+	const Document *stated_by = pair->stated_by;
+
+	if (!names(stated_by, pair->debt))
+		return false;
+	if (stated_by->source->kind != KIND_APPLICATION)
+		return true;
+	return pair->payment == NULL ? !names_payment(stated_by) :
+		names(stated_by, pair->payment);
+}
+
 /* Does a document, as things are now, settle a debt? */
 static bool
 is_settling(Family *family, const Pair *pair)
 {
 	Document   *stated_by = pair->stated_by;
+	const char *currency = stated_by->new.currency;
 
-	if (!stated_by->new.is_counted ||
-		named_document(family, stated_by, ITEM_ORIGIN,
-					   stated_by->new.currency, 0) != pair->debt)
-		return false;
-	return stated_by->source->kind != KIND_APPLICATION || !names_payment(stated_by) ||
-		named_document(family, stated_by, ITEM_DOCUMENT,
-					   stated_by->new.currency, 0) != NULL;
+	return stated_by->new.is_counted && states_pair(pair) &&
+		named_document(family, stated_by, ITEM_ORIGIN, currency, 0) == pair->debt &&
+		(stated_by->source->kind != KIND_APPLICATION || pair->payment == NULL ||
+		 named_document(family, stated_by, ITEM_DOCUMENT, currency, 0) == pair->payment);
 }
 
-/* The day from which a document that counts no more has been reversed. */
-static DateADT
-reversal_day(Family *family, const Document *document)
+/* Are the documents of a pair there, and one of them is reversed? */
+static bool
+is_past(Family *family, const Pair *pair)
 {
-	return !document->new.exists ? family->today :
-		Min(family->today, item_date(&document->new, ITEM_REVERSED_ON, family->today));
+	if (!pair->debt->new.exists ||
+		(pair->payment != NULL && !pair->payment->new.exists))
+		return false;
+	return is_reversed(family, pair->debt) || is_reversed(family, pair->payment) ||
+		is_reversed(family, pair->stated_by);
+}
+
+/* The day on which one of a pair was reversed; today, if none says. */
+static DateADT
+reversal_day(Family *family, const Pair *pair)
+{
+	const Document *documents[] = {pair->debt, pair->stated_by, pair->payment};
+	DateADT		day = family->today;
+
+	for (int i = 0; i < (int) lengthof(documents); i++)
+		if (documents[i] != NULL && documents[i]->new.exists)
+			day = Min(day, item_date(&documents[i]->new, ITEM_REVERSED_ON, day));
+	return day;
 }
 
 /* States one pair: amount and day where it settles, nothing where not. */
@@ -904,18 +1086,21 @@ settle_pair(Family *family, LedgerRel *settlements, const Pair *pair)
 		settlement.payment_source_id = pair->payment->source->source_id;
 		settlement.payment_key = pair->payment->key;
 	}
-	settlement.reversed_on = Min(reversal_day(family, pair->stated_by),
-								 pair->payment == NULL ? family->today :
-								 reversal_day(family, pair->payment));
-	if (is_settling(family, pair))
+	settlement.reversed_on = reversal_day(family, pair);
+	settlement.is_correction = stated->exists && !states_pair(pair);
+	if (stated->exists && !settlement.is_correction)
 	{
-		settlement.amount = item_number(stated, ITEM_AMOUNT);
+		settlement.was_amount = item_number(stated, ITEM_AMOUNT);
 		settlement.settled_on = stage_effective_date(stated, family->today);
 		if (pair->payment != NULL && pair->payment != pair->stated_by)
 			settlement.settled_on = Max(settlement.settled_on,
 										stage_effective_date(&pair->payment->new,
 															 settlement.settled_on));
 	}
+	if (is_settling(family, pair))
+		settlement.amount = settlement.was_amount;
+	else if (!is_past(family, pair))
+		settlement.was_amount = NULL;
 	settlement_state(settlements, &settlement);
 }
 

@@ -23,7 +23,6 @@ typedef struct Document
 								 * what the table has */
 	int64		seq;
 	bool		is_taken;		/* its key was, when it was written */
-	bool		is_forgotten;	/* its source is being detached */
 	int			visit;			/* when its family was gathered last */
 	List	   *namers;			/* documents here that name it */
 } Document;
@@ -35,6 +34,7 @@ typedef struct Family
 	bool		has_references; /* does any document name another? */
 	bool		trusts_inserts; /* inserted rows are new documents */
 	DateADT		today;
+	int32		leaving;		/* source that is being detached, or 0 */
 	Document  **documents;
 	int			n;
 	int			allocated;
@@ -47,8 +47,9 @@ typedef struct Family
 extern Family *family_create(LedgerRel *items, bool trusts_inserts);
 extern void family_load(Family *family, Change **changes, int n);
 extern void family_change(Family *family, const Change *change,
-						  const CreditItem *posted);
+						  const CreditItem *first, bool is_posted);
 extern void family_join(Family *family, int32 source_id, const char *key);
+extern void family_part(Family *family, int32 source_id, const char *key);
 extern void family_recount(Family *family, int32 source_id, const char *key);
 extern Document **family_finish(Family *family, int *n);
 extern void family_settle(Family *family);

@@ -29,6 +29,7 @@
 #include "utils/snapmgr.h"
 
 #include "credit.h"
+#include "dependency.h"
 #include "frame.h"
 #include "sabotage.h"
 #include "stat.h"
@@ -64,6 +65,7 @@ free_frame(Frame *frame)
 		MemoryContextDelete(frame->row_cxt);
 	if (frame->cxt)
 		MemoryContextDelete(frame->cxt);
+	dependency_free(frame);
 	list_free_deep(frame->sources);
 	pfree(frame);
 }
@@ -197,6 +199,7 @@ leave_news(Frame *outer, Frame *inner)
 static void
 settle_frame(Frame *frame, SubTransactionId subid, SubTransactionId parent)
 {
+	dependency_settle(frame, subid, parent);
 	for (int i = frame->nchanges - 1;
 		 i >= 0 && frame->changes[i]->subid == subid; i--)
 	{
@@ -332,7 +335,8 @@ frame_apply(Frame *frame)
 	ListCell   *lc;
 
 	frames = list_delete_ptr(frames, frame);
-	if (frame->ncaptured == 0)
+	dependency_resolve(frame);
+	if (frame->sources == NIL)
 	{
 		free_frame(frame);		/* nothing was captured */
 		return;
@@ -340,6 +344,7 @@ frame_apply(Frame *frame)
 	foreach(lc, frame->sources)
 		stat_add(((CreditSource *) lfirst(lc))->source_id, STAT_STATEMENTS, 1);
 	begin_work(frame);
+	dependency_evaluate(frame);
 	apply_portion(frame);
 	if (frame->totals != NULL)
 	{
@@ -352,6 +357,20 @@ frame_apply(Frame *frame)
 	free_frame(frame);
 }
 
+/* Applies what a frame holds now, as a portion of its statement. */
+void
+frame_apply_part(Frame *frame)
+{
+	if (frame->totals == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(frame_context(frame));
+
+		frame->totals = apply_totals_create();
+		MemoryContextSwitchTo(old);
+	}
+	apply_portion(frame);
+}
+
 /* Applies a portion early where a statement would take too much memory. */
 void
 frame_limit_memory(Frame *frame)
@@ -362,15 +381,8 @@ frame_limit_memory(Frame *frame)
 		MemoryContextMemAllocated(frame->row_cxt, false) / 1024 <
 		(Size) work_mem / ROW_SHARE)
 		return;
-	if (frame->totals == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(frame_context(frame));
-
-		frame->totals = apply_totals_create();
-		MemoryContextSwitchTo(old);
-	}
 	begin_work(frame);
-	apply_portion(frame);
+	frame_apply_part(frame);
 	stat_work_end();
 }
 
@@ -381,10 +393,10 @@ frame_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 {
 	ListCell   *lc;
 
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-		source_forget_problems();
 	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
+	source_settle_problems(mySubid, event == SUBXACT_EVENT_COMMIT_SUB ?
+						   parentSubid : InvalidSubTransactionId);
 	if (SABOTAGED(FRAME))
 		event = SUBXACT_EVENT_COMMIT_SUB;
 	foreach(lc, frames)

@@ -35,6 +35,7 @@ typedef struct Frame
 	News	   *news;			/* by age, so that of one subtransaction last */
 	int			nnews;
 	int			news_allocated;
+	struct Touched *touched;	/* documents of views (dependency.c), or NULL */
 } Frame;
 
 extern Frame *frame_open(Oid relid);
@@ -43,6 +44,7 @@ extern MemoryContext frame_row_context(Frame *frame);
 extern const CreditSource *frame_source(Frame *frame, const CreditSource *source);
 extern Change *frame_add_change(Frame *frame);
 extern void frame_apply(Frame *frame);
+extern void frame_apply_part(Frame *frame);
 extern void frame_limit_memory(Frame *frame);
 
 #endif							/* CREDIT_FRAME_H */

@@ -132,8 +132,15 @@ void
 item_find_locked(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 {
 	set_absent(item);
-	if (item_is_absent(items, source_id, key))
-		return;
+	if (!item_is_absent(items, source_id, key))
+		item_lock(items, source_id, key, item);
+}
+
+/* The same, for a document that is expected to be there. */
+void
+item_lock(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
+{
+	set_absent(item);
 	for (;;)
 	{
 		TransactionId xid;
@@ -388,6 +395,9 @@ write_one(LedgerRel *items, CreditItem *old, CreditItem *new, int64 seq)
 	TimestampTz now = GetCurrentTimestamp();
 	bool		done = true;
 
+	if (old->is_row && item_same(old, new))
+		/* nothing is new but that somebody has looked: see is_touched */
+		return ledger_update(items, old->tuple, old->values, old->nulls);
 	if (new->is_row)
 		stamp(old, new, seq, now);
 	if (old->is_row && new->is_row)

@@ -43,6 +43,8 @@ extern void item_find(LedgerRel *items, int32 source_id, const char *key,
 					  CreditItem *item);
 extern void item_find_locked(LedgerRel *items, int32 source_id, const char *key,
 							 CreditItem *item);
+extern void item_lock(LedgerRel *items, int32 source_id, const char *key,
+					  CreditItem *item);
 extern bool item_is_absent(LedgerRel *items, int32 source_id, const char *key);
 extern bool item_hold_key(LedgerRel *items, int32 source_id, const char *key);
 extern void item_load(LedgerRel *items, HeapTuple tuple, CreditItem *item);

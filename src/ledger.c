@@ -150,6 +150,9 @@ static const char *const rule_columns[] = {"rule", "reaction"};
 static const char *const exchange_rate_columns[] = {
 	"rate_type", "from_currency", "to_currency", "valid_on", "rate"
 };
+static const char *const dependency_columns[] = {
+	"source_id", "relation", "changed_keys"
+};
 
 static TableInfo tables[LEDGER_NTABLES] = {
 	{"account", account_columns, ACCOUNT_NCOLUMNS},
@@ -166,6 +169,7 @@ static TableInfo tables[LEDGER_NTABLES] = {
 	{"setting", setting_columns, SETTING_NCOLUMNS},
 	{"rule_reaction", rule_columns, RULE_NCOLUMNS},
 	{"exchange_rate", exchange_rate_columns, RATE_NCOLUMNS},
+	{"dependency", dependency_columns, DEPENDENCY_NCOLUMNS},
 };
 
 static void load_indexes(TableInfo *info, Relation rel);

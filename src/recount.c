@@ -3,7 +3,8 @@
  *	  Documents that are looked at again although nobody has changed them.
  *
  * A backfill writes documents set by set, each for itself; then they are
- * joined to those they name.  And a receipt that was dated in the future
+ * joined to those they name.  When a source is detached, those that name its
+ * documents turn to others.  And a receipt that was dated in the future
  * counts when its day has come.
  */
 #include "postgres.h"
@@ -28,6 +29,7 @@
 #define NEXT_INDEX "item_next"
 
 PG_FUNCTION_INFO_V1(credit_join_documents);
+PG_FUNCTION_INFO_V1(credit_part_documents);
 PG_FUNCTION_INFO_V1(credit_recount);
 
 /* A document by name. */
@@ -109,11 +111,11 @@ is_named(CreditKind kind)
 	return false;
 }
 
-/* join_documents(source_id) */
-Datum
-credit_join_documents(PG_FUNCTION_ARGS)
+/* Does something to each row of a source, a portion at a time; says how many. */
+static int64
+for_each_of_source(int32 source_id,
+				   void (*work) (Family *family, int32 source_id, const char *key))
 {
-	int32		source_id = PG_GETARG_INT32(0);
 	const CreditSource *source = directory_find(source_id);
 	MemoryContext cxt;
 	MemoryContext caller = CurrentMemoryContext;
@@ -122,16 +124,15 @@ credit_join_documents(PG_FUNCTION_ARGS)
 	int64		total = 0;
 	int			n;
 
-	PreventCommandIfReadOnly("credit.join_documents()");
 	if (source == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("there is no source %d", source_id)));
 	if (!is_named(source->kind) && source->origin_kind == KIND_NONE &&
 		source->applies_to_kind == KIND_NONE && source->payment_kind == KIND_NONE)
-		PG_RETURN_INT64(0);
+		return 0;
 	items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
-	cxt = AllocSetContextCreate(caller, "credit join", ALLOCSET_DEFAULT_SIZES);
+	cxt = AllocSetContextCreate(caller, "credit documents", ALLOCSET_DEFAULT_SIZES);
 	do
 	{
 		ItemName	   *names;
@@ -142,7 +143,7 @@ credit_join_documents(PG_FUNCTION_ARGS)
 		n = names_of_source(items, source_id, last, names);
 		family = family_create(items, false);
 		for (int i = 0; i < n; i++)
-			family_join(family, source_id, names[i].key);
+			work(family, source_id, names[i].key);
 		apply_family(family);
 		progress_advance(n);
 		total += n;
@@ -152,7 +153,23 @@ credit_join_documents(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 	} while (n == PORTION);
 	ledger_close(items);
-	PG_RETURN_INT64(total);
+	return total;
+}
+
+/* join_documents(source_id) */
+Datum
+credit_join_documents(PG_FUNCTION_ARGS)
+{
+	PreventCommandIfReadOnly("credit.join_documents()");
+	PG_RETURN_INT64(for_each_of_source(PG_GETARG_INT32(0), family_join));
+}
+
+/* part_documents(source_id) */
+Datum
+credit_part_documents(PG_FUNCTION_ARGS)
+{
+	PreventCommandIfReadOnly("credit.part_documents()");
+	PG_RETURN_INT64(for_each_of_source(PG_GETARG_INT32(0), family_part));
 }
 
 /* Takes in a portion of what is due; says how much it was. */

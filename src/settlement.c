@@ -11,6 +11,8 @@
  *	- It states nothing any more (a receipt bounced, an application was taken
  *	  back): the debt is open again from that day, and was not before.
  *	- It states something again: from the day on which it had ceased.
+ *	- It names another debt or payment: a correction.
+ *	- It comes when it has been reversed already: it was in force meanwhile.
  *
  * A residual states a total instead, and only the difference is news.
  *
@@ -55,7 +57,7 @@ typedef struct DaySum
 	Numeric		amount;
 } DaySum;
 
-/* What was written for one document and one debt. */
+/* What was written for one document, one payment and one debt. */
 typedef struct Written
 {
 	List	   *days;			/* of DaySum */
@@ -65,15 +67,26 @@ typedef struct Written
 	bool		is_same_kind;	/* as what is stated now */
 } Written;
 
+/* Do two columns of a row name a document?  source_id 0: none. */
+static bool
+is_document(const Datum *values, const bool *nulls, int source_column,
+			int key_column, int32 source_id, const char *key)
+{
+	if (source_id == 0 || nulls[source_column] || nulls[key_column])
+		return source_id == 0 && nulls[source_column];
+	return DatumGetInt32(values[source_column]) == source_id &&
+		strcmp(TextDatumGetCString(values[key_column]), key) == 0;
+}
+
 static bool
 is_stated_by(const Settlement *settlement, const Datum *values, const bool *nulls)
 {
-	return !nulls[SETTLEMENT_STATED_BY_SOURCE_ID] &&
-		DatumGetInt32(values[SETTLEMENT_STATED_BY_SOURCE_ID]) ==
-		settlement->stated_by_source_id &&
-		!nulls[SETTLEMENT_STATED_BY_KEY] &&
-		strcmp(TextDatumGetCString(values[SETTLEMENT_STATED_BY_KEY]),
-			   settlement->stated_by_key) == 0;
+	return is_document(values, nulls, SETTLEMENT_STATED_BY_SOURCE_ID,
+					   SETTLEMENT_STATED_BY_KEY, settlement->stated_by_source_id,
+					   settlement->stated_by_key) &&
+		is_document(values, nulls, SETTLEMENT_PAYMENT_SOURCE_ID,
+					SETTLEMENT_PAYMENT_KEY, settlement->payment_source_id,
+					settlement->payment_key);
 }
 
 static void
@@ -170,21 +183,47 @@ cancel_written(LedgerRel *settlements, const Settlement *settlement,
 	}
 }
 
+/* It was in force from one day to another: what is missing of that. */
+static void
+state_past(LedgerRel *settlements, const Settlement *settlement, Written *written)
+{
+	if (settlement->settled_on < settlement->reversed_on)
+	{
+		add_row(written, settlement->settled_on,
+				credit_subtract(NULL, settlement->was_amount));
+		add_row(written, settlement->reversed_on, settlement->was_amount);
+	}
+	cancel_written(settlements, settlement, written);
+}
+
+/* It states nothing any more, or it was reversed before we heard of it. */
+static void
+state_nothing(LedgerRel *settlements, const Settlement *settlement,
+			  Written *written)
+{
+	if (settlement->is_correction)
+		cancel_written(settlements, settlement, written);
+	else if (settlement->was_amount != NULL)
+		state_past(settlements, settlement, written);
+	else
+		write_row(settlements, settlement,
+				  Max(settlement->reversed_on, written->last_day),
+				  credit_subtract(NULL, written->amount));
+}
+
 /* What an application, or a payment that names its debt, states. */
 static void
 state_amount(LedgerRel *settlements, const Settlement *settlement,
-			 const Written *written)
+			 Written *written)
 {
 	bool		same_day = written->last_day == settlement->settled_on ||
 		!DATE_IS_NOBEGIN(written->ceased_on);
 
-	if (credit_compare(written->amount, settlement->amount) == 0 &&
-		(settlement->amount == NULL || (same_day && written->is_same_kind)))
-		return;
 	if (settlement->amount == NULL)
-		write_row(settlements, settlement,
-				  Max(settlement->reversed_on, written->last_day),
-				  credit_subtract(NULL, written->amount));
+		state_nothing(settlements, settlement, written);
+	else if (credit_compare(written->amount, settlement->amount) == 0 && same_day &&
+			 written->is_same_kind)
+		return;
 	else if (credit_is_zero(written->amount))
 		write_row(settlements, settlement,
 				  Max(settlement->settled_on, written->ceased_on),

@@ -21,6 +21,8 @@ typedef struct Settlement
 	const char *payment_key;
 	const char *kind;
 	Numeric		amount;			/* NULL: nothing any more */
+	Numeric		was_amount;		/* then: what it was until it was reversed */
+	bool		is_correction;	/* then: it never was */
 	bool		is_total;		/* of all days, as the ERP's residual says it */
 	DateADT		settled_on;		/* of the latest of it, where it is a total */
 	bool		is_dated;		/* and the ERP says that day */

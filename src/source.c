@@ -19,6 +19,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -30,6 +31,7 @@
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
@@ -50,7 +52,13 @@ typedef struct CompileArgs
 
 static HTAB *entries = NULL;
 
-/* Sources whose problem is written down already in this transaction. */
+/* A source whose problem is written down already in this transaction. */
+typedef struct Reported
+{
+	int32		source_id;
+	SubTransactionId subid;
+} Reported;
+
 static List *reported = NIL;
 static LocalTransactionId reported_lxid = InvalidLocalTransactionId;
 
@@ -60,8 +68,6 @@ static void guard(SourceEntry *entry, SourceMapping *mapping,
 static void compile_mapping(SourceEntry *entry, SourceMapping *mapping, void *arg);
 static void build_states(SourceEntry *entry, SourceMapping *mapping, void *arg);
 static void refresh_states(SourceEntry *entry);
-static void report_problem(SourceMapping *mapping, const char *sqlstate,
-						   const char *message);
 
 PG_FUNCTION_INFO_V1(credit_invalidate_source);
 
@@ -268,6 +274,7 @@ source_load(CreditSource *source, LedgerRel *ledger, HeapTuple tuple, char **tex
 	ledger_deform(ledger, tuple, values, nulls);
 	source->source_id = DatumGetInt32(values[SOURCE_ID]);
 	source->relid = DatumGetObjectId(values[SOURCE_RELATION]);
+	source->is_view = get_rel_relkind(source->relid) == RELKIND_VIEW;
 	strlcpy(source->name, TextDatumGetCString(values[SOURCE_NAME]),
 			sizeof(source->name));
 	if (!credit_kind_parse(TextDatumGetCString(values[SOURCE_KIND]), &source->kind) ||
@@ -323,8 +330,8 @@ set_broken(SourceEntry *entry, SourceMapping *mapping, ErrorData *edata)
 }
 
 /* A query cancel, a crash or an out-of-memory is no property of the mapping. */
-static bool
-is_mapping_error(int sqlerrcode)
+bool
+source_is_mapping_error(int sqlerrcode)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
@@ -365,7 +372,7 @@ guard(SourceEntry *entry, SourceMapping *mapping,
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
-		if (!is_mapping_error(edata->sqlerrcode))
+		if (!source_is_mapping_error(edata->sqlerrcode))
 			ReThrowError(edata);
 		set_broken(entry, mapping, edata);
 	}
@@ -555,7 +562,7 @@ source_evaluate(SourceEntry *entry, SourceMapping *mapping,
 
 	if (mapping->broken)
 	{
-		report_problem(mapping, mapping->sqlstate, mapping->message);
+		source_report_problem(&mapping->source, mapping->sqlstate, mapping->message);
 		return false;
 	}
 	if (mapping->mutable)
@@ -586,7 +593,7 @@ source_evaluate(SourceEntry *entry, SourceMapping *mapping,
 			MemoryContextSwitchTo(caller);
 			CurrentResourceOwner = owner;
 		}
-		if (!is_mapping_error(edata->sqlerrcode))
+		if (!source_is_mapping_error(edata->sqlerrcode))
 			ReThrowError(edata);
 	}
 	PG_END_TRY();
@@ -594,7 +601,7 @@ source_evaluate(SourceEntry *entry, SourceMapping *mapping,
 		AtEOXact_GUC(true, nestlevel);
 	if (edata == NULL)
 		return true;
-	report_problem(mapping, unpack_sql_state(edata->sqlerrcode), edata->message);
+	source_report_problem(&mapping->source, unpack_sql_state(edata->sqlerrcode), edata->message);
 	return false;
 }
 
@@ -602,14 +609,16 @@ source_evaluate(SourceEntry *entry, SourceMapping *mapping,
  * A row could not be read.  Refuses, or warns and writes it down: once per
  * source and transaction, so that a bulk load does not drown.
  */
-static void
-report_problem(SourceMapping *mapping, const char *sqlstate, const char *message)
+void
+source_report_problem(const CreditSource *source, const char *sqlstate,
+					  const char *message)
 {
-	CreditSource *source = &mapping->source;
 	LedgerRel  *ledger;
 	Datum		values[PROBLEM_NCOLUMNS];
 	bool		nulls[PROBLEM_NCOLUMNS] = {false};
 	MemoryContext old;
+	ListCell   *lc;
+	Reported   *entry;
 	char		code[6];
 
 	strlcpy(code, sqlstate, sizeof(code));	/* of a buffer that is reused */
@@ -626,10 +635,14 @@ report_problem(SourceMapping *mapping, const char *sqlstate, const char *message
 		reported = NIL;			/* lived in the context of that transaction */
 		reported_lxid = credit_local_xid();
 	}
-	if (list_member_int(reported, source->source_id))
-		return;
+	foreach(lc, reported)
+		if (((Reported *) lfirst(lc))->source_id == source->source_id)
+			return;
 	old = MemoryContextSwitchTo(TopTransactionContext);
-	reported = lappend_int(reported, source->source_id);
+	entry = palloc(sizeof(Reported));
+	entry->source_id = source->source_id;
+	entry->subid = GetCurrentSubTransactionId();
+	reported = lappend(reported, entry);
 	MemoryContextSwitchTo(old);
 
 	ereport(WARNING,
@@ -647,12 +660,35 @@ report_problem(SourceMapping *mapping, const char *sqlstate, const char *message
 	ledger_close(ledger);
 }
 
-/* A rolled-back subtransaction takes its problem rows with it. */
 void
 source_forget_problems(void)
 {
 	reported = NIL;
 	reported_lxid = InvalidLocalTransactionId;
+}
+
+/*
+ * A subtransaction has ended: when it is rolled back, its problem rows are gone
+ * with it; else they are its parent's.
+ */
+void
+source_settle_problems(SubTransactionId subid, SubTransactionId parent)
+{
+	ListCell   *lc;
+
+	if (reported_lxid != credit_local_xid())
+		return;
+	foreach(lc, reported)
+	{
+		Reported   *entry = lfirst(lc);
+
+		if (entry->subid != subid)
+			continue;
+		if (parent == InvalidSubTransactionId)
+			reported = foreach_delete_current(reported, lc);
+		else
+			entry->subid = parent;
+	}
 }
 
 /*

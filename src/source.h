@@ -15,6 +15,7 @@ typedef struct CreditSource
 {
 	int32		source_id;
 	Oid			relid;			/* the attached table, not a partition */
+	bool		is_view;
 	CreditKind	kind;
 	CreditReaction on_breach;
 	CreditLimitState	null_limit;
@@ -71,6 +72,10 @@ extern bool source_evaluate(SourceEntry *entry, SourceMapping *mapping,
 							TupleTableSlot *slot, bool key_only,
 							CreditRow *row);
 extern void source_check_value(CreditField field, Datum value, bool isnull);
+extern bool source_is_mapping_error(int sqlerrcode);
+extern void source_report_problem(const CreditSource *source,
+								  const char *sqlstate, const char *message);
 extern void source_forget_problems(void);
+extern void source_settle_problems(SubTransactionId subid, SubTransactionId parent);
 
 #endif							/* CREDIT_SOURCE_H */

@@ -79,7 +79,7 @@ stage_count(CreditItem *item, const CreditSource *source, DateADT today)
 {
 	DateADT		next = DATEVAL_NOEND;
 	DateADT		reversed_on = item_date(item, ITEM_REVERSED_ON, DATEVAL_NOEND);
-	DateADT		from = takes_off(source->kind) ?
+	DateADT		from = takes_off(source->kind) || source->kind == KIND_APPLICATION ?
 		stage_effective_date(item, DATEVAL_NOBEGIN) : DATEVAL_NOBEGIN;
 
 	if (!item->exists)

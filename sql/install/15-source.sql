@@ -32,7 +32,7 @@ COMMENT ON TABLE credit.source IS
 'Mappings made by attach(): one per table and kind. View sources shows them with their health.';
 COMMENT ON COLUMN credit.source.source_id IS 'Own key.';
 COMMENT ON COLUMN credit.source.name IS 'Name of the source: the table, with the kind where a table has several.';
-COMMENT ON COLUMN credit.source.relation IS 'Table of the ERP.';
+COMMENT ON COLUMN credit.source.relation IS 'Table or view of the ERP.';
 COMMENT ON COLUMN credit.source.kind IS 'customer, or the kind of document: order, delivery, invoice, receivable, credit_note, payment, application or link.';
 COMMENT ON COLUMN credit.source.fields IS 'Expression over the row by field name, fully qualified.';
 COMMENT ON COLUMN credit.source.on_breach IS 'Strongest reaction this source allows: off, shadow, warn or reject.';

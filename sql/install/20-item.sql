@@ -47,6 +47,7 @@ CREATE INDEX item_open ON credit.item (account_id) WHERE is_open;
 CREATE INDEX item_closed ON credit.item (account_id) WHERE NOT is_open;
 CREATE INDEX item_origin ON credit.item (origin) WHERE origin IS NOT NULL;
 CREATE INDEX item_document ON credit.item (document) WHERE document IS NOT NULL;
+CREATE INDEX item_reversed ON credit.item (reversed_on) WHERE reversed_on IS NOT NULL;
 CREATE INDEX item_next ON credit.item (next_on) WHERE next_on IS NOT NULL;
 COMMENT ON TABLE credit.item IS
 'Documents that count now, in their present version. Written by the triggers of the attached tables only.';

@@ -18,6 +18,12 @@ AS 'MODULE_PATHNAME', 'credit_join_documents';
 COMMENT ON FUNCTION credit.join_documents(integer) IS
 'Joins the documents that a backfill has written to those they name and to those that name them; use attach(). Returns how many there were.';
 
+CREATE FUNCTION credit.part_documents(source_id integer) RETURNS bigint
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'credit_part_documents';
+COMMENT ON FUNCTION credit.part_documents(integer) IS
+'Takes the keys that documents of other sources name out of a source whose documents are gone; use detach(). Returns how many there were.';
+
 CREATE PROCEDURE credit.recount()
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'credit_recount';

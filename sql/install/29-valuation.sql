@@ -57,3 +57,20 @@ SELECT d.source_id, d.key, d.account_id, d.currency,
 END;
 COMMENT ON FUNCTION credit.orders_on(date) IS
 'What orders, and deliveries that come from none, added to exposure on a day, by stage, from the documents as they are known now.';
+
+CREATE FUNCTION credit.valuation_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text, stages numeric[])
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT o.source_id, o.key, o.account_id, o.currency, o.stages
+  FROM credit.orders_on(as_of) o
+UNION ALL
+SELECT o.source_id, o.key, o.account_id, o.currency,
+	   CASE WHEN o.open_amount > 0 AND (o.kind IN ('invoice', 'receivable') OR i.amount >= 0)
+			THEN ARRAY[0, 0, o.open_amount]
+			ELSE ARRAY[0, 0, 0, o.open_amount] END
+  FROM credit.open_on(as_of) o
+  JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key;
+END;
+COMMENT ON FUNCTION credit.valuation_on(date) IS
+'What every document added to exposure on a day, by stage, from the documents as they are known now.';

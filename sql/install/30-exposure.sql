@@ -30,7 +30,7 @@ RETURNS TABLE (customer text, segment text, name text, source text, kind text,
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
 SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key,
-	   COALESCE(i.number, i.key), i.document_date, i.due_date, i.currency, i.amount,
+	   COALESCE(i.number, i.key), i.document_date, i.due_date, i.currency, COALESCE(i.amount, 0),
 	   COALESCE(i.stages[1], 0), COALESCE(i.stages[2], 0),
 	   COALESCE(i.stages[3], 0), COALESCE(i.stages[4], 0),
 	   COALESCE(i.stages[1], 0) + COALESCE(i.stages[2], 0) +
@@ -39,13 +39,30 @@ SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key,
   FROM credit.item i
   JOIN credit.account a ON a.account_id = i.account_id
   JOIN credit.source s ON s.source_id = i.source_id
- WHERE COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= exposure_documents_on.as_of;
+ WHERE exposure_documents_on.as_of = 'infinity'
+   AND (i.amount IS NOT NULL OR i.is_open)
+UNION ALL
+SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key,
+	   COALESCE(i.number, i.key), i.document_date, i.due_date, i.currency, COALESCE(i.amount, 0),
+	   COALESCE(v.stages[1], 0), COALESCE(v.stages[2], 0),
+	   COALESCE(v.stages[3], 0), COALESCE(v.stages[4], 0),
+	   COALESCE(v.stages[1], 0) + COALESCE(v.stages[2], 0) +
+	   COALESCE(v.stages[3], 0) + COALESCE(v.stages[4], 0),
+	   i.is_disputed, i.origin, i.recorded_at
+  FROM credit.item i
+  JOIN credit.account a ON a.account_id = i.account_id
+  JOIN credit.source s ON s.source_id = i.source_id
+  LEFT JOIN credit.valuation_on(exposure_documents_on.as_of) v ON v.source_id = i.source_id AND v.key = i.key
+ WHERE exposure_documents_on.as_of < 'infinity'
+   AND (v.key IS NOT NULL OR i.amount IS NOT NULL)
+   AND (v.stages <> '{}' OR
+		COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= exposure_documents_on.as_of);
 END;
 COMMENT ON FUNCTION credit.exposure_documents_on(date) IS
-'Documents dated up to a day, as they are known now, with what each adds to exposure by stage. A document without dates counts from the day it was recorded.';
+'Documents dated up to a day, as they are known now, with what each added to exposure by stage on that day; infinity: all of them, with what they add now. A document without dates counts from the day it was recorded. An order that does not count and stands in for its deliveries has amount 0.';
 
 CREATE VIEW credit.exposure_document AS
-SELECT d.customer, d.segment, d.name, d.source, d.kind, d.key, d.number,
+SELECT d.customer COLLATE "C" AS customer, d.segment COLLATE "C" AS segment, d.name, d.source, d.kind, d.key, d.number,
 	   d.document_date, d.due_date, d.currency, d.amount, d.ordered, d.delivered,
 	   d.invoiced, d.unapplied, d.exposure, d.is_disputed, d.origin, d.recorded_at
   FROM credit.exposure_documents_on
@@ -56,13 +73,13 @@ COMMENT ON COLUMN credit.exposure_document.customer IS 'Key of the customer in t
 COMMENT ON COLUMN credit.exposure_document.segment IS 'Company, division or the like.';
 COMMENT ON COLUMN credit.exposure_document.name IS 'Name of the customer.';
 COMMENT ON COLUMN credit.exposure_document.source IS 'Source, as in view sources.';
-COMMENT ON COLUMN credit.exposure_document.kind IS 'Kind of document: order or payment.';
+COMMENT ON COLUMN credit.exposure_document.kind IS 'Kind of document.';
 COMMENT ON COLUMN credit.exposure_document.key IS 'Key of the document in the ERP.';
 COMMENT ON COLUMN credit.exposure_document.number IS 'Number people know it by.';
 COMMENT ON COLUMN credit.exposure_document.document_date IS 'Date of the document.';
 COMMENT ON COLUMN credit.exposure_document.due_date IS 'Due date; of an order the day it is to be delivered.';
 COMMENT ON COLUMN credit.exposure_document.currency IS 'Currency of the amounts.';
-COMMENT ON COLUMN credit.exposure_document.amount IS 'Amount of the document, tax included.';
+COMMENT ON COLUMN credit.exposure_document.amount IS 'Amount of the document, tax included; 0: an order that does not count, and stands in for its deliveries.';
 COMMENT ON COLUMN credit.exposure_document.ordered IS 'What it adds as open order.';
 COMMENT ON COLUMN credit.exposure_document.delivered IS 'What it adds as delivered, not invoiced.';
 COMMENT ON COLUMN credit.exposure_document.invoiced IS 'What it adds as open receivable.';
@@ -79,46 +96,48 @@ RETURNS TABLE (customer text, segment text, name text, currency text,
 			   credit_limit numeric, valid_until date, other_currencies text[])
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
+WITH chain AS
+	(SELECT v.account_id, v.currency,
+			sum(COALESCE(v.stages[1], 0)) AS ordered, sum(COALESCE(v.stages[2], 0)) AS delivered,
+			sum(COALESCE(v.stages[3], 0)) AS invoiced, sum(COALESCE(v.stages[4], 0)) AS unapplied,
+			sum(COALESCE(v.stages[1], 0) + COALESCE(v.stages[2], 0) +
+				COALESCE(v.stages[3], 0) + COALESCE(v.stages[4], 0)) AS total
+	   FROM credit.valuation_on(exposure_on.as_of) v
+	  GROUP BY v.account_id, v.currency),
+balance AS
+	(SELECT x.account_id,
+			array_agg(x.currency ORDER BY x.currency) FILTER (WHERE x.currency <> l.currency AND x.total <> 0) AS other_currencies,
+			bool_or(x.currency <> l.currency) AS is_mixed,
+			CASE WHEN count(c.ordered) = count(*) THEN sum(c.ordered) END AS ordered,
+			CASE WHEN count(c.delivered) = count(*) THEN sum(c.delivered) END AS delivered,
+			CASE WHEN count(c.invoiced) = count(*) THEN sum(c.invoiced) END AS invoiced,
+			CASE WHEN count(c.unapplied) = count(*) THEN sum(c.unapplied) END AS unapplied,
+			CASE WHEN count(c.total) = count(*) THEN sum(c.total) END AS total
+	   FROM chain x
+	   JOIN credit.account_limit l ON l.account_id = x.account_id
+	  CROSS JOIN LATERAL
+			(SELECT credit.convert_exposure(x.ordered, x.total, x.currency, l.currency, exposure_on.as_of) AS ordered,
+					credit.convert_exposure(x.delivered, x.total, x.currency, l.currency, exposure_on.as_of) AS delivered,
+					credit.convert_exposure(x.invoiced, x.total, x.currency, l.currency, exposure_on.as_of) AS invoiced,
+					credit.convert_exposure(x.unapplied, x.total, x.currency, l.currency, exposure_on.as_of) AS unapplied,
+					credit.convert_exposure(x.total, x.total, x.currency, l.currency, exposure_on.as_of) AS total) c
+	  GROUP BY x.account_id)
 SELECT a.customer, a.segment, a.name, l.currency,
-	   CASE WHEN b.is_mixed THEN credit.round_amount(b.ordered, l.currency) ELSE b.ordered END,
-	   CASE WHEN b.is_mixed THEN credit.round_amount(b.delivered, l.currency) ELSE b.delivered END,
-	   CASE WHEN b.is_mixed THEN credit.round_amount(b.invoiced, l.currency) ELSE b.invoiced END,
-	   CASE WHEN b.is_mixed THEN credit.round_amount(b.unapplied, l.currency) ELSE b.unapplied END,
-	   CASE WHEN b.other_currencies IS NOT NULL THEN credit.round_amount(b.total, l.currency) ELSE b.total END,
+	   CASE WHEN b.account_id IS NULL THEN 0 WHEN b.is_mixed THEN credit.round_amount(b.ordered, l.currency) ELSE b.ordered END,
+	   CASE WHEN b.account_id IS NULL THEN 0 WHEN b.is_mixed THEN credit.round_amount(b.delivered, l.currency) ELSE b.delivered END,
+	   CASE WHEN b.account_id IS NULL THEN 0 WHEN b.is_mixed THEN credit.round_amount(b.invoiced, l.currency) ELSE b.invoiced END,
+	   CASE WHEN b.account_id IS NULL THEN 0 WHEN b.is_mixed THEN credit.round_amount(b.unapplied, l.currency) ELSE b.unapplied END,
+	   CASE WHEN b.account_id IS NULL THEN 0 WHEN b.other_currencies IS NOT NULL THEN credit.round_amount(b.total, l.currency) ELSE b.total END,
 	   l.limit_state, l.credit_limit, l.valid_until, b.other_currencies
   FROM credit.account a
   JOIN credit.limit_in_force l ON l.account_id = a.account_id
- CROSS JOIN LATERAL
-	   (SELECT array_agg(x.currency ORDER BY x.currency) FILTER (WHERE x.currency <> l.currency AND x.total <> 0) AS other_currencies,
-			   COALESCE(bool_or(x.currency <> l.currency), false) AS is_mixed,
-			   CASE WHEN count(c.ordered) = count(*) THEN COALESCE(sum(c.ordered), 0) END AS ordered,
-			   CASE WHEN count(c.delivered) = count(*) THEN COALESCE(sum(c.delivered), 0) END AS delivered,
-			   CASE WHEN count(c.invoiced) = count(*) THEN COALESCE(sum(c.invoiced), 0) END AS invoiced,
-			   CASE WHEN count(c.unapplied) = count(*) THEN COALESCE(sum(c.unapplied), 0) END AS unapplied,
-			   CASE WHEN count(c.total) = count(*) THEN COALESCE(sum(c.total), 0) END AS total
-		  FROM (SELECT i.currency,
-					   sum(COALESCE(i.stages[1], 0)) AS ordered,
-					   sum(COALESCE(i.stages[2], 0)) AS delivered,
-					   sum(COALESCE(i.stages[3], 0)) AS invoiced,
-					   sum(COALESCE(i.stages[4], 0)) AS unapplied,
-					   sum(COALESCE(i.stages[1], 0) + COALESCE(i.stages[2], 0) +
-						   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0)) AS total
-				  FROM credit.item i
-				 WHERE i.account_id = a.account_id
-				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= exposure_on.as_of
-				 GROUP BY i.currency) x
-		 CROSS JOIN LATERAL
-			   (SELECT credit.convert_exposure(x.ordered, x.total, x.currency, l.currency, exposure_on.as_of) AS ordered,
-					   credit.convert_exposure(x.delivered, x.total, x.currency, l.currency, exposure_on.as_of) AS delivered,
-					   credit.convert_exposure(x.invoiced, x.total, x.currency, l.currency, exposure_on.as_of) AS invoiced,
-					   credit.convert_exposure(x.unapplied, x.total, x.currency, l.currency, exposure_on.as_of) AS unapplied,
-					   credit.convert_exposure(x.total, x.total, x.currency, l.currency, exposure_on.as_of) AS total) c) b;
+  LEFT JOIN balance b ON b.account_id = a.account_id;
 END;
 COMMENT ON FUNCTION credit.exposure_on(date) IS
 'Exposure of every account on a day, from the dates of the documents as they are known now, beside its present limit; in the currency of the account, documents in others (other_currencies) converted at the rates of that day. total, and each stage, is NULL where a rate it needs is missing.';
 
 CREATE VIEW credit.exposure AS
-SELECT e.customer, e.segment, e.name, e.currency,
+SELECT e.customer COLLATE "C" AS customer, e.segment COLLATE "C" AS segment, e.name, e.currency,
 	   e.ordered, e.delivered, e.invoiced, e.unapplied, e.total,
 	   e.limit_state, e.credit_limit, e.valid_until,
 	   CASE e.limit_state WHEN 'amount' THEN e.credit_limit - e.total

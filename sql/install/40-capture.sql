@@ -36,6 +36,62 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'credit_apply_customer';
 COMMENT ON FUNCTION credit.apply_customer(regclass, integer, text, text, text, text, numeric, text, text, integer, text) IS
 'Takes one customer of a backfill into the ledger; use attach().';
 
+CREATE FUNCTION credit.has_triggers(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT count(*) = 4
+  FROM pg_trigger g
+ WHERE g.tgrelid = relation AND g.tgenabled IN ('O', 'A')
+   AND g.tgname IN ('zz_credit_begin', 'zz_credit_row', 'zz_credit_end', 'zz_credit_truncate')
+$$;
+COMMENT ON FUNCTION credit.has_triggers(regclass) IS
+'True: all four triggers of an attached table are there and enabled.';
+
+CREATE FUNCTION credit.create_triggers(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = 'zz_credit_row') THEN
+		RETURN;
+	END IF;
+	EXECUTE format('CREATE TRIGGER zz_credit_begin BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.begin_statement()', relation);
+	EXECUTE format('CREATE TRIGGER zz_credit_row AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION credit.capture_row()', relation);
+	EXECUTE format('CREATE TRIGGER zz_credit_end AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.end_statement()', relation);
+	EXECUTE format('CREATE TRIGGER zz_credit_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.capture_truncate()', relation);
+END
+$$;
+COMMENT ON FUNCTION credit.create_triggers(regclass) IS
+'Puts the triggers of an attached table in place, unless they are there; use attach() and depend().';
+
+CREATE FUNCTION credit.drop_triggers(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) OR
+	   EXISTS (SELECT FROM credit.source s WHERE s.relation = drop_triggers.relation) OR
+	   EXISTS (SELECT FROM credit.dependency d WHERE d.relation = drop_triggers.relation) THEN
+		RETURN;
+	END IF;
+	EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_begin ON %s', relation);
+	EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_row ON %s', relation);
+	EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_end ON %s', relation);
+	EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_truncate ON %s', relation);
+END
+$$;
+COMMENT ON FUNCTION credit.drop_triggers(regclass) IS
+'Takes the triggers off a table that nothing needs them on any more; use detach() and undepend().';
+
+CREATE FUNCTION credit.is_view(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind = 'v')
+$$;
+COMMENT ON FUNCTION credit.is_view(regclass) IS 'True: it is a view.';
+
 CREATE FUNCTION credit.has_unique_key(relation regclass, key text) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -66,8 +122,11 @@ DECLARE
 	related regclass;
 BEGIN
 	SELECT * INTO c FROM pg_class WHERE oid = relation;
-	IF c.relkind NOT IN ('r', 'p') THEN
-		RETURN NEXT format('%s is not a table. Attach the table the rows are written to.', relation);
+	IF c.relkind NOT IN ('r', 'p', 'v') THEN
+		RETURN NEXT format(CASE c.relkind
+			WHEN 'm' THEN '%s is a materialised view, which changes only when it is refreshed. Attach a view with the same query, or the table the rows are written to.'
+			WHEN 'f' THEN '%s is a foreign table: what others write to it does not pass through here. Attach the table the rows are written to, in its own database.'
+			ELSE '%s is not a table. Attach the table the rows are written to.' END, relation);
 		RETURN;
 	END IF;
 	IF c.relpersistence = 't' THEN
@@ -76,7 +135,7 @@ BEGIN
 	IF c.relnamespace IN ('pg_catalog'::regnamespace, 'credit'::regnamespace) THEN
 		RETURN NEXT format('%s belongs to the system.', relation);
 	END IF;
-	IF NOT has_table_privilege(relation, 'TRIGGER') OR NOT has_table_privilege(relation, 'SELECT') THEN
+	IF (c.relkind <> 'v' AND NOT has_table_privilege(relation, 'TRIGGER')) OR NOT has_table_privilege(relation, 'SELECT') THEN
 		RETURN NEXT format('Role %s lacks TRIGGER or SELECT on %s.', current_user, relation);
 	END IF;
 	IF row_security_active(relation) THEN
@@ -100,7 +159,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION credit.relation_problems(regclass, text) IS
-'Why a table cannot be attached as this kind, one sentence each; no row: it can.';
+'Why a table or view cannot be attached as this kind, one sentence each; no row: it can.';
 
 /* What is wrong with the fields, one sentence each; normalises the rest. */
 CREATE FUNCTION credit.check_fields
@@ -151,7 +210,13 @@ CREATE FUNCTION credit.mapping_query(relation regclass, kind text, fields jsonb)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT format('SELECT %s FROM %s WHERE %s',
+SELECT CASE WHEN credit.is_view(relation)
+	   /* as its owner, whoever asks */
+	   THEN (SELECT format('SELECT * FROM credit.view_rows(%L::pg_catalog.regclass, %L::pg_catalog.jsonb) v (%s)',
+						   relation, fields, string_agg(format('%I %s', c.field, c.type), ', ' ORDER BY c.field))
+			   FROM credit.field_catalog() c
+			  WHERE kind = ANY (c.kinds) AND c.field <> 'counts_when')
+	   ELSE format('SELECT %s FROM %s WHERE %s',
 			  (SELECT string_agg(format(CASE WHEN c.field IN ('origin', 'applies_to', 'payment', 'document')
 											  AND fields ->> c.field ~ '^(ROW)?\('
 											 /* a composite key of NULLs names nothing */
@@ -161,7 +226,7 @@ SELECT format('SELECT %s FROM %s WHERE %s',
 								 ORDER BY c.field)
 				 FROM credit.field_catalog() c
 				WHERE kind = ANY (c.kinds) AND c.field <> 'counts_when'),
-			  relation, COALESCE('(' || (fields ->> 'counts_when') || ')', 'true'))
+			  relation, COALESCE('(' || (fields ->> 'counts_when') || ')', 'true')) END
 $$;
 COMMENT ON FUNCTION credit.mapping_query(regclass, text, jsonb) IS
 'SQL text that reads a table through a mapping, for backfill and for people who want to see what is read.';
@@ -193,6 +258,7 @@ AS $$
 DECLARE
 	query text := credit.mapping_query(relation, kind, fields);
 	estimated float8;
+	portion text := '10000';
 	bytes bigint;
 	sampled bigint;
 	started timestamptz;
@@ -205,19 +271,34 @@ BEGIN
 	  INTO estimated, bytes
 	  FROM pg_class c
 	 WHERE c.oid IN (SELECT relation UNION ALL SELECT t.relid FROM pg_partition_tree(relation) t);
+	IF credit.is_view(relation) THEN
+		/* its rows are known when all are read, and are not those of its tables */
+		estimated := 0;
+		portion := 'ALL';
+		bytes := (SELECT COALESCE(sum(pg_table_size(t.oid)), 0)
+					FROM (SELECT v.oid FROM credit.view_tables(relation) v (oid)
+						  UNION
+						  SELECT p.relid FROM credit.view_tables(relation) v (oid), pg_partition_tree(v.oid) p) t);
+	END IF;
 	started := clock_timestamp();
-	EXECUTE format('SELECT count(*) FROM (%s LIMIT 10000) q', query) INTO sampled;
-	EXECUTE format('SELECT count(*) FROM (SELECT q.*::text FROM (%s LIMIT 10000) q OFFSET 0) q', query) INTO sampled;
+	EXECUTE format('SELECT count(*) FROM (%s LIMIT %s) q', query, portion) INTO sampled;
+	EXECUTE format('SELECT count(*) FROM (SELECT q.*::text FROM (%s LIMIT %s) q OFFSET 0) q', query, portion) INTO sampled;
 	seconds := extract(epoch FROM clock_timestamp() - started);
 	estimated := GREATEST(estimated, sampled);
 	RAISE NOTICE 'dry run: nothing is changed';
 	RAISE NOTICE 'would read about % rows (%) of %', estimated::bigint, pg_size_pretty(bytes), relation;
-	RAISE NOTICE 'would lock % in mode SHARE ROW EXCLUSIVE until the end of the transaction: reads go on, writes wait', relation;
+	IF credit.is_view(relation) THEN
+		RAISE NOTICE 'would lock nothing and create no trigger; credit.depend() does, on each table that is declared';
+	ELSE
+		RAISE NOTICE 'would lock % in mode SHARE ROW EXCLUSIVE until the end of the transaction: reads go on, writes wait', relation;
+	END IF;
 	/* six times reading as sampled, plus 25 microseconds a row to write the ledger */
 	RAISE NOTICE 'would take about % s and write about % into schema credit',
 		round((estimated * (6 * seconds / GREATEST(sampled, 1) + 0.000025))::numeric + 0.1, 1),
 		pg_size_pretty((estimated * CASE kind WHEN 'customer' THEN 450 ELSE 270 END)::bigint);
-	RAISE NOTICE 'would create triggers zz_credit_begin, zz_credit_row, zz_credit_end and zz_credit_truncate on %', relation;
+	IF NOT credit.is_view(relation) THEN
+		RAISE NOTICE 'would create triggers zz_credit_begin, zz_credit_row, zz_credit_end and zz_credit_truncate on %', relation;
+	END IF;
 	IF fields ? 'credit_limit' THEN
 		EXECUTE format('SELECT count(*) FILTER (WHERE credit_limit IS NULL), count(*) FILTER (WHERE credit_limit = 0) FROM (%s) q', query)
 		   INTO nulls, zeros;
@@ -336,13 +417,13 @@ BEGIN
 		SELECT %1$s, credit.progress_row(q.key, 'writing documents', $1), q.currency, q.amount, '{}', clock_timestamp(),
 			   o.is_counted, false, o.next_on, %2$s, q.%3$I %7$s
 		  FROM (%4$s) q
-		 CROSS JOIN LATERAL credit.own_stages(%5$L, q.amount, NULL, NULL, %8$s, NULL, NULL) o
+		 CROSS JOIN LATERAL credit.own_stages(%5$L, q.amount, NULL, NULL, %8$s) o
 		 WHERE q.amount IS NOT NULL$q$,
 		source_id, credit.origin_column(kind, 'q.'),
 		CASE kind WHEN 'link' THEN 'document' ELSE 'payment' END,
 		credit.mapping_query(relation, kind, fields), kind,
 		', ' || credit.plain_columns(kind, ''), ', ' || credit.plain_columns(kind, 'q.'),
-		CASE kind WHEN 'application' THEN 'q.reversed_on' ELSE 'NULL' END)
+		CASE kind WHEN 'application' THEN 'q.reversed_on, q.document_date, q.posting_date' ELSE 'NULL, NULL, NULL' END)
 		USING credit.estimated_rows(relation);
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
@@ -593,6 +674,29 @@ $$;
 COMMENT ON FUNCTION credit.check_references(text, jsonb, text, text, text) IS
 'Which kind of document the references of a mapping name, and what is wrong with what the caller says about them.';
 
+/* What speaks against reading a view, NULL: nothing. */
+CREATE FUNCTION credit.view_problem(relation regclass, fields jsonb) RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	problem text;
+	hint text;
+BEGIN
+	PERFORM credit.check_view(relation, fields);
+	RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+	RETURN format('The view cannot be read as its owner, %s: %s.%s',
+				  (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = relation), problem,
+				  CASE WHEN problem LIKE '%row-level security%'
+					   THEN ' Give the view an owner whom row security does not restrict.'
+					   ELSE COALESCE(' ' || NULLIF(hint, ''), '') END);
+END
+$$;
+COMMENT ON FUNCTION credit.view_problem(regclass, jsonb) IS
+'Why a view cannot be read through a mapping, in words; NULL: it can.';
+
 CREATE FUNCTION credit.attach_mapping
 	(relation regclass, kind text, fields jsonb, on_breach text, null_limit text,
 	 zero_limit text, on_error text, lock_timeout text, backfill boolean,
@@ -609,6 +713,8 @@ DECLARE
 	new_id integer;
 	n bigint := 0;
 	refs record;
+	is_view boolean := credit.is_view(relation);
+	missing record;
 BEGIN
 	IF relation IS NULL THEN
 		RAISE EXCEPTION 'the table to attach is NULL' USING ERRCODE = 'null_value_not_allowed';
@@ -642,15 +748,20 @@ BEGIN
 	END IF;
 	SELECT * INTO refs FROM credit.check_references(kind, fields, origin_kind, applies_to_kind, payment_kind);
 	problems := problems || refs.problems || ARRAY(SELECT credit.relation_problems(relation, kind));
-	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) THEN
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p', 'v')) THEN
 		SELECT * INTO checked FROM credit.check_fields(relation, kind, fields, path);
 		problems := problems || checked.problems;
+		IF is_view AND cardinality(checked.problems) = 0 THEN
+			problems := array_remove(problems || credit.view_problem(relation, checked.normalised), NULL);
+		END IF;
 	END IF;
 
 	IF cardinality(problems) = 0 AND NOT dry_run THEN
 		PERFORM credit.progress_begin('attach', relation::text);
-		PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
-		PERFORM credit.lock_source_table(relation, lock_timeout);
+		IF NOT is_view THEN
+			PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
+			PERFORM credit.lock_source_table(relation, lock_timeout);
+		END IF;
 	END IF;
 	IF cardinality(problems) = 0 THEN
 		PERFORM credit.progress_phase('checking the rows', credit.estimated_rows(relation));
@@ -668,7 +779,7 @@ BEGIN
 	IF EXISTS (SELECT FROM credit.source s WHERE s.name = source_name) THEN
 		source_name := source_name || ':' || kind;
 	END IF;
-	IF NOT credit.has_unique_key(relation, checked.normalised ->> 'key') THEN
+	IF NOT is_view AND NOT credit.has_unique_key(relation, checked.normalised ->> 'key') THEN
 		RAISE NOTICE 'no unique, immediate index of % covers the key %: rows that come to share a key, if only for a moment, will count as one',
 			relation, checked.normalised ->> 'key';
 	END IF;
@@ -682,12 +793,9 @@ BEGIN
 	VALUES (source_name, relation, kind, checked.normalised, on_breach, null_limit, zero_limit, on_error,
 			refs.origin, refs.applies_to, refs.payment)
 	RETURNING source_id INTO new_id;
-	PERFORM credit.progress_phase('creating the triggers', NULL);
-	IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = 'zz_credit_row') THEN
-		EXECUTE format('CREATE TRIGGER zz_credit_begin BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.begin_statement()', relation);
-		EXECUTE format('CREATE TRIGGER zz_credit_row AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION credit.capture_row()', relation);
-		EXECUTE format('CREATE TRIGGER zz_credit_end AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.end_statement()', relation);
-		EXECUTE format('CREATE TRIGGER zz_credit_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.capture_truncate()', relation);
+	IF NOT is_view THEN
+		PERFORM credit.progress_phase('creating the triggers', NULL);
+		PERFORM credit.create_triggers(relation);
 	END IF;
 	IF backfill AND kind = 'customer' THEN
 		n := credit.backfill_customers(relation, new_id, checked.normalised);
@@ -701,6 +809,12 @@ BEGIN
 	END IF;
 	PERFORM credit.progress_phase('looking at the result', NULL);
 	PERFORM credit.attach_report(source_name, kind, n);
+	IF is_view THEN
+		RAISE NOTICE '% is a view: nothing of it is captured until the tables it is made of are declared', relation;
+		FOR missing IN SELECT m.suggestion FROM credit.missing_dependencies(source_name) m LOOP
+			RAISE NOTICE 'for example: %', missing.suggestion;
+		END LOOP;
+	END IF;
 	PERFORM credit.progress_end();
 	RETURN source_name;
 END
@@ -747,7 +861,7 @@ SELECT credit.attach_mapping
 	 current_setting('search_path'), origin_kind, applies_to_kind, payment_kind);
 END;
 COMMENT ON FUNCTION credit.attach(regclass, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, boolean, boolean, text, text, text, text, text, text, text, text, text, text) IS
-'Maps a table of the ERP: a kind (customer, order, delivery, invoice, receivable, credit_note, payment, application, link), and an SQL expression over the row for each field (field_catalog() lists them). Creates triggers on the table and takes what is there into the ledger; returns the name of the source. Answers with everything that is wrong at once. dry_run => true changes nothing and says what would be read, locked and written. on_breach (orders, deliveries): off, shadow, warn or reject, default reject. null_limit, zero_limit: what NULL and 0 in credit_limit mean. on_error: pass or refuse rows that the mapping cannot read any more. origin_kind, applies_to_kind, payment_kind: which documents origin, applies_to (of a link: document) and payment name, where it is not the order, the invoice, the payment.';
+'Maps a table of the ERP, or a view that yields one row per document (then declare what it is made of: credit.depend()): a kind (customer, order, delivery, invoice, receivable, credit_note, payment, application, link), and an SQL expression over the row for each field (field_catalog() lists them). Creates triggers on the table and takes what is there into the ledger; returns the name of the source. Answers with everything that is wrong at once. dry_run => true changes nothing and says what would be read, locked and written. on_breach (orders, deliveries): off, shadow, warn or reject, default reject. null_limit, zero_limit: what NULL and 0 in credit_limit mean. on_error: pass or refuse rows that the mapping cannot read any more. origin_kind, applies_to_kind, payment_kind: which documents origin, applies_to (of a link: document) and payment name, where it is not the order, the invoice, the payment.';
 
 CREATE FUNCTION credit.detach(source text, lock_timeout text DEFAULT '5s') RETURNS bigint
 LANGUAGE plpgsql
@@ -756,42 +870,46 @@ AS $$
 DECLARE
 	s credit.source%ROWTYPE;
 	n bigint;
-	is_there boolean;
+	used regclass[];
+	one regclass;
 BEGIN
 	SELECT * INTO s FROM credit.source x WHERE x.name = detach.source;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no source "%"', source
 			USING ERRCODE = 'undefined_object', HINT = 'View credit.sources lists them.';
 	END IF;
-	is_there := EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation);
+	used := ARRAY(SELECT c.oid::regclass FROM pg_class c
+				   WHERE c.relkind IN ('r', 'p')
+					 AND (c.oid = s.relation OR c.oid IN
+						  (SELECT d.relation FROM credit.dependency d WHERE d.source_id = s.source_id))
+				   ORDER BY c.oid);
 	PERFORM credit.progress_begin('detach', s.name);
-	IF is_there THEN
+	FOREACH one IN ARRAY used LOOP
 		PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
-		PERFORM credit.lock_source_table(s.relation, lock_timeout);
-	END IF;
+		PERFORM credit.lock_source_table(one, lock_timeout);
+	END LOOP;
 	SELECT CASE s.kind WHEN 'customer' THEN (SELECT count(*) FROM credit.account a WHERE a.source_id = s.source_id)
 					   ELSE (SELECT count(*) FROM credit.item i WHERE i.source_id = s.source_id AND i.amount IS NOT NULL) END INTO n;
 	PERFORM credit.progress_phase('taking documents out of exposure', n);
 	PERFORM credit.forget(s.relation, s.source_id, s.kind);
-	PERFORM credit.maintain(true);
 	/* keys that documents of other sources name */
+	PERFORM credit.part_documents(s.source_id);
+	PERFORM credit.maintain(true);
 	DELETE FROM credit.item i WHERE i.source_id = s.source_id;
 	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
+	DELETE FROM credit.dependency d WHERE d.source_id = s.source_id;
 	DELETE FROM credit.source x WHERE x.source_id = s.source_id;
 	PERFORM credit.maintain(false);
 	PERFORM credit.stat_forget(s.source_id);
-	IF is_there AND NOT EXISTS (SELECT FROM credit.source x WHERE x.relation = s.relation) THEN
-		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_begin ON %s', s.relation);
-		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_row ON %s', s.relation);
-		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_end ON %s', s.relation);
-		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_truncate ON %s', s.relation);
-	END IF;
+	FOREACH one IN ARRAY used LOOP
+		PERFORM credit.drop_triggers(one);
+	END LOOP;
 	PERFORM credit.progress_end();
 	RETURN n;
 END
 $$;
 COMMENT ON FUNCTION credit.detach(text, text) IS
-'Undoes attach(): drops the triggers and takes the documents of the source out of exposure; returns how many there were. Their history stays. The table itself is not touched.';
+'Undoes attach() and depend(): drops the triggers and takes the documents of the source out of exposure; returns how many there were. Their history stays. The table itself is not touched.';
 
 /*
  * Why a mapping does not work any more; NULL: it does.  Runs as its owner: an
@@ -805,13 +923,33 @@ AS $$
 DECLARE
 	s credit.source%ROWTYPE;
 	checked record;
+	d credit.dependency%ROWTYPE;
+	problem text;
 BEGIN
 	SELECT * INTO s FROM credit.source x WHERE x.source_id = mapping_error.source_id;
 	IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation) THEN
 		RETURN 'the table is gone';
 	END IF;
 	SELECT * INTO checked FROM credit.check_fields(s.relation, s.kind, s.fields, 'pg_catalog, pg_temp');
-	RETURN NULLIF(array_to_string(checked.problems, ' '), '');
+	IF cardinality(checked.problems) > 0 THEN
+		RETURN array_to_string(checked.problems, ' ');
+	END IF;
+	IF NOT credit.is_view(s.relation) THEN
+		RETURN NULL;
+	END IF;
+	problem := credit.view_problem(s.relation, s.fields);
+	FOR d IN SELECT * FROM credit.dependency x WHERE x.source_id = s.source_id AND problem IS NULL LOOP
+		BEGIN
+			IF EXISTS (SELECT FROM pg_class c WHERE c.oid = d.relation) THEN
+				PERFORM credit.normalise_changed_keys(s.relation, d.relation, d.changed_keys, 'pg_catalog, pg_temp');
+			ELSE
+				problem := 'a table it depends on is gone';
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			problem := format('changed_keys of %s: %s', d.relation, SQLERRM);
+		END;
+	END LOOP;
+	RETURN problem;
 END
 $$;
 COMMENT ON FUNCTION credit.mapping_error(integer) IS
@@ -820,7 +958,8 @@ COMMENT ON FUNCTION credit.mapping_error(integer) IS
 CREATE VIEW credit.sources AS
 SELECT s.name, s.relation, s.kind, s.on_breach, s.null_limit, s.zero_limit, s.on_error,
 	   CASE WHEN m.error IS NOT NULL THEN 'broken'
-			WHEN t.n_enabled < 4 THEN 'triggers missing or disabled'
+			WHEN t.n_tables = 0 THEN 'nothing captured'
+			WHEN t.n_bare > 0 THEN 'triggers missing or disabled'
 			WHEN p.n > 0 THEN 'unverified'
 			ELSE 'ok' END AS health,
 	   COALESCE(m.error, p.message) AS problem,
@@ -829,22 +968,24 @@ SELECT s.name, s.relation, s.kind, s.on_breach, s.null_limit, s.zero_limit, s.on
 	   s.fields, s.attached_at, s.attached_by
   FROM credit.source s
   CROSS JOIN LATERAL (SELECT credit.mapping_error(s.source_id) AS error) m
-  CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE g.tgenabled IN ('O', 'A')) AS n_enabled
-						FROM pg_catalog.pg_trigger g
-					   WHERE g.tgrelid = s.relation
-						 AND g.tgname IN ('zz_credit_begin', 'zz_credit_row', 'zz_credit_end', 'zz_credit_truncate')) t
+  /* the tables that are written to: its own, or those a view depends on */
+  CROSS JOIN LATERAL (SELECT count(*) AS n_tables,
+							 count(*) FILTER (WHERE NOT credit.has_triggers(w.relation)) AS n_bare
+						FROM (SELECT s.relation WHERE NOT credit.is_view(s.relation)
+							  UNION ALL
+							  SELECT d.relation FROM credit.dependency d WHERE d.source_id = s.source_id) w) t
   CROSS JOIN LATERAL (SELECT count(*) AS n, max(x.seen_at) AS seen_at,
 							 (array_agg(x.message ORDER BY x.seen_at DESC))[1] AS message
 						FROM credit.source_problem x WHERE x.source_id = s.source_id) p;
 COMMENT ON VIEW credit.sources IS 'Attached tables with their mapping and its health.';
 COMMENT ON COLUMN credit.sources.name IS 'Name of the source, for detach().';
-COMMENT ON COLUMN credit.sources.relation IS 'Table of the ERP.';
+COMMENT ON COLUMN credit.sources.relation IS 'Table or view of the ERP.';
 COMMENT ON COLUMN credit.sources.kind IS 'customer, or the kind of document.';
 COMMENT ON COLUMN credit.sources.on_breach IS 'Strongest reaction the source allows.';
 COMMENT ON COLUMN credit.sources.null_limit IS 'What a NULL limit means.';
 COMMENT ON COLUMN credit.sources.zero_limit IS 'What a limit of 0 means.';
 COMMENT ON COLUMN credit.sources.on_error IS 'What happens to rows the mapping cannot read: pass or refuse.';
-COMMENT ON COLUMN credit.sources.health IS 'ok, unverified (rows passed unread), broken (the mapping does not fit the table now), or triggers missing or disabled.';
+COMMENT ON COLUMN credit.sources.health IS 'ok, unverified (rows passed unread), broken (the mapping does not fit the table now), triggers missing or disabled, or nothing captured (a view of which no table is declared).';
 COMMENT ON COLUMN credit.sources.problem IS 'What is wrong.';
 COMMENT ON COLUMN credit.sources.n_problems IS 'Transactions in which a row could not be read.';
 COMMENT ON COLUMN credit.sources.last_problem_at IS 'When that happened last.';

@@ -9,75 +9,6 @@
  *
  * Functions are plain queries, so that the planner sees through them.
  */
-CREATE VIEW credit.settlement_rule AS
-SELECT s.source_id, s.name AS source, s.kind,
-	   CASE WHEN s.fields ?| ARRAY['open_amount', 'settled_on'] THEN 'stated'
-			WHEN s.kind IN ('payment', 'credit_note') AND s.applies_to_kind IS NOT NULL THEN 'named'
-			WHEN EXISTS (SELECT FROM credit.source a
-						  WHERE a.kind = 'application' AND s.kind IN (a.applies_to_kind, a.payment_kind)) THEN 'applied'
-			ELSE 'allocated' END AS rule
-  FROM credit.source s
- WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment');
-COMMENT ON VIEW credit.settlement_rule IS
-'How the open amounts of each source come about.';
-COMMENT ON COLUMN credit.settlement_rule.source_id IS 'Source.';
-COMMENT ON COLUMN credit.settlement_rule.source IS 'Name of the source.';
-COMMENT ON COLUMN credit.settlement_rule.kind IS 'Kind of document.';
-COMMENT ON COLUMN credit.settlement_rule.rule IS 'Stated: the ERP says what is open or when it was settled; named: payments name what they pay; applied: applications say it; allocated: nobody says, so it is worked out when read: equal amounts first, then the oldest due.';
-
-/* Open amounts of today, in the sign of the balance: credits are negative. */
-CREATE VIEW credit.open_now AS
-SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
-	   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0) AS open_amount
-  FROM credit.item i
-  JOIN credit.source s ON s.source_id = i.source_id
- WHERE i.is_open AND s.kind IN ('invoice', 'receivable', 'credit_note', 'payment');
-COMMENT ON VIEW credit.open_now IS 'Receivables, credit notes and payments of which something is open today, before allocation.';
-COMMENT ON COLUMN credit.open_now.source_id IS 'Source.';
-COMMENT ON COLUMN credit.open_now.key IS 'Key of the document.';
-COMMENT ON COLUMN credit.open_now.account_id IS 'Account.';
-COMMENT ON COLUMN credit.open_now.currency IS 'Currency of the amount.';
-COMMENT ON COLUMN credit.open_now.kind IS 'Kind of document.';
-COMMENT ON COLUMN credit.open_now.open_amount IS 'Open amount; negative: owed to the customer.';
-
-CREATE FUNCTION credit.open_on(as_of date)
-RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
-			   kind text, open_amount numeric)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
-BEGIN ATOMIC
-WITH document AS
-	(SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
-			CASE WHEN s.kind IN ('payment', 'credit_note') THEN -i.amount ELSE i.amount END AS amount,
-			s.kind IN ('payment', 'credit_note') AS takes_off
-	   FROM credit.item i
-	   JOIN credit.source s ON s.source_id = i.source_id
-	  WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
-		AND i.amount IS NOT NULL
-		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
-		AND (i.reversed_on IS NULL OR i.reversed_on > as_of)),
-/* what was settled of each debt, and what each payment has settled */
-settled AS
-	(SELECT q.source_id, q.key, sum(q.amount) AS amount
-	   FROM (SELECT t.source_id, t.key, CASE WHEN d.takes_off THEN -t.amount ELSE t.amount END AS amount
-			   FROM credit.settlement t
-			   JOIN document d ON d.source_id = t.source_id AND d.key = t.key
-			  WHERE (t.settled_on <= as_of OR t.settled_on IS NULL)
-			UNION ALL
-			SELECT t.payment_source_id, t.payment_key, -t.amount
-			  FROM credit.settlement t
-			  JOIN document d ON d.source_id = t.source_id AND d.key = t.key
-			 WHERE t.payment_key IS NOT NULL
-			   AND (t.settled_on <= as_of OR t.settled_on IS NULL)) q
-	  GROUP BY q.source_id, q.key)
-SELECT d.source_id, d.key, d.account_id, d.currency, d.kind,
-	   d.amount - COALESCE(s.amount, 0)
-  FROM document d
-  LEFT JOIN settled s ON s.source_id = d.source_id AND s.key = d.key
- WHERE d.amount <> COALESCE(s.amount, 0);
-END;
-COMMENT ON FUNCTION credit.open_on(date) IS
-'Receivables, credit notes and payments of which something was open on a day, before allocation, from the documents as they are known now.';
-
 CREATE FUNCTION credit.needs_allocation() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -172,23 +103,27 @@ RETURNS TABLE (customer text, segment text, name text, source text, kind text,
 			   is_retention boolean, origin text, is_complete boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-SELECT a.customer, a.segment, a.name, s.name, o.kind, i.key, COALESCE(i.number, i.key),
-	   i.document_date, p.due_date, o.currency, i.amount, p.open_amount,
+SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key, COALESCE(i.number, i.key),
+	   i.document_date, p.due_date, i.currency, i.amount, p.open_amount,
 	   as_of - p.due_date,
 	   COALESCE(i.is_disputed, false) OR COALESCE(i.disputed_amount, 0) <> 0,
-	   CASE WHEN i.disputed_amount IS NOT NULL THEN LEAST(i.disputed_amount, p.open_amount)
-			WHEN i.is_disputed THEN p.open_amount ELSE 0 END,
-	   p.is_retention, i.origin,
-	   as_of >= credit.day_of(s.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
-		   (SELECT FROM credit.settlement t
-			 WHERE t.source_id = o.source_id AND t.settled_on IS NULL)
+	   /* what is disputed of a part that is retained is disputed of it last */
+	   CASE WHEN i.disputed_amount IS NULL THEN CASE WHEN i.is_disputed THEN p.open_amount ELSE 0 END
+			WHEN p.is_retention THEN LEAST(GREATEST(i.disputed_amount - (o.open_amount - p.open_amount), 0), p.open_amount)
+			ELSE LEAST(i.disputed_amount, p.open_amount) END,
+	   p.is_retention, i.origin, s.is_complete
   FROM credit.open_documents_on(as_of) o
   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
-  JOIN credit.source s ON s.source_id = o.source_id
-  JOIN credit.settlement_rule r ON r.source_id = o.source_id
-  JOIN credit.account a ON a.account_id = o.account_id
+  JOIN (SELECT x.source_id, x.name, x.kind,
+			   as_of >= credit.day_of(x.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
+				   (SELECT FROM credit.settlement t
+					 WHERE t.source_id = x.source_id AND t.settled_on IS NULL) AS is_complete
+		  FROM credit.source x
+		  JOIN credit.settlement_rule r ON r.source_id = x.source_id
+		OFFSET 0) s ON s.source_id = i.source_id
+  JOIN credit.account a ON a.account_id = i.account_id
  CROSS JOIN LATERAL
-	   (SELECT CASE o.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
+	   (SELECT CASE s.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
 					ELSE COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date,
 								  i.posting_date) END AS due_date,
 			   o.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), o.open_amount), 0) AS open_amount,
@@ -202,8 +137,8 @@ COMMENT ON FUNCTION credit.open_items_on(date) IS
 'Open items on a day: receivables, and with negative amounts credit notes and unapplied payments. A retained part is a row of its own with its own due date. Without a due date the terms of the customer count from the document date.';
 
 CREATE VIEW credit.open_items AS
-SELECT o.customer, o.segment, o.name, o.source, o.kind, o.key, o.number,
-	   o.document_date, o.due_date, o.currency, o.amount, o.open_amount,
+SELECT o.customer COLLATE "C" AS customer, o.segment COLLATE "C" AS segment, o.name, o.source, o.kind, o.key, o.number,
+	   o.document_date, o.due_date, o.currency COLLATE "C" AS currency, o.amount, o.open_amount,
 	   o.days_past_due, o.is_disputed, o.disputed_amount, o.is_retention, o.origin,
 	   o.is_complete
   FROM credit.open_items_on(credit.as_of()) o;
@@ -255,7 +190,7 @@ COMMENT ON FUNCTION credit.customer_aging_on(date, text) IS
 'Aging of each customer and currency on a day. credits: separate (a column of their own), own (each in the bucket of its own date) or oldest (taken off the oldest buckets). The buckets, undated and credits add up to total, the balance.';
 
 CREATE VIEW credit.customer_aging AS
-SELECT a.customer, a.segment, a.name, a.currency, a.current, a.d1_30, a.d31_60,
+SELECT a.customer COLLATE "C" AS customer, a.segment COLLATE "C" AS segment, a.name, a.currency COLLATE "C" AS currency, a.current, a.d1_30, a.d31_60,
 	   a.d61_90, a.d91_120, a.d121_plus, a.undated, a.credits, a.total, a.overdue,
 	   a.disputed, a.n_items, a.oldest_days_past_due, a.average_days_past_due,
 	   a.is_complete
@@ -313,16 +248,17 @@ BEGIN ATOMIC
 SELECT a.segment, a.currency, count(*), sum(a.current), sum(a.d1_30), sum(a.d31_60),
 	   sum(a.d61_90), sum(a.d91_120), sum(a.d121_plus), sum(a.undated), sum(a.credits),
 	   sum(a.total), sum(a.overdue),
-	   (sum(a.overdue) / NULLIF(sum(a.current + a.overdue + a.undated), 0))::float8,
+	   CASE WHEN portfolio_aging_on.credits <> 'own'
+			THEN (sum(a.overdue) / NULLIF(sum(a.current + a.overdue + a.undated), 0))::float8 END,
 	   sum(a.disputed), sum(a.n_items)::bigint, bool_and(a.is_complete)
   FROM credit.customer_aging_on(portfolio_aging_on.as_of, portfolio_aging_on.credits) a
  GROUP BY a.segment, a.currency;
 END;
 COMMENT ON FUNCTION credit.portfolio_aging_on(date, text) IS
-'Aging of all customers of a segment and currency on a day; credits as in customer_aging_on(), set off within each customer.';
+'Aging of all customers of a segment and currency on a day; credits as in customer_aging_on(), set off within each customer. overdue_ratio is NULL with own, where credits stand among the debts.';
 
 CREATE VIEW credit.portfolio_aging AS
-SELECT a.segment, a.currency, a.n_customers, a.current, a.d1_30, a.d31_60, a.d61_90,
+SELECT a.segment COLLATE "C" AS segment, a.currency COLLATE "C" AS currency, a.n_customers, a.current, a.d1_30, a.d31_60, a.d61_90,
 	   a.d91_120, a.d121_plus, a.undated, a.credits, a.total, a.overdue,
 	   a.overdue_ratio, a.disputed, a.n_items, a.is_complete
   FROM credit.portfolio_aging_on(credit.as_of()) a;
@@ -350,7 +286,7 @@ COMMENT ON COLUMN credit.portfolio_aging.is_complete IS 'False: see view open_it
  * settlements that no payment of ours stands for.
  */
 CREATE FUNCTION credit.account_movements(account_id bigint, as_of date)
-RETURNS TABLE (moved_on date, kind text, source_id integer, key text, currency text, amount numeric)
+RETURNS TABLE (moved_on date, kind text, source_id integer, key text, currency text, amount numeric, is_document boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
 WITH document AS
@@ -364,18 +300,36 @@ WITH document AS
 		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
 		AND (i.reversed_on IS NULL OR i.reversed_on > as_of))
 SELECT d.day, d.kind, d.source_id, d.key, d.currency,
-	   CASE WHEN d.takes_off THEN -d.amount ELSE d.amount END
+	   CASE WHEN d.takes_off THEN -d.amount ELSE d.amount END, true
   FROM document d
 UNION ALL
 SELECT GREATEST(COALESCE(t.settled_on, d.day), d.day), t.kind, t.source_id, t.key, d.currency,
-	   CASE WHEN d.takes_off THEN t.amount ELSE -t.amount END
+	   CASE WHEN d.takes_off THEN t.amount ELSE -t.amount END, false
   FROM document d
   JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
  WHERE t.payment_key IS NULL
+   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+UNION ALL
+/* paid by another account: its money, our debt; and the other way round */
+SELECT GREATEST(COALESCE(t.settled_on, d.day), d.day), 'transfer', t.source_id, t.key, d.currency, -t.amount, false
+  FROM document d
+  JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
+  JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
+ WHERE p.account_id <> account_movements.account_id
+   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+UNION ALL
+SELECT GREATEST(COALESCE(t.settled_on, d.day), d.day), 'transfer', d.source_id, d.key, d.currency, t.amount, false
+  FROM document d
+  JOIN credit.settlement t ON t.payment_source_id = d.source_id AND t.payment_key = d.key
+  JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+ WHERE x.account_id <> account_movements.account_id
+   AND x.amount IS NOT NULL
+   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
+   AND (x.reversed_on IS NULL OR x.reversed_on > as_of)
    AND (t.settled_on <= as_of OR t.settled_on IS NULL);
 END;
 COMMENT ON FUNCTION credit.account_movements(bigint, date) IS
-'What has moved the balance of an account up to a day, one row per document and per settlement without a payment; use account_statement().';
+'What has moved the balance of an account up to a day, one row per document, per settlement without a payment, and per settlement between accounts; use account_statement().';
 
 /* The same as open_documents_on, by the indexes of one account. */
 CREATE FUNCTION credit.open_of_account(account_id bigint, as_of date)
@@ -427,27 +381,32 @@ account AS
 		AND a.segment = account_statement.segment COLLATE "C"),
 movement AS
 	(SELECT m.* FROM account a CROSS JOIN LATERAL credit.account_movements(a.account_id, a.as_of) m),
+/* with what is open of each document, by a sort: a customer may have many */
 line AS
 	(SELECT from_date AS moved_on, 'opening balance' AS kind, NULL::integer AS source_id, NULL::text AS key,
-			m.currency, sum(m.amount) AS amount, 0 AS rank
+			m.currency, sum(m.amount) AS amount, false AS is_document, 0 AS rank, NULL::numeric AS open_amount
 	   FROM movement m WHERE m.moved_on < from_date GROUP BY m.currency
 	 UNION ALL
-	 SELECT m.moved_on, m.kind, m.source_id, m.key, m.currency, m.amount, 1
-	   FROM movement m WHERE from_date IS NULL OR m.moved_on >= from_date)
+	 SELECT m.moved_on, m.kind, m.source_id, m.key, m.currency, m.amount, m.is_document, 1, NULL
+	   FROM movement m WHERE from_date IS NULL OR m.moved_on >= from_date
+	 UNION ALL
+	 SELECT NULL, NULL, o.source_id, o.key, o.currency, NULL, false, 2, o.open_amount
+	   FROM account a CROSS JOIN LATERAL credit.open_of_account(a.account_id, a.as_of) o),
+known AS
+	(SELECT l.moved_on, l.kind, l.source_id, l.key, l.currency, l.amount, l.is_document, l.rank,
+			COALESCE(sum(l.open_amount) OVER (PARTITION BY l.source_id, l.key), 0) AS open_amount
+	   FROM line l)
 SELECT l.moved_on, l.kind, COALESCE(i.number, l.key), i.due_date, l.currency,
 	   GREATEST(l.amount, 0), GREATEST(-l.amount, 0),
 	   sum(l.amount) OVER (PARTITION BY l.currency ORDER BY l.moved_on, l.rank, l.amount DESC, l.source_id, l.key
 						   ROWS UNBOUNDED PRECEDING),
-	   CASE WHEN l.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
-			THEN COALESCE(o.open_amount, 0) END,
+	   CASE WHEN l.is_document THEN l.open_amount END,
 	   s.name, l.key
-  FROM line l
+  FROM known l
   LEFT JOIN credit.item i ON i.source_id = l.source_id AND i.key = l.key
   LEFT JOIN credit.source s ON s.source_id = l.source_id
-  LEFT JOIN (SELECT d.source_id, d.key, d.open_amount
-			   FROM account a CROSS JOIN LATERAL credit.open_of_account(a.account_id, a.as_of) d) o
-	ON o.source_id = l.source_id AND o.key = l.key
+ WHERE l.rank < 2
  ORDER BY l.currency, l.moved_on, l.rank, l.amount DESC, l.source_id, l.key;
 END;
 COMMENT ON FUNCTION credit.account_statement(text, date, date, text) IS
-'Statement of account of a customer as of a day (NULL: that of credit.as_of), from the beginning or from a day on with the opening balance; balance is that after the line, the last one is the total of customer_aging. open_amount: what is open of the document on the as-of day.';
+'Statement of account of a customer as of a day (NULL: that of credit.as_of), from the beginning or from a day on with the opening balance; balance is that after the line, the last one is the total of customer_aging. open_amount: what is open of the document on the as-of day. kind: that of the document, or of what settles one without a payment of ours (write_off, stated, payment); transfer: a payment of another account settles a debt of this one, or the other way round.';

@@ -27,6 +27,20 @@ SELECT q.severity, q.subject, q.finding, q.advice
 		   'Documents get past the ledger. Enable the triggers; to catch up, detach the source and attach it again.'
 	  FROM credit.sources s WHERE s.health LIKE 'triggers%'
 	UNION ALL
+	SELECT 1, 'error', 'source ' || s.name, 'is a view of which no table is declared: nothing is captured',
+		   COALESCE('For example: ' || (SELECT string_agg(m.suggestion, ' ' ORDER BY m.relation::text)
+										  FROM credit.missing_dependencies(s.name) m),
+					'credit.depend() declares the tables it is made of.')
+	  FROM credit.sources s WHERE s.health = 'nothing captured'
+	UNION ALL
+	SELECT 3, 'info', 'source ' || s.name,
+		   format('reads %s, of which nothing is captured', string_agg(m.relation::text, ', ' ORDER BY m.relation::text)),
+		   'Fine for tables that never change what a document is worth; else: ' ||
+		   string_agg(m.suggestion, ' ' ORDER BY m.relation::text)
+	  FROM credit.sources s CROSS JOIN LATERAL credit.missing_dependencies(s.name) m
+	 WHERE s.health NOT IN ('broken', 'nothing captured')
+	 GROUP BY s.name
+	UNION ALL
 	SELECT 2, 'warning', 'source ' || s.name,
 		   format('%s transactions had rows that could not be read, last on %s: %s', s.n_problems, s.last_problem_at, s.problem),
 		   'Those rows are not in the ledger. Detach the source and attach it again.'

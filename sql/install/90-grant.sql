@@ -30,7 +30,7 @@ BEGIN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
 	END LOOP;
 	/* exposure_on(), score_row() and their kind read these tables as the caller */
-	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.month_mark, credit.month_state, credit.source, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic, credit.model_calibration, credit.feature_definition, credit.limit_change TO %s', role);
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.month_mark, credit.month_state, credit.source, credit.dependency, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic, credit.model_calibration, credit.feature_definition, credit.limit_change TO %s', role);
 	/* and so are financial_ratios_on() and ratings_on() and theirs */
 	EXECUTE format('GRANT SELECT ON credit.financials, credit.bureau_report, credit.company_fact, credit.rating_scale, credit.rating_history, credit.rating_override TO %s', role);
 END
@@ -63,6 +63,7 @@ SELECT pg_catalog.pg_extension_config_dump('credit.limit_change', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.limit_change_limit_change_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.source', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.source_source_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.dependency', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.source_problem', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.source_problem_problem_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.item', '');

@@ -13,6 +13,8 @@
 DROP FUNCTION credit.attach(regclass, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, boolean, boolean);
 DROP FUNCTION credit.attach_mapping(regclass, text, jsonb, text, text, text, text, text, boolean, boolean, text);
 
+COMMENT ON FUNCTION credit.invalidate_setting() IS
+'Trigger on setting, rule_reaction and exchange_rate: makes every session read them anew.';
 ALTER TABLE credit.source
 	ADD COLUMN origin_kind text COLLATE "C" CHECK (origin_kind IN ('order', 'delivery')),
 	ADD COLUMN applies_to_kind text COLLATE "C" CHECK (applies_to_kind IN ('invoice', 'receivable')),
@@ -58,6 +60,7 @@ CREATE INDEX item_open ON credit.item (account_id) WHERE is_open;
 CREATE INDEX item_closed ON credit.item (account_id) WHERE NOT is_open;
 CREATE INDEX item_origin ON credit.item (origin) WHERE origin IS NOT NULL;
 CREATE INDEX item_document ON credit.item (document) WHERE document IS NOT NULL;
+CREATE INDEX item_reversed ON credit.item (reversed_on) WHERE reversed_on IS NOT NULL;
 CREATE INDEX item_next ON credit.item (next_on) WHERE next_on IS NOT NULL;
 COMMENT ON COLUMN credit.item.account_id IS 'Account; NULL: it joins documents (application, link), or is none.';
 COMMENT ON COLUMN credit.item.currency IS 'Currency of the amounts; NULL: that of the documents it joins.';
@@ -129,6 +132,11 @@ LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'credit_join_documents';
 COMMENT ON FUNCTION credit.join_documents(integer) IS
 'Joins the documents that a backfill has written to those they name and to those that name them; use attach(). Returns how many there were.';
+CREATE FUNCTION credit.part_documents(source_id integer) RETURNS bigint
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'credit_part_documents';
+COMMENT ON FUNCTION credit.part_documents(integer) IS
+'Takes the keys that documents of other sources name out of a source whose documents are gone; use detach(). Returns how many there were.';
 CREATE PROCEDURE credit.recount()
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'credit_recount';
@@ -156,6 +164,7 @@ CREATE TABLE credit.settlement
 	recorded_at	timestamptz NOT NULL
 );
 CREATE INDEX settlement_item ON credit.settlement (source_id, key);
+CREATE INDEX settlement_day ON credit.settlement (settled_on);
 CREATE INDEX settlement_payment ON credit.settlement (payment_source_id, payment_key) WHERE payment_key IS NOT NULL;
 COMMENT ON TABLE credit.settlement IS
 'What was settled of which debt on which day, as the ERP states it: append-only. The open amount on a day is the amount less the settlements dated up to it.';
@@ -171,6 +180,305 @@ COMMENT ON COLUMN credit.settlement.stated_by_key IS 'Key of the document that s
 COMMENT ON COLUMN credit.settlement.recorded_at IS 'When it was recorded.';
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.settlement
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+CREATE TABLE credit.month_mark
+(
+	account_id	bigint NOT NULL,
+	month		date NOT NULL
+);
+CREATE INDEX month_mark_account ON credit.month_mark (account_id, month);
+COMMENT ON TABLE credit.month_mark IS
+'Months of accounts in which something was settled or changed since their profile was worked out; append-only, taken away by the fold.';
+COMMENT ON COLUMN credit.month_mark.account_id IS 'Account.';
+COMMENT ON COLUMN credit.month_mark.month IS 'First day of the month; infinity: all months of the account; -infinity: what was settled before the source was attached.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.month_mark
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+/*
+ * Subject open: what is open of which debt and payment, today or on any other
+ * day.
+ *
+ * Today's open amounts stand on the items, which the order check goes by.
+ * Those of another day are amounts less the settlements dated up to that day,
+ * from the documents as they are known now.
+ */
+CREATE VIEW credit.settlement_rule AS
+SELECT s.source_id, s.name AS source, s.kind,
+	   CASE WHEN s.fields ?| ARRAY['open_amount', 'settled_on'] THEN 'stated'
+			WHEN s.kind IN ('payment', 'credit_note') AND s.applies_to_kind IS NOT NULL THEN 'named'
+			WHEN EXISTS (SELECT FROM credit.source a
+						  WHERE a.kind = 'application' AND s.kind IN (a.applies_to_kind, a.payment_kind)) THEN 'applied'
+			ELSE 'allocated' END AS rule
+  FROM credit.source s
+ WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment');
+COMMENT ON VIEW credit.settlement_rule IS
+'How the open amounts of each source come about.';
+COMMENT ON COLUMN credit.settlement_rule.source_id IS 'Source.';
+COMMENT ON COLUMN credit.settlement_rule.source IS 'Name of the source.';
+COMMENT ON COLUMN credit.settlement_rule.kind IS 'Kind of document.';
+COMMENT ON COLUMN credit.settlement_rule.rule IS 'Stated: the ERP says what is open or when it was settled; named: payments name what they pay; applied: applications say it; allocated: nobody says, so it is worked out when read: equal amounts first, then the oldest due.';
+/* Open amounts of today, in the sign of the balance: credits are negative. */
+CREATE VIEW credit.open_now AS
+SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
+	   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0) AS open_amount
+  FROM credit.item i
+  JOIN credit.source s ON s.source_id = i.source_id
+ WHERE i.is_open AND s.kind IN ('invoice', 'receivable', 'credit_note', 'payment');
+COMMENT ON VIEW credit.open_now IS 'Receivables, credit notes and payments of which something is open today, before allocation.';
+COMMENT ON COLUMN credit.open_now.source_id IS 'Source.';
+COMMENT ON COLUMN credit.open_now.key IS 'Key of the document.';
+COMMENT ON COLUMN credit.open_now.account_id IS 'Account.';
+COMMENT ON COLUMN credit.open_now.currency IS 'Currency of the amount.';
+COMMENT ON COLUMN credit.open_now.kind IS 'Kind of document.';
+COMMENT ON COLUMN credit.open_now.open_amount IS 'Open amount; negative: owed to the customer.';
+CREATE FUNCTION credit.open_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
+			   kind text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+/*
+ * Open on the day was what is open now, or was settled, reversed or taken back
+ * after it: few documents, however many there are.
+ */
+WITH settled_later AS NOT MATERIALIZED
+	(SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > as_of),
+/* payments applied after the day, or to debts that were not there yet */
+applied_later AS NOT MATERIALIZED
+	(SELECT t.payment_source_id AS source_id, t.payment_key AS key
+	   FROM credit.settlement t
+	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+	  WHERE t.payment_key IS NOT NULL
+		AND (t.settled_on > as_of OR
+			 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > as_of)),
+candidate AS
+	(SELECT i.source_id, i.key FROM credit.item i WHERE i.is_open
+	 UNION ALL
+	 SELECT i.source_id, i.key FROM credit.item i
+	  WHERE NOT i.is_open
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+		AND EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
+	 UNION ALL
+	 SELECT i.source_id, i.key FROM credit.item i
+	  WHERE NOT i.is_open
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+		AND NOT EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
+		AND EXISTS (SELECT FROM applied_later t WHERE t.source_id = i.source_id AND t.key = i.key)
+	 UNION ALL
+	 SELECT i.source_id, i.key FROM credit.item i
+	  WHERE NOT i.is_open AND (i.reversed_on > as_of OR i.next_on IS NOT NULL)
+		AND NOT EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
+		AND NOT EXISTS (SELECT FROM applied_later t WHERE t.source_id = i.source_id AND t.key = i.key))
+SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+  FROM (SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
+			   CASE WHEN s.kind IN ('payment', 'credit_note') THEN p.amount - i.amount + u.amount
+					ELSE i.amount - p.amount + u.amount END AS open_amount
+		  FROM candidate c
+		  JOIN credit.item i ON i.source_id = c.source_id AND i.key = c.key
+		  JOIN credit.source s ON s.source_id = i.source_id
+		 /* what was settled of it */
+		 CROSS JOIN LATERAL
+			   (SELECT COALESCE(sum(t.amount), 0) AS amount FROM credit.settlement t
+				 WHERE t.source_id = i.source_id AND t.key = i.key
+				   AND (t.settled_on <= as_of OR t.settled_on IS NULL)) p
+		 /* what it has settled, of debts that count */
+		 CROSS JOIN LATERAL
+			   (SELECT COALESCE(sum(t.amount), 0) AS amount
+				  FROM credit.settlement t
+				  JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+				 WHERE s.kind <> 'invoice'
+				   AND t.payment_source_id = i.source_id AND t.payment_key = i.key
+				   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+				   AND x.amount IS NOT NULL
+				   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
+				   AND (x.reversed_on IS NULL OR x.reversed_on > as_of)) u
+		 WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+		   AND i.amount IS NOT NULL
+		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+		   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)) o
+ WHERE o.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.open_on(date) IS
+'Receivables, credit notes and payments of which something was open on a day, before allocation, from the documents as they are known now.';
+/*
+ * Subject rate: exchange rates by type and day, and which of them counts.
+ *
+ * One row per type, pair and day, so that a load is one INSERT ... ON CONFLICT
+ * and the rate of any day is there; what a row said before is kept beside it.
+ */
+CREATE TABLE credit.exchange_rate
+(
+	rate_type	text COLLATE "C" NOT NULL DEFAULT 'closing',
+	from_currency text COLLATE "C" NOT NULL,
+	to_currency text COLLATE "C" NOT NULL,
+	valid_on	date NOT NULL,
+	rate		numeric NOT NULL,
+	source		text,
+	recorded_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	recorded_by	text NOT NULL DEFAULT SESSION_USER,
+	PRIMARY KEY (rate_type, from_currency, to_currency, valid_on),
+	CONSTRAINT exchange_rate_type CHECK (octet_length(rate_type) BETWEEN 1 AND 30),
+	CONSTRAINT exchange_rate_from CHECK (octet_length(from_currency) BETWEEN 1 AND 12),
+	CONSTRAINT exchange_rate_to CHECK (octet_length(to_currency) BETWEEN 1 AND 12),
+	CONSTRAINT exchange_rate_pair CHECK (from_currency <> to_currency),
+	CONSTRAINT exchange_rate_day CHECK (isfinite(valid_on)),
+	CONSTRAINT exchange_rate_rate CHECK (rate BETWEEN 1e-20 AND 1e20 AND scale(rate) <= 60)
+);
+COMMENT ON TABLE credit.exchange_rate IS
+'Exchange rates: one unit of from_currency is worth rate units of to_currency. A rate counts from valid_on until the next one of its pair, for as long as setting rate_age allows. Enter through credit.set_rate(), or load many by INSERT ... ON CONFLICT ... DO UPDATE; rows that say the same as before are left alone.';
+COMMENT ON COLUMN credit.exchange_rate.rate_type IS 'Type of the rate; setting rate_type says which one exposure is converted by.';
+COMMENT ON COLUMN credit.exchange_rate.from_currency IS 'Currency of which one unit is meant.';
+COMMENT ON COLUMN credit.exchange_rate.to_currency IS 'Currency its worth is given in.';
+COMMENT ON COLUMN credit.exchange_rate.valid_on IS 'First day it counts.';
+COMMENT ON COLUMN credit.exchange_rate.rate IS 'Units of to_currency for one unit of from_currency.';
+COMMENT ON COLUMN credit.exchange_rate.source IS 'Where it comes from, in words.';
+COMMENT ON COLUMN credit.exchange_rate.recorded_at IS 'When this value was entered.';
+COMMENT ON COLUMN credit.exchange_rate.recorded_by IS 'Session user who entered it.';
+CREATE TABLE credit.rate_change
+(
+	rate_change_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	rate_type	text COLLATE "C" NOT NULL,
+	from_currency text COLLATE "C" NOT NULL,
+	to_currency text COLLATE "C" NOT NULL,
+	valid_on	date NOT NULL,
+	old_rate	numeric NOT NULL,
+	new_rate	numeric,
+	old_source	text,
+	recorded_at	timestamptz NOT NULL,
+	recorded_by	text NOT NULL,
+	changed_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	changed_by	text NOT NULL DEFAULT SESSION_USER
+);
+CREATE INDEX rate_change_rate ON credit.rate_change (rate_type, from_currency, to_currency, valid_on);
+COMMENT ON TABLE credit.rate_change IS
+'What exchange_rate said before it was changed, append-only.';
+COMMENT ON COLUMN credit.rate_change.rate_change_id IS 'Own key.';
+COMMENT ON COLUMN credit.rate_change.rate_type IS 'Type of the rate.';
+COMMENT ON COLUMN credit.rate_change.from_currency IS 'Currency of which one unit is meant.';
+COMMENT ON COLUMN credit.rate_change.to_currency IS 'Currency its worth is given in.';
+COMMENT ON COLUMN credit.rate_change.valid_on IS 'First day it counts.';
+COMMENT ON COLUMN credit.rate_change.old_rate IS 'Rate before.';
+COMMENT ON COLUMN credit.rate_change.new_rate IS 'Rate after; NULL: taken away.';
+COMMENT ON COLUMN credit.rate_change.old_source IS 'Where the former rate came from.';
+COMMENT ON COLUMN credit.rate_change.recorded_at IS 'When the former rate was entered.';
+COMMENT ON COLUMN credit.rate_change.recorded_by IS 'Session user who entered the former rate.';
+COMMENT ON COLUMN credit.rate_change.changed_at IS 'When it was changed.';
+COMMENT ON COLUMN credit.rate_change.changed_by IS 'Session user who changed it.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.rate_change
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+/* Runs as its owner: who may change rates need not be able to write history. */
+CREATE FUNCTION credit.keep_rate() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_OP = 'TRUNCATE' THEN
+		INSERT INTO credit.rate_change (rate_type, from_currency, to_currency, valid_on,
+										old_rate, old_source, recorded_at, recorded_by)
+		SELECT r.rate_type, r.from_currency, r.to_currency, r.valid_on,
+			   r.rate, r.source, r.recorded_at, r.recorded_by
+		  FROM credit.exchange_rate r;
+		RETURN NULL;
+	END IF;
+	IF TG_OP = 'UPDATE' AND
+	   (NEW.rate_type, NEW.from_currency, NEW.to_currency, NEW.valid_on, NEW.rate) =
+	   (OLD.rate_type, OLD.from_currency, OLD.to_currency, OLD.valid_on, OLD.rate) THEN
+		/* loads repeat themselves; another source alone is worth a row version */
+		RETURN CASE WHEN NEW.source IS DISTINCT FROM OLD.source THEN NEW END;
+	END IF;
+	INSERT INTO credit.rate_change (rate_type, from_currency, to_currency, valid_on,
+									old_rate, new_rate, old_source, recorded_at, recorded_by)
+	VALUES (OLD.rate_type, OLD.from_currency, OLD.to_currency, OLD.valid_on, OLD.rate,
+			CASE WHEN TG_OP = 'UPDATE' AND
+					  (NEW.rate_type, NEW.from_currency, NEW.to_currency, NEW.valid_on) =
+					  (OLD.rate_type, OLD.from_currency, OLD.to_currency, OLD.valid_on)
+				 THEN NEW.rate END,
+			OLD.source, OLD.recorded_at, OLD.recorded_by);
+	IF TG_OP = 'DELETE' THEN
+		RETURN OLD;
+	END IF;
+	NEW.recorded_at := clock_timestamp();
+	NEW.recorded_by := SESSION_USER;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION credit.keep_rate() IS
+'Trigger on exchange_rate: keeps the former rate in rate_change and skips rows that change nothing.';
+CREATE TRIGGER keep_rate BEFORE UPDATE OR DELETE ON credit.exchange_rate
+	FOR EACH ROW EXECUTE FUNCTION credit.keep_rate();
+CREATE TRIGGER keep_rate_truncate BEFORE TRUNCATE ON credit.exchange_rate
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.keep_rate();
+/*
+ * Every session keeps the rates in force.  By row and always, because logical
+ * replication fires no statement trigger and only those.
+ */
+CREATE TRIGGER invalidate_rate AFTER INSERT OR UPDATE OR DELETE ON credit.exchange_rate
+	FOR EACH ROW EXECUTE FUNCTION credit.invalidate_setting();
+CREATE TRIGGER invalidate_rate_truncate AFTER TRUNCATE ON credit.exchange_rate
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.invalidate_setting();
+ALTER TABLE credit.exchange_rate ENABLE ALWAYS TRIGGER invalidate_rate;
+ALTER TABLE credit.exchange_rate ENABLE ALWAYS TRIGGER invalidate_rate_truncate;
+CREATE FUNCTION credit.find_rate
+	(from_currency text, to_currency text, as_of date, rate_type text DEFAULT NULL,
+	 OUT rate numeric, OUT rate_date date, OUT rate_path text)
+RETURNS record
+LANGUAGE c STABLE PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'credit_find_rate';
+COMMENT ON FUNCTION credit.find_rate(text, text, date, text) IS
+'The exchange rate that counts on a day and how it is found: direct, inverse, cross (through setting currency) or same; stale (older than setting rate_age) or missing, with rate NULL. rate_date: valid_on of the rate, the older one of a cross. rate_type NULL: setting rate_type. A day of infinity is today.';
+CREATE FUNCTION credit.round_amount(amount numeric, currency text) RETURNS numeric
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_round_amount';
+COMMENT ON FUNCTION credit.round_amount(numeric, text) IS
+'An amount rounded to the minor unit of its currency (ISO 4217; 2 decimals where the code is not known), half away from zero. For sums of converted amounts: convert each unrounded, add, round once.';
+CREATE FUNCTION credit.convert_exposure
+	(amount numeric, balance numeric, from_currency text, to_currency text, as_of date)
+RETURNS numeric
+LANGUAGE c STABLE PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'credit_convert_exposure';
+COMMENT ON FUNCTION credit.convert_exposure(numeric, numeric, text, text, date) IS
+'What an amount adds to exposure in another currency, as the order check takes it, not rounded: with the add-on of setting rate_add_on where the balance of that currency is positive. 0, and an amount in the same currency, stay as they are. NULL: a rate is missing.';
+CREATE FUNCTION credit.set_rate
+	(from_currency text, to_currency text, rate numeric, valid_on date DEFAULT NULL,
+	 rate_type text DEFAULT NULL, source text DEFAULT NULL)
+RETURNS numeric
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	day date := COALESCE(valid_on, credit.today());
+	type text := COALESCE(rate_type, (SELECT s.value FROM credit.settings s WHERE s.name = 'rate_type'));
+	last numeric;
+BEGIN
+	IF from_currency IS NULL OR to_currency IS NULL OR from_currency = to_currency THEN
+		RAISE EXCEPTION 'a rate needs two currencies'
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = format('From %s to %s.', COALESCE(from_currency, 'NULL'), COALESCE(to_currency, 'NULL'));
+	END IF;
+	IF rate IS NULL THEN
+		DELETE FROM credit.exchange_rate r
+		 WHERE r.rate_type = type AND r.from_currency = $1 AND r.to_currency = $2 AND r.valid_on = day;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION 'there is no rate of type "%" from % to % of %', type, from_currency, to_currency, to_char(day, 'YYYY-MM-DD')
+				USING ERRCODE = 'no_data_found';
+		END IF;
+		RETURN NULL;
+	END IF;
+	IF NOT (rate > 0 AND rate < 'Infinity') THEN
+		RAISE EXCEPTION 'a rate must be a positive number, not %', rate
+			USING ERRCODE = 'numeric_value_out_of_range';
+	END IF;
+	last := (SELECT f.rate FROM credit.find_rate(from_currency, to_currency, day - 1, type) f);
+	IF last IS NOT NULL AND (rate > last * 1.5 OR last > rate * 1.5) THEN
+		RAISE WARNING 'rate from % to % jumps from % to %', from_currency, to_currency, last, rate
+			USING HINT = format('A rate says how many %s one %s is worth.', to_currency, from_currency);
+	END IF;
+	INSERT INTO credit.exchange_rate AS r (rate_type, from_currency, to_currency, valid_on, rate, source)
+	VALUES (type, from_currency, to_currency, day, rate, source)
+	ON CONFLICT ON CONSTRAINT exchange_rate_pkey
+	DO UPDATE SET rate = excluded.rate, source = excluded.source;
+	RETURN rate;
+END
+$$;
+COMMENT ON FUNCTION credit.set_rate(text, text, numeric, date, text, text) IS
+'Enters an exchange rate: how many units of to_currency one unit of from_currency is worth from a day on (default today), of a type (default setting rate_type). NULL takes the rate of that day away. Returns the rate. Acts on the next statement of every session once committed; warns of a jump, which mostly is a rate entered the wrong way round. Example: SELECT credit.set_rate(''EUR'', ''USD'', 1.10).';
 /*
  * Subject valuation: in which stage the value of each document stood on any
  * day, from the documents as they are known now.  The rule is that of
@@ -230,6 +538,315 @@ SELECT d.source_id, d.key, d.account_id, d.currency,
 END;
 COMMENT ON FUNCTION credit.orders_on(date) IS
 'What orders, and deliveries that come from none, added to exposure on a day, by stage, from the documents as they are known now.';
+CREATE FUNCTION credit.valuation_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text, stages numeric[])
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT o.source_id, o.key, o.account_id, o.currency, o.stages
+  FROM credit.orders_on(as_of) o
+UNION ALL
+SELECT o.source_id, o.key, o.account_id, o.currency,
+	   CASE WHEN o.open_amount > 0 AND (o.kind IN ('invoice', 'receivable') OR i.amount >= 0)
+			THEN ARRAY[0, 0, o.open_amount]
+			ELSE ARRAY[0, 0, 0, o.open_amount] END
+  FROM credit.open_on(as_of) o
+  JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key;
+END;
+COMMENT ON FUNCTION credit.valuation_on(date) IS
+'What every document added to exposure on a day, by stage, from the documents as they are known now.';
+CREATE OR REPLACE FUNCTION credit.exposure_documents_on(as_of date)
+RETURNS TABLE (customer text, segment text, name text, source text, kind text,
+			   key text, number text, document_date date, due_date date,
+			   currency text, amount numeric, ordered numeric, delivered numeric,
+			   invoiced numeric, unapplied numeric, exposure numeric,
+			   is_disputed boolean, origin text, recorded_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key,
+	   COALESCE(i.number, i.key), i.document_date, i.due_date, i.currency, COALESCE(i.amount, 0),
+	   COALESCE(i.stages[1], 0), COALESCE(i.stages[2], 0),
+	   COALESCE(i.stages[3], 0), COALESCE(i.stages[4], 0),
+	   COALESCE(i.stages[1], 0) + COALESCE(i.stages[2], 0) +
+	   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0),
+	   i.is_disputed, i.origin, i.recorded_at
+  FROM credit.item i
+  JOIN credit.account a ON a.account_id = i.account_id
+  JOIN credit.source s ON s.source_id = i.source_id
+ WHERE exposure_documents_on.as_of = 'infinity'
+   AND (i.amount IS NOT NULL OR i.is_open)
+UNION ALL
+SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key,
+	   COALESCE(i.number, i.key), i.document_date, i.due_date, i.currency, COALESCE(i.amount, 0),
+	   COALESCE(v.stages[1], 0), COALESCE(v.stages[2], 0),
+	   COALESCE(v.stages[3], 0), COALESCE(v.stages[4], 0),
+	   COALESCE(v.stages[1], 0) + COALESCE(v.stages[2], 0) +
+	   COALESCE(v.stages[3], 0) + COALESCE(v.stages[4], 0),
+	   i.is_disputed, i.origin, i.recorded_at
+  FROM credit.item i
+  JOIN credit.account a ON a.account_id = i.account_id
+  JOIN credit.source s ON s.source_id = i.source_id
+  LEFT JOIN credit.valuation_on(exposure_documents_on.as_of) v ON v.source_id = i.source_id AND v.key = i.key
+ WHERE exposure_documents_on.as_of < 'infinity'
+   AND (v.key IS NOT NULL OR i.amount IS NOT NULL)
+   AND (v.stages <> '{}' OR
+		COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= exposure_documents_on.as_of);
+END;
+
+COMMENT ON FUNCTION credit.exposure_documents_on(date) IS
+'Documents dated up to a day, as they are known now, with what each added to exposure by stage on that day; infinity: all of them, with what they add now. A document without dates counts from the day it was recorded. An order that does not count and stands in for its deliveries has amount 0.';
+CREATE OR REPLACE VIEW credit.exposure_document AS
+SELECT d.customer COLLATE "C" AS customer, d.segment COLLATE "C" AS segment, d.name, d.source, d.kind, d.key, d.number,
+	   d.document_date, d.due_date, d.currency, d.amount, d.ordered, d.delivered,
+	   d.invoiced, d.unapplied, d.exposure, d.is_disputed, d.origin, d.recorded_at
+  FROM credit.exposure_documents_on
+	   (CASE WHEN credit.as_of() = credit.today() THEN 'infinity' ELSE credit.as_of() END) d;
+
+COMMENT ON COLUMN credit.exposure_document.kind IS 'Kind of document.';
+COMMENT ON COLUMN credit.exposure_document.amount IS 'Amount of the document, tax included; 0: an order that does not count, and stands in for its deliveries.';
+CREATE OR REPLACE FUNCTION credit.exposure_on(as_of date)
+RETURNS TABLE (customer text, segment text, name text, currency text,
+			   ordered numeric, delivered numeric, invoiced numeric,
+			   unapplied numeric, total numeric, limit_state text,
+			   credit_limit numeric, valid_until date, other_currencies text[])
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+WITH chain AS
+	(SELECT v.account_id, v.currency,
+			sum(COALESCE(v.stages[1], 0)) AS ordered, sum(COALESCE(v.stages[2], 0)) AS delivered,
+			sum(COALESCE(v.stages[3], 0)) AS invoiced, sum(COALESCE(v.stages[4], 0)) AS unapplied,
+			sum(COALESCE(v.stages[1], 0) + COALESCE(v.stages[2], 0) +
+				COALESCE(v.stages[3], 0) + COALESCE(v.stages[4], 0)) AS total
+	   FROM credit.valuation_on(exposure_on.as_of) v
+	  GROUP BY v.account_id, v.currency),
+balance AS
+	(SELECT x.account_id,
+			array_agg(x.currency ORDER BY x.currency) FILTER (WHERE x.currency <> l.currency AND x.total <> 0) AS other_currencies,
+			bool_or(x.currency <> l.currency) AS is_mixed,
+			CASE WHEN count(c.ordered) = count(*) THEN sum(c.ordered) END AS ordered,
+			CASE WHEN count(c.delivered) = count(*) THEN sum(c.delivered) END AS delivered,
+			CASE WHEN count(c.invoiced) = count(*) THEN sum(c.invoiced) END AS invoiced,
+			CASE WHEN count(c.unapplied) = count(*) THEN sum(c.unapplied) END AS unapplied,
+			CASE WHEN count(c.total) = count(*) THEN sum(c.total) END AS total
+	   FROM chain x
+	   JOIN credit.account_limit l ON l.account_id = x.account_id
+	  CROSS JOIN LATERAL
+			(SELECT credit.convert_exposure(x.ordered, x.total, x.currency, l.currency, exposure_on.as_of) AS ordered,
+					credit.convert_exposure(x.delivered, x.total, x.currency, l.currency, exposure_on.as_of) AS delivered,
+					credit.convert_exposure(x.invoiced, x.total, x.currency, l.currency, exposure_on.as_of) AS invoiced,
+					credit.convert_exposure(x.unapplied, x.total, x.currency, l.currency, exposure_on.as_of) AS unapplied,
+					credit.convert_exposure(x.total, x.total, x.currency, l.currency, exposure_on.as_of) AS total) c
+	  GROUP BY x.account_id)
+SELECT a.customer, a.segment, a.name, l.currency,
+	   CASE WHEN b.account_id IS NULL THEN 0 WHEN b.is_mixed THEN credit.round_amount(b.ordered, l.currency) ELSE b.ordered END,
+	   CASE WHEN b.account_id IS NULL THEN 0 WHEN b.is_mixed THEN credit.round_amount(b.delivered, l.currency) ELSE b.delivered END,
+	   CASE WHEN b.account_id IS NULL THEN 0 WHEN b.is_mixed THEN credit.round_amount(b.invoiced, l.currency) ELSE b.invoiced END,
+	   CASE WHEN b.account_id IS NULL THEN 0 WHEN b.is_mixed THEN credit.round_amount(b.unapplied, l.currency) ELSE b.unapplied END,
+	   CASE WHEN b.account_id IS NULL THEN 0 WHEN b.other_currencies IS NOT NULL THEN credit.round_amount(b.total, l.currency) ELSE b.total END,
+	   l.limit_state, l.credit_limit, l.valid_until, b.other_currencies
+  FROM credit.account a
+  JOIN credit.limit_in_force l ON l.account_id = a.account_id
+  LEFT JOIN balance b ON b.account_id = a.account_id;
+END;
+
+COMMENT ON FUNCTION credit.exposure_on(date) IS
+'Exposure of every account on a day, from the dates of the documents as they are known now, beside its present limit; in the currency of the account, documents in others (other_currencies) converted at the rates of that day. total, and each stage, is NULL where a rate it needs is missing.';
+CREATE OR REPLACE VIEW credit.exposure AS
+SELECT e.customer COLLATE "C" AS customer, e.segment COLLATE "C" AS segment, e.name, e.currency,
+	   e.ordered, e.delivered, e.invoiced, e.unapplied, e.total,
+	   e.limit_state, e.credit_limit, e.valid_until,
+	   CASE e.limit_state WHEN 'amount' THEN e.credit_limit - e.total
+						  WHEN 'blocked' THEN 0 END AS headroom,
+	   CASE WHEN e.limit_state = 'amount' AND e.credit_limit > 0 AND e.total IS NOT NULL
+			THEN GREATEST(e.total, 0)::float8 / e.credit_limit::float8 END AS utilisation,
+	   CASE e.limit_state WHEN 'amount' THEN e.total > e.credit_limit
+						  WHEN 'blocked' THEN e.total > 0
+						  ELSE false END AS is_over_limit,
+	   e.other_currencies,
+	   CASE WHEN e.total IS NULL
+			THEN ARRAY(SELECT o.currency FROM unnest(e.other_currencies) o (currency)
+						WHERE credit.convert_exposure(1, 1, o.currency, e.currency, credit.as_of()) IS NULL) END AS missing_rates
+  FROM (SELECT a.customer, a.segment, a.name, l.currency,
+			   CASE WHEN b.is_mixed THEN credit.round_amount(b.ordered, l.currency) ELSE b.ordered END AS ordered,
+			   CASE WHEN b.is_mixed THEN credit.round_amount(b.delivered, l.currency) ELSE b.delivered END AS delivered,
+			   CASE WHEN b.is_mixed THEN credit.round_amount(b.invoiced, l.currency) ELSE b.invoiced END AS invoiced,
+			   CASE WHEN b.is_mixed THEN credit.round_amount(b.unapplied, l.currency) ELSE b.unapplied END AS unapplied,
+			   CASE WHEN b.other_currencies IS NOT NULL THEN credit.round_amount(b.total, l.currency) ELSE b.total END AS total,
+			   l.limit_state, l.credit_limit, l.valid_until, b.other_currencies
+		  FROM credit.account a
+		  JOIN credit.limit_in_force l ON l.account_id = a.account_id
+		 CROSS JOIN LATERAL
+			   (SELECT array_agg(x.currency ORDER BY x.currency) FILTER (WHERE x.currency <> l.currency AND x.total <> 0) AS other_currencies,
+					   COALESCE(bool_or(x.currency <> l.currency), false) AS is_mixed,
+					   CASE WHEN count(c.ordered) = count(*) THEN COALESCE(sum(c.ordered), 0) END AS ordered,
+					   CASE WHEN count(c.delivered) = count(*) THEN COALESCE(sum(c.delivered), 0) END AS delivered,
+					   CASE WHEN count(c.invoiced) = count(*) THEN COALESCE(sum(c.invoiced), 0) END AS invoiced,
+					   CASE WHEN count(c.unapplied) = count(*) THEN COALESCE(sum(c.unapplied), 0) END AS unapplied,
+					   CASE WHEN count(c.total) = count(*) THEN COALESCE(sum(c.total), 0) END AS total
+				  FROM credit.balance(a.account_id) x
+				 CROSS JOIN LATERAL
+					   (SELECT credit.convert_exposure(x.ordered, x.total, x.currency, l.currency, (SELECT credit.today())) AS ordered,
+							   credit.convert_exposure(x.delivered, x.total, x.currency, l.currency, (SELECT credit.today())) AS delivered,
+							   credit.convert_exposure(x.invoiced, x.total, x.currency, l.currency, (SELECT credit.today())) AS invoiced,
+							   credit.convert_exposure(x.unapplied, x.total, x.currency, l.currency, (SELECT credit.today())) AS unapplied,
+							   credit.convert_exposure(x.total, x.total, x.currency, l.currency, (SELECT credit.today())) AS total) c) b
+		 WHERE credit.as_of() = credit.today()
+		UNION ALL
+		SELECT p.customer, p.segment, p.name, p.currency,
+			   p.ordered, p.delivered, p.invoiced, p.unapplied, p.total,
+			   p.limit_state, p.credit_limit, p.valid_until, p.other_currencies
+		  FROM credit.exposure_on(credit.as_of()) p
+		 WHERE credit.as_of() <> credit.today()) e;
+
+COMMENT ON COLUMN credit.exposure.currency IS 'Currency of the account; all amounts are in it, those of documents in other currencies at the rates of the day.';
+COMMENT ON COLUMN credit.exposure.ordered IS 'Open orders. Where amounts were converted, this and the other stages are rounded each by itself; NULL: a rate is missing.';
+COMMENT ON COLUMN credit.exposure.total IS 'Exposure: ordered + delivered + invoiced + unapplied, rounded once where amounts were converted. NULL: a rate is missing (missing_rates).';
+COMMENT ON COLUMN credit.exposure.other_currencies IS 'Currencies of documents other than that of the account; NULL: none. View exposure_by_currency has their amounts.';
+COMMENT ON COLUMN credit.exposure.missing_rates IS 'Those of them that have no rate that counts, so that there is no total; NULL: none.';
+/*
+ * Subject currency: amounts in other currencies, for reports.
+ */
+CREATE FUNCTION credit.rate
+	(from_currency text, to_currency text, as_of date DEFAULT credit.as_of(),
+	 rate_type text DEFAULT NULL)
+RETURNS numeric
+LANGUAGE c STABLE PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'credit_rate';
+COMMENT ON FUNCTION credit.rate(text, text, date, text) IS
+'The exchange rate that counts on a day (default credit.as_of()): direct, inverse, or cross through setting currency, the last two to 20 decimals. NULL: there is none, or it is older than setting rate_age. rate_type NULL: setting rate_type. find_rate() says how it is found.';
+CREATE FUNCTION credit.convert
+	(amount numeric, from_currency text, to_currency text,
+	 as_of date DEFAULT credit.as_of(), rate_type text DEFAULT NULL)
+RETURNS numeric
+LANGUAGE c STABLE PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'credit_convert';
+COMMENT ON FUNCTION credit.convert(numeric, text, text, date, text) IS
+'An amount in another currency at the rate of a day (default credit.as_of()), not rounded: add up first, then round_amount(). NULL: a rate is missing. Balances at the rate of the day they are shown for, sales and payments at that of their own day. Example: SELECT credit.round_amount(sum(credit.convert(amount, currency, ''USD'', document_date)), ''USD'').';
+CREATE FUNCTION credit.exposure_by_currency_on(as_of date)
+RETURNS TABLE (customer text, segment text, name text, currency text,
+			   ordered numeric, delivered numeric, invoiced numeric,
+			   unapplied numeric, total numeric, account_currency text,
+			   rate numeric, rate_date date, rate_path text, converted numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT a.customer, a.segment, a.name, b.currency, b.ordered, b.delivered, b.invoiced,
+	   b.unapplied, b.total, l.currency, r.rate, r.rate_date, r.rate_path,
+	   CASE WHEN b.currency = l.currency THEN b.total
+			ELSE credit.round_amount(credit.convert_exposure(b.total, b.total, b.currency, l.currency,
+															 exposure_by_currency_on.as_of), l.currency) END
+  FROM credit.account a
+  JOIN credit.account_limit l ON l.account_id = a.account_id
+ CROSS JOIN LATERAL
+	   (SELECT i.currency,
+			   sum(COALESCE(i.stages[1], 0)) AS ordered,
+			   sum(COALESCE(i.stages[2], 0)) AS delivered,
+			   sum(COALESCE(i.stages[3], 0)) AS invoiced,
+			   sum(COALESCE(i.stages[4], 0)) AS unapplied,
+			   sum(COALESCE(i.stages[1], 0) + COALESCE(i.stages[2], 0) +
+				   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0)) AS total
+		  FROM credit.item i
+		 WHERE i.account_id = a.account_id
+		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= exposure_by_currency_on.as_of
+		 GROUP BY i.currency) b
+ CROSS JOIN LATERAL credit.find_rate(b.currency, l.currency, exposure_by_currency_on.as_of) r;
+END;
+COMMENT ON FUNCTION credit.exposure_by_currency_on(date) IS
+'Exposure of every account on a day by currency of the documents, and what it comes to in the currency of the account at the rates of that day; from the dates of the documents as they are known now.';
+CREATE VIEW credit.exposure_by_currency AS
+SELECT a.customer, a.segment, a.name, b.currency, b.ordered, b.delivered, b.invoiced,
+	   b.unapplied, b.total, l.currency AS account_currency, r.rate, r.rate_date, r.rate_path,
+	   CASE WHEN b.currency = l.currency THEN b.total
+			ELSE credit.round_amount(credit.convert_exposure(b.total, b.total, b.currency, l.currency,
+															 (SELECT credit.today())), l.currency) END AS converted
+  FROM credit.account a
+  JOIN credit.account_limit l ON l.account_id = a.account_id
+ CROSS JOIN LATERAL credit.balance(a.account_id) b
+ CROSS JOIN LATERAL credit.find_rate(b.currency, l.currency, (SELECT credit.today())) r
+ WHERE credit.as_of() = credit.today()
+UNION ALL
+SELECT p.customer, p.segment, p.name, p.currency, p.ordered, p.delivered, p.invoiced,
+	   p.unapplied, p.total, p.account_currency, p.rate, p.rate_date, p.rate_path, p.converted
+  FROM credit.exposure_by_currency_on(credit.as_of()) p
+ WHERE credit.as_of() <> credit.today();
+COMMENT ON VIEW credit.exposure_by_currency IS
+'Exposure of every account by currency of the documents, in that currency and in the one of the account; an account has a row for each currency it ever had documents in. Today: from the journal. With credit.as_of on another day: from the dates of the documents as they are known now, at the rates of that day.';
+COMMENT ON COLUMN credit.exposure_by_currency.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.exposure_by_currency.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.exposure_by_currency.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.exposure_by_currency.currency IS 'Currency of the documents.';
+COMMENT ON COLUMN credit.exposure_by_currency.ordered IS 'Open orders, in the currency of the documents.';
+COMMENT ON COLUMN credit.exposure_by_currency.delivered IS 'Delivered, not invoiced, in the currency of the documents.';
+COMMENT ON COLUMN credit.exposure_by_currency.invoiced IS 'Open receivables, in the currency of the documents.';
+COMMENT ON COLUMN credit.exposure_by_currency.unapplied IS 'Cash received, negative, in the currency of the documents.';
+COMMENT ON COLUMN credit.exposure_by_currency.total IS 'Exposure in the currency of the documents: ordered + delivered + invoiced + unapplied.';
+COMMENT ON COLUMN credit.exposure_by_currency.account_currency IS 'Currency of the account and its limit.';
+COMMENT ON COLUMN credit.exposure_by_currency.rate IS 'Units of account_currency for one unit of currency; NULL: there is no rate that counts.';
+COMMENT ON COLUMN credit.exposure_by_currency.rate_date IS 'Day of the rate, also of one that is too old; NULL: none is needed or there is none.';
+COMMENT ON COLUMN credit.exposure_by_currency.rate_path IS 'How the rate is found: same, direct, inverse, cross (through setting currency); or stale, missing.';
+COMMENT ON COLUMN credit.exposure_by_currency.converted IS 'Total in the currency of the account as the order check takes it, rounded, with the add-on of setting rate_add_on. NULL: there is no rate that counts, and total is not 0.';
+/*
+ * Subject history: exposure as the ledger knew it at the end of each day.
+ *
+ * Counted back from today's balance, so that a purge of old rows of the
+ * journal changes no figure of the days that are left.
+ */
+CREATE VIEW credit.exposure_history AS
+SELECT a.customer, a.segment, a.name, h.currency, h.day,
+	   h.ordered, h.delivered, h.invoiced, h.unapplied,
+	   h.ordered + h.delivered + h.invoiced + h.unapplied AS total,
+	   h.change, h.n_postings
+  FROM credit.account a
+ CROSS JOIN LATERAL
+	   (SELECT c.currency, c.day, c.change, c.n_postings,
+			   b.ordered - COALESCE(sum(c.ordered) OVER later, 0) AS ordered,
+			   b.delivered - COALESCE(sum(c.delivered) OVER later, 0) AS delivered,
+			   b.invoiced - COALESCE(sum(c.invoiced) OVER later, 0) AS invoiced,
+			   b.unapplied - COALESCE(sum(c.unapplied) OVER later, 0) AS unapplied
+		  FROM (SELECT j.currency, credit.day_of(j.posted_at) AS day, count(*) AS n_postings,
+					   COALESCE(sum(j.delta[1]), 0) AS ordered, COALESCE(sum(j.delta[2]), 0) AS delivered,
+					   COALESCE(sum(j.delta[3]), 0) AS invoiced, COALESCE(sum(j.delta[4]), 0) AS unapplied,
+					   COALESCE(sum(j.delta[1]), 0) + COALESCE(sum(j.delta[2]), 0) +
+					   COALESCE(sum(j.delta[3]), 0) + COALESCE(sum(j.delta[4]), 0) AS change
+				  FROM credit.journal j
+				 WHERE j.account_id = a.account_id AND j.scope = 0
+				 GROUP BY 1, 2) c
+		  JOIN credit.balance(a.account_id) b ON b.currency = c.currency
+		WINDOW later AS (PARTITION BY c.currency ORDER BY c.day DESC
+						 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) h;
+COMMENT ON VIEW credit.exposure_history IS
+'Exposure of each account and currency at the end of each day on which something was posted, as the ledger knew it then. From the time since the attach, as far as the journal was not purged.';
+COMMENT ON COLUMN credit.exposure_history.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.exposure_history.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.exposure_history.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.exposure_history.currency IS 'Currency of the amounts: that of the documents, not converted.';
+COMMENT ON COLUMN credit.exposure_history.day IS 'Day in the zone of setting time_zone.';
+COMMENT ON COLUMN credit.exposure_history.ordered IS 'Open orders at the end of the day.';
+COMMENT ON COLUMN credit.exposure_history.delivered IS 'Delivered, not invoiced.';
+COMMENT ON COLUMN credit.exposure_history.invoiced IS 'Open receivables.';
+COMMENT ON COLUMN credit.exposure_history.unapplied IS 'Cash received, negative.';
+COMMENT ON COLUMN credit.exposure_history.total IS 'Exposure at the end of the day: the sum of the four.';
+COMMENT ON COLUMN credit.exposure_history.change IS 'What the day added to it.';
+COMMENT ON COLUMN credit.exposure_history.n_postings IS 'Number of rows of the journal on the day.';
+/*
+ * The SELECT that reads a table through a mapping, as the triggers do row by
+ * row: every field with its final type.
+ */
+CREATE OR REPLACE FUNCTION credit.mapping_query(relation regclass, kind text, fields jsonb) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT format('SELECT %s FROM %s WHERE %s',
+			  (SELECT string_agg(format(CASE WHEN c.field IN ('origin', 'applies_to', 'payment', 'document')
+											  AND fields ->> c.field ~ '^(ROW)?\('
+											 /* a composite key of NULLs names nothing */
+											 THEN 'CASE WHEN (%1$s)::%2$s !~ ''^\(,+\)$'' THEN (%1$s)::%2$s END AS %3$I'
+											 ELSE '(%1$s)::%2$s AS %3$I' END,
+										COALESCE(fields ->> c.field, 'NULL'), c.type, c.field), ', '
+								 ORDER BY c.field)
+				 FROM credit.field_catalog() c
+				WHERE kind = ANY (c.kinds) AND c.field <> 'counts_when'),
+			  relation, COALESCE('(' || (fields ->> 'counts_when') || ')', 'true'))
+$$;
+
 /* The columns of an item that are fields of the same name, as a list. */
 CREATE FUNCTION credit.plain_columns(kind text, prefix text) RETURNS text
 LANGUAGE sql STABLE
@@ -288,13 +905,13 @@ BEGIN
 		SELECT %1$s, credit.progress_row(q.key, 'writing documents', $1), q.currency, q.amount, '{}', clock_timestamp(),
 			   o.is_counted, false, o.next_on, %2$s, q.%3$I %7$s
 		  FROM (%4$s) q
-		 CROSS JOIN LATERAL credit.own_stages(%5$L, q.amount, NULL, NULL, %8$s, NULL, NULL) o
+		 CROSS JOIN LATERAL credit.own_stages(%5$L, q.amount, NULL, NULL, %8$s) o
 		 WHERE q.amount IS NOT NULL$q$,
 		source_id, credit.origin_column(kind, 'q.'),
 		CASE kind WHEN 'link' THEN 'document' ELSE 'payment' END,
 		credit.mapping_query(relation, kind, fields), kind,
 		', ' || credit.plain_columns(kind, ''), ', ' || credit.plain_columns(kind, 'q.'),
-		CASE kind WHEN 'application' THEN 'q.reversed_on' ELSE 'NULL' END)
+		CASE kind WHEN 'application' THEN 'q.reversed_on, q.document_date, q.posting_date' ELSE 'NULL, NULL, NULL' END)
 		USING credit.estimated_rows(relation);
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
@@ -329,6 +946,13 @@ BEGIN
 	 WHERE s.source_id = join_source.source_id
 	   AND NOT EXISTS (SELECT FROM credit.item i WHERE i.source_id = s.source_id AND i.key = n.key);
 	PERFORM credit.join_documents(source_id);
+	/* what the rows of the source say of themselves */
+	INSERT INTO credit.month_mark (account_id, month)
+	SELECT DISTINCT i.account_id, COALESCE(date_trunc('month', t.settled_on::timestamp)::date, '-infinity')
+	  FROM credit.settlement t
+	  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+	 WHERE t.source_id = join_source.source_id AND t.stated_by_source_id = t.source_id
+	   AND i.account_id IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION credit.join_source(integer) IS
@@ -633,8 +1257,9 @@ BEGIN
 					   ELSE (SELECT count(*) FROM credit.item i WHERE i.source_id = s.source_id AND i.amount IS NOT NULL) END INTO n;
 	PERFORM credit.progress_phase('taking documents out of exposure', n);
 	PERFORM credit.forget(s.relation, s.source_id, s.kind);
-	PERFORM credit.maintain(true);
 	/* keys that documents of other sources name */
+	PERFORM credit.part_documents(s.source_id);
+	PERFORM credit.maintain(true);
 	DELETE FROM credit.item i WHERE i.source_id = s.source_id;
 	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
 	DELETE FROM credit.source x WHERE x.source_id = s.source_id;
@@ -653,6 +1278,185 @@ $$;
 
 COMMENT ON COLUMN credit.sources.kind IS 'customer, or the kind of document.';
 /*
+ * Subject reconcile: does the ledger say what the ERP says?
+ *
+ * Everything is read under one snapshot, so that orders may arrive meanwhile:
+ * a function that is STABLE looks at what its caller's statement sees.
+ */
+
+/* The fields of documents that are compared, as a list of jsonb arguments. */
+CREATE FUNCTION credit.compared_fields(kind text, side text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT string_agg(format('%L, %s', f.field,
+		CASE WHEN side = 'erp' AND f.field = 'segment' THEN 'COALESCE(q.segment, '''')'
+			 WHEN side = 'erp' AND f.field = 'currency' AND kind NOT IN ('application', 'link')
+			 THEN format('COALESCE(q.currency, %L)', (SELECT s.value FROM credit.settings s WHERE s.name = 'currency'))
+			 WHEN side = 'erp' THEN format('q.%I', f.field)
+			 WHEN f.field IN ('customer', 'segment') THEN format('a.%I', f.field)
+			 WHEN f.field = 'applies_to' THEN 'i.origin'
+			 WHEN f.field = 'payment' THEN 'i.document'
+			 ELSE format('i.%I', f.field) END), ', ' ORDER BY f.field)
+  FROM credit.field_catalog() f
+ WHERE kind = ANY (f.kinds) AND f.field NOT IN ('key', 'counts_when')
+$$;
+COMMENT ON FUNCTION credit.compared_fields(text, text) IS
+'Fields of a kind of document with their expressions on one side (erp or ledger), for reconcile().';
+CREATE FUNCTION credit.differing_fields(one jsonb, other jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT CASE WHEN other IS NULL THEN jsonb_strip_nulls(one)
+			ELSE (SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each(one) e
+				   WHERE e.value IS DISTINCT FROM other -> e.key) END
+$$;
+COMMENT ON FUNCTION credit.differing_fields(jsonb, jsonb) IS
+'What of the first object is not so in the second; all of it where there is no second.';
+/* Documents, or customers, of one source that differ from the rows of the ERP. */
+CREATE FUNCTION credit.source_differences(source_id integer)
+RETURNS TABLE (key text, difference text, erp jsonb, ledger jsonb)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
+AS $$
+DECLARE
+	s credit.source%ROWTYPE;
+	query text;
+BEGIN
+	SELECT * INTO s FROM credit.source x WHERE x.source_id = source_differences.source_id;
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
+	query := credit.mapping_query(s.relation, s.kind, s.fields);
+	IF s.kind = 'customer' THEN
+		RETURN QUERY EXECUTE format($q$
+			WITH e AS (SELECT q.key AS k, COALESCE(q.segment, '') AS g,
+							  jsonb_build_object('name', q.name, 'parent', q.parent, 'status', q.status,
+												 'terms_days', q.terms_days, 'rating', q.rating %3$s) AS v
+						 FROM (%1$s) q),
+			l AS (SELECT a.customer AS k, a.segment AS g,
+						 jsonb_build_object('name', a.name, 'parent', a.parent, 'status', a.status,
+											'terms_days', a.terms_days, 'rating', a.rating %4$s) AS v
+					FROM credit.account a LEFT JOIN credit.account_limit m ON m.account_id = a.account_id
+				   WHERE a.source_id = %2$s)
+			SELECT COALESCE(e.k, l.k) || CASE WHEN COALESCE(e.g, l.g) = '' THEN '' ELSE ' in ' || COALESCE(e.g, l.g) END,
+				   CASE WHEN l.k IS NULL THEN 'missing' WHEN e.k IS NULL THEN 'too much' ELSE 'different' END,
+				   credit.differing_fields(e.v, l.v), credit.differing_fields(l.v, e.v)
+			  FROM e FULL JOIN l ON l.k = e.k AND l.g = e.g
+			 WHERE e.v IS DISTINCT FROM l.v$q$,
+			query, s.source_id,
+			CASE WHEN s.fields ? 'credit_limit' THEN format($q$,
+				'limit_state', CASE WHEN q.credit_limit IS NULL THEN %1$L WHEN q.credit_limit = 0 THEN %2$L ELSE 'amount' END,
+				'credit_limit', CASE WHEN q.credit_limit <> 0 OR (q.credit_limit = 0 AND %2$L = 'amount') THEN q.credit_limit END$q$,
+				s.null_limit, s.zero_limit) ELSE '' END,
+			CASE WHEN s.fields ? 'credit_limit' THEN $q$,
+				'limit_state', m.base_state, 'credit_limit', m.base_limit$q$ ELSE '' END);
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($q$
+		WITH e AS (SELECT q.key AS k, jsonb_build_object(%3$s) AS v FROM (%1$s) q
+					WHERE q.amount IS NOT NULL %5$s),
+		l AS (SELECT i.key AS k, jsonb_build_object(%4$s) AS v
+				FROM credit.item i LEFT JOIN credit.account a ON a.account_id = i.account_id
+			   WHERE i.source_id = %2$s AND i.amount IS NOT NULL)
+		SELECT COALESCE(e.k, l.k),
+			   CASE WHEN l.k IS NULL THEN 'missing' WHEN e.k IS NULL THEN 'too much' ELSE 'different' END,
+			   credit.differing_fields(e.v, l.v), credit.differing_fields(l.v, e.v)
+		  FROM e FULL JOIN l ON l.k = e.k
+		 WHERE e.v IS DISTINCT FROM l.v$q$,
+		query, s.source_id, credit.compared_fields(s.kind, 'erp'), credit.compared_fields(s.kind, 'ledger'),
+		CASE WHEN s.kind IN ('application', 'link') THEN '' ELSE 'AND q.customer IS NOT NULL' END);
+END
+$$;
+COMMENT ON FUNCTION credit.source_differences(integer) IS
+'Documents, or customers, of a source that are not in the ledger as the ERP has them; see reconcile().';
+/* What the ledger says of itself: sums on documents, and the journal. */
+CREATE FUNCTION credit.ledger_differences()
+RETURNS TABLE (source text, key text, difference text, erp jsonb, ledger jsonb)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+WITH stage AS
+	(SELECT i.source_id, i.key, i.account_id, i.currency, i.stages FROM credit.item i WHERE i.is_open),
+summed AS
+	(SELECT s.account_id, s.currency,
+			sum(COALESCE(s.stages[1], 0)) AS ordered, sum(COALESCE(s.stages[2], 0)) AS delivered,
+			sum(COALESCE(s.stages[3], 0)) AS invoiced, sum(COALESCE(s.stages[4], 0)) AS unapplied
+	   FROM stage s GROUP BY s.account_id, s.currency),
+posted AS
+	(SELECT a.account_id, b.currency, b.ordered, b.delivered, b.invoiced, b.unapplied
+	   FROM credit.account a CROSS JOIN LATERAL credit.balance(a.account_id) b),
+/* what documents that name others come to, whatever their dates */
+named AS
+	(SELECT q.source_id, q.key, sum(q.amount) AS settled
+	   FROM (SELECT d.source_id, d.key, n.amount
+			   FROM credit.item n
+			   JOIN credit.source ns ON ns.source_id = n.source_id AND ns.kind IN ('payment', 'credit_note', 'application')
+			   JOIN credit.source ds ON ds.kind = ns.applies_to_kind
+			   JOIN credit.item d ON d.source_id = ds.source_id AND d.key = n.origin
+			  WHERE n.is_counted AND d.is_counted AND n.amount IS NOT NULL
+				AND COALESCE(n.currency, d.currency) = d.currency
+				AND (ns.kind <> 'application' OR n.document IS NULL OR ns.payment_kind IS NULL OR EXISTS
+					 (SELECT FROM credit.item p JOIN credit.source ps ON ps.source_id = p.source_id
+					   WHERE ps.kind = ns.payment_kind AND p.key = n.document AND p.is_counted AND p.currency = d.currency))) q
+	  GROUP BY q.source_id, q.key)
+SELECT 'journal', a.customer || CASE a.segment WHEN '' THEN '' ELSE ' in ' || a.segment END, 'different',
+	   jsonb_build_object('currency', COALESCE(s.currency, p.currency), 'ordered', trim_scale(COALESCE(s.ordered, 0)),
+						  'delivered', trim_scale(COALESCE(s.delivered, 0)), 'invoiced', trim_scale(COALESCE(s.invoiced, 0)),
+						  'unapplied', trim_scale(COALESCE(s.unapplied, 0))),
+	   jsonb_build_object('currency', COALESCE(s.currency, p.currency), 'ordered', trim_scale(COALESCE(p.ordered, 0)),
+						  'delivered', trim_scale(COALESCE(p.delivered, 0)), 'invoiced', trim_scale(COALESCE(p.invoiced, 0)),
+						  'unapplied', trim_scale(COALESCE(p.unapplied, 0)))
+  FROM summed s
+  FULL JOIN posted p ON p.account_id = s.account_id AND p.currency = s.currency
+  JOIN credit.account a ON a.account_id = COALESCE(s.account_id, p.account_id)
+ WHERE (COALESCE(s.ordered, 0), COALESCE(s.delivered, 0), COALESCE(s.invoiced, 0), COALESCE(s.unapplied, 0))
+	   <> (COALESCE(p.ordered, 0), COALESCE(p.delivered, 0), COALESCE(p.invoiced, 0), COALESCE(p.unapplied, 0))
+UNION ALL
+SELECT s.name, i.key, 'sum', jsonb_build_object('settled', trim_scale(COALESCE(n.settled, 0))),
+	   jsonb_build_object('settled', trim_scale(COALESCE(i.settled, 0)))
+  FROM credit.item i
+  JOIN credit.source s ON s.source_id = i.source_id AND s.kind = 'invoice'
+  LEFT JOIN named n ON n.source_id = i.source_id AND n.key = i.key
+ WHERE i.amount IS NOT NULL AND COALESCE(i.settled, 0) <> COALESCE(n.settled, 0);
+END;
+COMMENT ON FUNCTION credit.ledger_differences() IS
+'Where the ledger disagrees with itself: the journal with the documents, or a sum on an invoice with the documents that settle it; see reconcile().';
+CREATE FUNCTION credit.reconcile(source text DEFAULT NULL)
+RETURNS TABLE (source_name text, key text, difference text, erp jsonb, ledger jsonb)
+LANGUAGE plpgsql STABLE ROWS 100
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s credit.source%ROWTYPE;
+	problem text;
+BEGIN
+	IF source IS NOT NULL AND NOT EXISTS (SELECT FROM credit.source x WHERE x.name = source) THEN
+		RAISE EXCEPTION 'there is no source "%"', source
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.sources lists them.';
+	END IF;
+	FOR s IN SELECT * FROM credit.source x WHERE reconcile.source IS NULL OR x.name = reconcile.source ORDER BY x.source_id
+	LOOP
+		problem := credit.mapping_error(s.source_id);
+		IF problem IS NOT NULL THEN
+			source_name := s.name; key := NULL; difference := 'unreadable';
+			erp := to_jsonb(problem); ledger := NULL;
+			RETURN NEXT;
+			CONTINUE;
+		END IF;
+		RETURN QUERY SELECT s.name, d.key, d.difference, d.erp, d.ledger
+					   FROM credit.source_differences(s.source_id) d;
+	END LOOP;
+	IF source IS NULL THEN
+		RETURN QUERY SELECT d.source, d.key, d.difference, d.erp, d.ledger FROM credit.ledger_differences() d;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION credit.reconcile(text) IS
+'Every difference between the ERP and the ledger, of one source or of all, under one snapshot; changes nothing. difference: missing (in the ledger), too much, different (erp and ledger show the fields that differ), sum or, under journal, different (the ledger disagrees with itself: erp is what the documents come to), unreadable (the mapping is broken). No row: all agrees.';
+/*
  * Subject receivable: what is open, of whom, since when, today or on any other
  * day; aging over it, and statements of account.
  *
@@ -663,72 +1467,6 @@ COMMENT ON COLUMN credit.sources.kind IS 'customer, or the kind of document.';
  *
  * Functions are plain queries, so that the planner sees through them.
  */
-CREATE VIEW credit.settlement_rule AS
-SELECT s.source_id, s.name AS source, s.kind,
-	   CASE WHEN s.fields ?| ARRAY['open_amount', 'settled_on'] THEN 'stated'
-			WHEN s.kind IN ('payment', 'credit_note') AND s.applies_to_kind IS NOT NULL THEN 'named'
-			WHEN EXISTS (SELECT FROM credit.source a
-						  WHERE a.kind = 'application' AND s.kind IN (a.applies_to_kind, a.payment_kind)) THEN 'applied'
-			ELSE 'allocated' END AS rule
-  FROM credit.source s
- WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment');
-COMMENT ON VIEW credit.settlement_rule IS
-'How the open amounts of each source come about.';
-COMMENT ON COLUMN credit.settlement_rule.source_id IS 'Source.';
-COMMENT ON COLUMN credit.settlement_rule.source IS 'Name of the source.';
-COMMENT ON COLUMN credit.settlement_rule.kind IS 'Kind of document.';
-COMMENT ON COLUMN credit.settlement_rule.rule IS 'Stated: the ERP says what is open or when it was settled; named: payments name what they pay; applied: applications say it; allocated: nobody says, so it is worked out when read: equal amounts first, then the oldest due.';
-/* Open amounts of today, in the sign of the balance: credits are negative. */
-CREATE VIEW credit.open_now AS
-SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
-	   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0) AS open_amount
-  FROM credit.item i
-  JOIN credit.source s ON s.source_id = i.source_id
- WHERE i.is_open AND s.kind IN ('invoice', 'receivable', 'credit_note', 'payment');
-COMMENT ON VIEW credit.open_now IS 'Receivables, credit notes and payments of which something is open today, before allocation.';
-COMMENT ON COLUMN credit.open_now.source_id IS 'Source.';
-COMMENT ON COLUMN credit.open_now.key IS 'Key of the document.';
-COMMENT ON COLUMN credit.open_now.account_id IS 'Account.';
-COMMENT ON COLUMN credit.open_now.currency IS 'Currency of the amount.';
-COMMENT ON COLUMN credit.open_now.kind IS 'Kind of document.';
-COMMENT ON COLUMN credit.open_now.open_amount IS 'Open amount; negative: owed to the customer.';
-CREATE FUNCTION credit.open_on(as_of date)
-RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
-			   kind text, open_amount numeric)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
-BEGIN ATOMIC
-WITH document AS
-	(SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
-			CASE WHEN s.kind IN ('payment', 'credit_note') THEN -i.amount ELSE i.amount END AS amount,
-			s.kind IN ('payment', 'credit_note') AS takes_off
-	   FROM credit.item i
-	   JOIN credit.source s ON s.source_id = i.source_id
-	  WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
-		AND i.amount IS NOT NULL
-		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
-		AND (i.reversed_on IS NULL OR i.reversed_on > as_of)),
-/* what was settled of each debt, and what each payment has settled */
-settled AS
-	(SELECT q.source_id, q.key, sum(q.amount) AS amount
-	   FROM (SELECT t.source_id, t.key, CASE WHEN d.takes_off THEN -t.amount ELSE t.amount END AS amount
-			   FROM credit.settlement t
-			   JOIN document d ON d.source_id = t.source_id AND d.key = t.key
-			  WHERE (t.settled_on <= as_of OR t.settled_on IS NULL)
-			UNION ALL
-			SELECT t.payment_source_id, t.payment_key, -t.amount
-			  FROM credit.settlement t
-			  JOIN document d ON d.source_id = t.source_id AND d.key = t.key
-			 WHERE t.payment_key IS NOT NULL
-			   AND (t.settled_on <= as_of OR t.settled_on IS NULL)) q
-	  GROUP BY q.source_id, q.key)
-SELECT d.source_id, d.key, d.account_id, d.currency, d.kind,
-	   d.amount - COALESCE(s.amount, 0)
-  FROM document d
-  LEFT JOIN settled s ON s.source_id = d.source_id AND s.key = d.key
- WHERE d.amount <> COALESCE(s.amount, 0);
-END;
-COMMENT ON FUNCTION credit.open_on(date) IS
-'Receivables, credit notes and payments of which something was open on a day, before allocation, from the documents as they are known now.';
 CREATE FUNCTION credit.needs_allocation() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -820,23 +1558,27 @@ RETURNS TABLE (customer text, segment text, name text, source text, kind text,
 			   is_retention boolean, origin text, is_complete boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-SELECT a.customer, a.segment, a.name, s.name, o.kind, i.key, COALESCE(i.number, i.key),
-	   i.document_date, p.due_date, o.currency, i.amount, p.open_amount,
+SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key, COALESCE(i.number, i.key),
+	   i.document_date, p.due_date, i.currency, i.amount, p.open_amount,
 	   as_of - p.due_date,
 	   COALESCE(i.is_disputed, false) OR COALESCE(i.disputed_amount, 0) <> 0,
-	   CASE WHEN i.disputed_amount IS NOT NULL THEN LEAST(i.disputed_amount, p.open_amount)
-			WHEN i.is_disputed THEN p.open_amount ELSE 0 END,
-	   p.is_retention, i.origin,
-	   as_of >= credit.day_of(s.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
-		   (SELECT FROM credit.settlement t
-			 WHERE t.source_id = o.source_id AND t.settled_on IS NULL)
+	   /* what is disputed of a part that is retained is disputed of it last */
+	   CASE WHEN i.disputed_amount IS NULL THEN CASE WHEN i.is_disputed THEN p.open_amount ELSE 0 END
+			WHEN p.is_retention THEN LEAST(GREATEST(i.disputed_amount - (o.open_amount - p.open_amount), 0), p.open_amount)
+			ELSE LEAST(i.disputed_amount, p.open_amount) END,
+	   p.is_retention, i.origin, s.is_complete
   FROM credit.open_documents_on(as_of) o
   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
-  JOIN credit.source s ON s.source_id = o.source_id
-  JOIN credit.settlement_rule r ON r.source_id = o.source_id
-  JOIN credit.account a ON a.account_id = o.account_id
+  JOIN (SELECT x.source_id, x.name, x.kind,
+			   as_of >= credit.day_of(x.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
+				   (SELECT FROM credit.settlement t
+					 WHERE t.source_id = x.source_id AND t.settled_on IS NULL) AS is_complete
+		  FROM credit.source x
+		  JOIN credit.settlement_rule r ON r.source_id = x.source_id
+		OFFSET 0) s ON s.source_id = i.source_id
+  JOIN credit.account a ON a.account_id = i.account_id
  CROSS JOIN LATERAL
-	   (SELECT CASE o.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
+	   (SELECT CASE s.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
 					ELSE COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date,
 								  i.posting_date) END AS due_date,
 			   o.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), o.open_amount), 0) AS open_amount,
@@ -849,8 +1591,8 @@ END;
 COMMENT ON FUNCTION credit.open_items_on(date) IS
 'Open items on a day: receivables, and with negative amounts credit notes and unapplied payments. A retained part is a row of its own with its own due date. Without a due date the terms of the customer count from the document date.';
 CREATE VIEW credit.open_items AS
-SELECT o.customer, o.segment, o.name, o.source, o.kind, o.key, o.number,
-	   o.document_date, o.due_date, o.currency, o.amount, o.open_amount,
+SELECT o.customer COLLATE "C" AS customer, o.segment COLLATE "C" AS segment, o.name, o.source, o.kind, o.key, o.number,
+	   o.document_date, o.due_date, o.currency COLLATE "C" AS currency, o.amount, o.open_amount,
 	   o.days_past_due, o.is_disputed, o.disputed_amount, o.is_retention, o.origin,
 	   o.is_complete
   FROM credit.open_items_on(credit.as_of()) o;
@@ -900,7 +1642,7 @@ END;
 COMMENT ON FUNCTION credit.customer_aging_on(date, text) IS
 'Aging of each customer and currency on a day. credits: separate (a column of their own), own (each in the bucket of its own date) or oldest (taken off the oldest buckets). The buckets, undated and credits add up to total, the balance.';
 CREATE VIEW credit.customer_aging AS
-SELECT a.customer, a.segment, a.name, a.currency, a.current, a.d1_30, a.d31_60,
+SELECT a.customer COLLATE "C" AS customer, a.segment COLLATE "C" AS segment, a.name, a.currency COLLATE "C" AS currency, a.current, a.d1_30, a.d31_60,
 	   a.d61_90, a.d91_120, a.d121_plus, a.undated, a.credits, a.total, a.overdue,
 	   a.disputed, a.n_items, a.oldest_days_past_due, a.average_days_past_due,
 	   a.is_complete
@@ -956,15 +1698,16 @@ BEGIN ATOMIC
 SELECT a.segment, a.currency, count(*), sum(a.current), sum(a.d1_30), sum(a.d31_60),
 	   sum(a.d61_90), sum(a.d91_120), sum(a.d121_plus), sum(a.undated), sum(a.credits),
 	   sum(a.total), sum(a.overdue),
-	   (sum(a.overdue) / NULLIF(sum(a.current + a.overdue + a.undated), 0))::float8,
+	   CASE WHEN portfolio_aging_on.credits <> 'own'
+			THEN (sum(a.overdue) / NULLIF(sum(a.current + a.overdue + a.undated), 0))::float8 END,
 	   sum(a.disputed), sum(a.n_items)::bigint, bool_and(a.is_complete)
   FROM credit.customer_aging_on(portfolio_aging_on.as_of, portfolio_aging_on.credits) a
  GROUP BY a.segment, a.currency;
 END;
 COMMENT ON FUNCTION credit.portfolio_aging_on(date, text) IS
-'Aging of all customers of a segment and currency on a day; credits as in customer_aging_on(), set off within each customer.';
+'Aging of all customers of a segment and currency on a day; credits as in customer_aging_on(), set off within each customer. overdue_ratio is NULL with own, where credits stand among the debts.';
 CREATE VIEW credit.portfolio_aging AS
-SELECT a.segment, a.currency, a.n_customers, a.current, a.d1_30, a.d31_60, a.d61_90,
+SELECT a.segment COLLATE "C" AS segment, a.currency COLLATE "C" AS currency, a.n_customers, a.current, a.d1_30, a.d31_60, a.d61_90,
 	   a.d91_120, a.d121_plus, a.undated, a.credits, a.total, a.overdue,
 	   a.overdue_ratio, a.disputed, a.n_items, a.is_complete
   FROM credit.portfolio_aging_on(credit.as_of()) a;
@@ -991,7 +1734,7 @@ COMMENT ON COLUMN credit.portfolio_aging.is_complete IS 'False: see view open_it
  * settlements that no payment of ours stands for.
  */
 CREATE FUNCTION credit.account_movements(account_id bigint, as_of date)
-RETURNS TABLE (moved_on date, kind text, source_id integer, key text, currency text, amount numeric)
+RETURNS TABLE (moved_on date, kind text, source_id integer, key text, currency text, amount numeric, is_document boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
 WITH document AS
@@ -1005,18 +1748,36 @@ WITH document AS
 		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
 		AND (i.reversed_on IS NULL OR i.reversed_on > as_of))
 SELECT d.day, d.kind, d.source_id, d.key, d.currency,
-	   CASE WHEN d.takes_off THEN -d.amount ELSE d.amount END
+	   CASE WHEN d.takes_off THEN -d.amount ELSE d.amount END, true
   FROM document d
 UNION ALL
 SELECT GREATEST(COALESCE(t.settled_on, d.day), d.day), t.kind, t.source_id, t.key, d.currency,
-	   CASE WHEN d.takes_off THEN t.amount ELSE -t.amount END
+	   CASE WHEN d.takes_off THEN t.amount ELSE -t.amount END, false
   FROM document d
   JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
  WHERE t.payment_key IS NULL
+   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+UNION ALL
+/* paid by another account: its money, our debt; and the other way round */
+SELECT GREATEST(COALESCE(t.settled_on, d.day), d.day), 'transfer', t.source_id, t.key, d.currency, -t.amount, false
+  FROM document d
+  JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
+  JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
+ WHERE p.account_id <> account_movements.account_id
+   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+UNION ALL
+SELECT GREATEST(COALESCE(t.settled_on, d.day), d.day), 'transfer', d.source_id, d.key, d.currency, t.amount, false
+  FROM document d
+  JOIN credit.settlement t ON t.payment_source_id = d.source_id AND t.payment_key = d.key
+  JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+ WHERE x.account_id <> account_movements.account_id
+   AND x.amount IS NOT NULL
+   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
+   AND (x.reversed_on IS NULL OR x.reversed_on > as_of)
    AND (t.settled_on <= as_of OR t.settled_on IS NULL);
 END;
 COMMENT ON FUNCTION credit.account_movements(bigint, date) IS
-'What has moved the balance of an account up to a day, one row per document and per settlement without a payment; use account_statement().';
+'What has moved the balance of an account up to a day, one row per document, per settlement without a payment, and per settlement between accounts; use account_statement().';
 /* The same as open_documents_on, by the indexes of one account. */
 CREATE FUNCTION credit.open_of_account(account_id bigint, as_of date)
 RETURNS TABLE (source_id integer, key text, currency text, kind text, open_amount numeric)
@@ -1066,30 +1827,3978 @@ account AS
 		AND a.segment = account_statement.segment COLLATE "C"),
 movement AS
 	(SELECT m.* FROM account a CROSS JOIN LATERAL credit.account_movements(a.account_id, a.as_of) m),
+/* with what is open of each document, by a sort: a customer may have many */
 line AS
 	(SELECT from_date AS moved_on, 'opening balance' AS kind, NULL::integer AS source_id, NULL::text AS key,
-			m.currency, sum(m.amount) AS amount, 0 AS rank
+			m.currency, sum(m.amount) AS amount, false AS is_document, 0 AS rank, NULL::numeric AS open_amount
 	   FROM movement m WHERE m.moved_on < from_date GROUP BY m.currency
 	 UNION ALL
-	 SELECT m.moved_on, m.kind, m.source_id, m.key, m.currency, m.amount, 1
-	   FROM movement m WHERE from_date IS NULL OR m.moved_on >= from_date)
+	 SELECT m.moved_on, m.kind, m.source_id, m.key, m.currency, m.amount, m.is_document, 1, NULL
+	   FROM movement m WHERE from_date IS NULL OR m.moved_on >= from_date
+	 UNION ALL
+	 SELECT NULL, NULL, o.source_id, o.key, o.currency, NULL, false, 2, o.open_amount
+	   FROM account a CROSS JOIN LATERAL credit.open_of_account(a.account_id, a.as_of) o),
+known AS
+	(SELECT l.moved_on, l.kind, l.source_id, l.key, l.currency, l.amount, l.is_document, l.rank,
+			COALESCE(sum(l.open_amount) OVER (PARTITION BY l.source_id, l.key), 0) AS open_amount
+	   FROM line l)
 SELECT l.moved_on, l.kind, COALESCE(i.number, l.key), i.due_date, l.currency,
 	   GREATEST(l.amount, 0), GREATEST(-l.amount, 0),
 	   sum(l.amount) OVER (PARTITION BY l.currency ORDER BY l.moved_on, l.rank, l.amount DESC, l.source_id, l.key
 						   ROWS UNBOUNDED PRECEDING),
-	   CASE WHEN l.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
-			THEN COALESCE(o.open_amount, 0) END,
+	   CASE WHEN l.is_document THEN l.open_amount END,
 	   s.name, l.key
-  FROM line l
+  FROM known l
   LEFT JOIN credit.item i ON i.source_id = l.source_id AND i.key = l.key
   LEFT JOIN credit.source s ON s.source_id = l.source_id
-  LEFT JOIN (SELECT d.source_id, d.key, d.open_amount
-			   FROM account a CROSS JOIN LATERAL credit.open_of_account(a.account_id, a.as_of) d) o
-	ON o.source_id = l.source_id AND o.key = l.key
+ WHERE l.rank < 2
  ORDER BY l.currency, l.moved_on, l.rank, l.amount DESC, l.source_id, l.key;
 END;
 COMMENT ON FUNCTION credit.account_statement(text, date, date, text) IS
-'Statement of account of a customer as of a day (NULL: that of credit.as_of), from the beginning or from a day on with the opening balance; balance is that after the line, the last one is the total of customer_aging. open_amount: what is open of the document on the as-of day.';
+'Statement of account of a customer as of a day (NULL: that of credit.as_of), from the beginning or from a day on with the opening balance; balance is that after the line, the last one is the total of customer_aging. open_amount: what is open of the document on the as-of day. kind: that of the document, or of what settles one without a payment of ours (write_off, stated, payment); transfer: a payment of another account settles a debt of this one, or the other way round.';
+/*
+ * Subject trend: whether and when a value has changed in time.
+ *
+ * Functions over arguments only: they read no table of the extension and serve
+ * over anybody's tables.  src/trend.c, src/change.c, src/series.c.
+ */
+CREATE TYPE credit.trend_measures AS (
+	n_rows bigint,
+	n_days integer,
+	n_older integer,
+	n_credits bigint,
+	n_skipped bigint,
+	first_day date,
+	last_day date,
+	kendall_s bigint,
+	kendall_variance float8,
+	kendall_z float8,
+	kendall_tau float8,
+	p_normal float8,
+	p_exact float8,
+	p float8,
+	slope float8,
+	direction text);
+COMMENT ON TYPE credit.trend_measures IS
+'Whether a value rises or falls in time, by ranks. NULL where there is nothing to say: less than 4 days.';
+COMMENT ON COLUMN credit.trend_measures.n_rows IS 'Number of rows used.';
+COMMENT ON COLUMN credit.trend_measures.n_days IS 'Number of days looked at: rows of one day are merged into their mean by weight.';
+COMMENT ON COLUMN credit.trend_measures.n_older IS 'Number of days left out because only the latest 2,000 are looked at.';
+COMMENT ON COLUMN credit.trend_measures.n_credits IS 'Number of rows left out because their weight is 0 or negative.';
+COMMENT ON COLUMN credit.trend_measures.n_skipped IS 'Number of rows left out because day, value or weight is NULL, infinite or not a number.';
+COMMENT ON COLUMN credit.trend_measures.first_day IS 'First day looked at.';
+COMMENT ON COLUMN credit.trend_measures.last_day IS 'Last day.';
+COMMENT ON COLUMN credit.trend_measures.kendall_s IS 'Mann-Kendall: pairs of days with the later value larger, less pairs with the later value smaller.';
+COMMENT ON COLUMN credit.trend_measures.kendall_variance IS 'Variance of this number if there is no trend, with correction for equal values.';
+COMMENT ON COLUMN credit.trend_measures.kendall_z IS 'This number less 1 towards 0, by its standard deviation.';
+COMMENT ON COLUMN credit.trend_measures.kendall_tau IS 'This number by the number of pairs: from -1 (falls each day) to 1 (rises each day).';
+COMMENT ON COLUMN credit.trend_measures.p_normal IS 'Two-sided probability of such a z without a trend.';
+COMMENT ON COLUMN credit.trend_measures.p_exact IS 'Two-sided probability counted out over all orders of the values; for up to 10 days.';
+COMMENT ON COLUMN credit.trend_measures.p IS 'The exact probability where there is one, else the other.';
+COMMENT ON COLUMN credit.trend_measures.slope IS 'By how much the value rises in 30 days: median of the slopes between each two days (Theil-Sen).';
+COMMENT ON COLUMN credit.trend_measures.direction IS 'Rising, falling, or none if p is not below 0.05.';
+CREATE FUNCTION credit.trend_accum(internal, day date, value float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_trend_accum';
+COMMENT ON FUNCTION credit.trend_accum(internal, date, float8) IS 'Part of aggregate robust_trend(): adds a row.';
+CREATE FUNCTION credit.trend_accum(internal, day date, value float8, weight numeric) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_trend_accum_weighted';
+COMMENT ON FUNCTION credit.trend_accum(internal, date, float8, numeric) IS 'Part of aggregate robust_trend(): adds a row.';
+CREATE FUNCTION credit.trend_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_trend_combine';
+COMMENT ON FUNCTION credit.trend_combine(internal, internal) IS 'Part of aggregate robust_trend(): adds what another process has added up.';
+CREATE FUNCTION credit.trend_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_trend_serialize';
+COMMENT ON FUNCTION credit.trend_serialize(internal) IS 'Part of aggregate robust_trend(): its state for another process.';
+CREATE FUNCTION credit.trend_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_trend_deserialize';
+COMMENT ON FUNCTION credit.trend_deserialize(bytea, internal) IS 'Part of aggregate robust_trend(): the state of another process.';
+CREATE FUNCTION credit.trend_final(internal) RETURNS credit.trend_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_trend_final';
+COMMENT ON FUNCTION credit.trend_final(internal) IS 'Part of aggregate robust_trend(): the result.';
+CREATE AGGREGATE credit.robust_trend(day date, value float8) (
+	SFUNC = credit.trend_accum, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.trend_final,
+	COMBINEFUNC = credit.trend_combine,
+	SERIALFUNC = credit.trend_serialize, DESERIALFUNC = credit.trend_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.robust_trend(date, float8) IS
+'Whether a value, such as days late by day of payment, rises or falls in time: test of Mann and Kendall, slope of Theil and Sen. No single value moves it much.';
+CREATE AGGREGATE credit.robust_trend(day date, value float8, weight numeric) (
+	SFUNC = credit.trend_accum, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.trend_final,
+	COMBINEFUNC = credit.trend_combine,
+	SERIALFUNC = credit.trend_serialize, DESERIALFUNC = credit.trend_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.robust_trend(date, float8, numeric) IS
+'The same; values of one day are merged by weight, such as the amount.';
+CREATE TYPE credit.change_measures AS (
+	n_rows bigint,
+	n_days integer,
+	n_reference integer,
+	n_credits bigint,
+	n_skipped bigint,
+	first_day date,
+	last_day date,
+	mean float8,
+	sd float8,
+	n_rises integer,
+	first_rise date,
+	first_rise_began date,
+	last_rise date,
+	last_rise_began date,
+	rise_sum float8,
+	n_falls integer,
+	first_fall date,
+	first_fall_began date,
+	last_fall date,
+	last_fall_began date,
+	fall_sum float8);
+COMMENT ON TYPE credit.change_measures IS
+'When a value has changed its level, by cumulative sums. NULL where there is no baseline or nothing was found.';
+COMMENT ON COLUMN credit.change_measures.n_rows IS 'Number of rows used.';
+COMMENT ON COLUMN credit.change_measures.n_days IS 'Number of days watched: rows of one day are merged into their mean by weight.';
+COMMENT ON COLUMN credit.change_measures.n_reference IS 'Number of days before these, from which the baseline was taken; 0 if it was given.';
+COMMENT ON COLUMN credit.change_measures.n_credits IS 'Number of rows left out because their weight is 0 or negative.';
+COMMENT ON COLUMN credit.change_measures.n_skipped IS 'Number of rows left out because day, value or weight is NULL, infinite or not a number.';
+COMMENT ON COLUMN credit.change_measures.first_day IS 'First day, of reference or watched.';
+COMMENT ON COLUMN credit.change_measures.last_day IS 'Last day.';
+COMMENT ON COLUMN credit.change_measures.mean IS 'Mean of the baseline; NULL, as all below, if there is none: it is NULL, or the reference has less than 8 days.';
+COMMENT ON COLUMN credit.change_measures.sd IS 'Standard deviation of the baseline, at least 1.';
+COMMENT ON COLUMN credit.change_measures.n_rises IS 'Number of alarms that the value has risen.';
+COMMENT ON COLUMN credit.change_measures.first_rise IS 'Day of the first of them.';
+COMMENT ON COLUMN credit.change_measures.first_rise_began IS 'Day on which that rise began: the last one on which its sum was 0.';
+COMMENT ON COLUMN credit.change_measures.last_rise IS 'Day of the last of them.';
+COMMENT ON COLUMN credit.change_measures.last_rise_began IS 'Day on which that rise began.';
+COMMENT ON COLUMN credit.change_measures.rise_sum IS 'Sum of rises on the last day, in standard deviations: how near the next alarm is.';
+COMMENT ON COLUMN credit.change_measures.n_falls IS 'Number of alarms that the value has fallen.';
+COMMENT ON COLUMN credit.change_measures.first_fall IS 'Day of the first of them.';
+COMMENT ON COLUMN credit.change_measures.first_fall_began IS 'Day on which that fall began: the last one on which its sum was 0.';
+COMMENT ON COLUMN credit.change_measures.last_fall IS 'Day of the last of them.';
+COMMENT ON COLUMN credit.change_measures.last_fall_began IS 'Day on which that fall began.';
+COMMENT ON COLUMN credit.change_measures.fall_sum IS 'Sum of falls on the last day, in standard deviations.';
+CREATE FUNCTION credit.change_accum(internal, day date, value float8, weight numeric, mean float8, sd float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_change_accum_given';
+COMMENT ON FUNCTION credit.change_accum(internal, date, float8, numeric, float8, float8) IS 'Part of aggregate change_point(): adds a row.';
+CREATE FUNCTION credit.change_accum(internal, day date, value float8, weight numeric, mean float8, sd float8, slack float8, threshold float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_change_accum_given_options';
+COMMENT ON FUNCTION credit.change_accum(internal, date, float8, numeric, float8, float8, float8, float8) IS 'Part of aggregate change_point(): adds a row.';
+CREATE FUNCTION credit.change_accum(internal, day date, value float8, weight numeric, reference_days integer) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_change_accum_days';
+COMMENT ON FUNCTION credit.change_accum(internal, date, float8, numeric, integer) IS 'Part of aggregate change_point(): adds a row.';
+CREATE FUNCTION credit.change_accum(internal, day date, value float8, weight numeric, reference_days integer, slack float8, threshold float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_change_accum_days_options';
+COMMENT ON FUNCTION credit.change_accum(internal, date, float8, numeric, integer, float8, float8) IS 'Part of aggregate change_point(): adds a row.';
+CREATE FUNCTION credit.change_accum(internal, day date, value float8, weight numeric, reference_until date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_change_accum_until';
+COMMENT ON FUNCTION credit.change_accum(internal, date, float8, numeric, date) IS 'Part of aggregate change_point(): adds a row.';
+CREATE FUNCTION credit.change_accum(internal, day date, value float8, weight numeric, reference_until date, slack float8, threshold float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_change_accum_until_options';
+COMMENT ON FUNCTION credit.change_accum(internal, date, float8, numeric, date, float8, float8) IS 'Part of aggregate change_point(): adds a row.';
+CREATE FUNCTION credit.change_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_change_combine';
+COMMENT ON FUNCTION credit.change_combine(internal, internal) IS 'Part of aggregate change_point(): adds what another process has added up.';
+CREATE FUNCTION credit.change_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_change_serialize';
+COMMENT ON FUNCTION credit.change_serialize(internal) IS 'Part of aggregate change_point(): its state for another process.';
+CREATE FUNCTION credit.change_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_change_deserialize';
+COMMENT ON FUNCTION credit.change_deserialize(bytea, internal) IS 'Part of aggregate change_point(): the state of another process.';
+CREATE FUNCTION credit.change_final(internal) RETURNS credit.change_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_change_final';
+COMMENT ON FUNCTION credit.change_final(internal) IS 'Part of aggregate change_point(): the result.';
+CREATE AGGREGATE credit.change_point(day date, value float8, weight numeric, mean float8, sd float8) (
+	SFUNC = credit.change_accum, STYPE = internal, SSPACE = 640,
+	FINALFUNC = credit.change_final,
+	COMBINEFUNC = credit.change_combine,
+	SERIALFUNC = credit.change_serialize, DESERIALFUNC = credit.change_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.change_point(date, float8, numeric, float8, float8) IS
+'When a value, such as days late by day of payment, has changed its level against a mean and a standard deviation that are known: alarm, and the day on which the change began. Rows of one day are merged by weight.';
+CREATE AGGREGATE credit.change_point(day date, value float8, weight numeric, mean float8, sd float8, slack float8, threshold float8) (
+	SFUNC = credit.change_accum, STYPE = internal, SSPACE = 640,
+	FINALFUNC = credit.change_final,
+	COMBINEFUNC = credit.change_combine,
+	SERIALFUNC = credit.change_serialize, DESERIALFUNC = credit.change_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.change_point(date, float8, numeric, float8, float8, float8, float8) IS
+'The same with a slack (default 0.5) that a deviation must exceed to be added, and a threshold (default 5) of the sum, both in standard deviations.';
+CREATE AGGREGATE credit.change_point(day date, value float8, weight numeric, reference_days integer) (
+	SFUNC = credit.change_accum, STYPE = internal, SSPACE = 640,
+	FINALFUNC = credit.change_final,
+	COMBINEFUNC = credit.change_combine,
+	SERIALFUNC = credit.change_serialize, DESERIALFUNC = credit.change_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.change_point(date, float8, numeric, integer) IS
+'The same against the first so many days, at least 8, which are not watched.';
+CREATE AGGREGATE credit.change_point(day date, value float8, weight numeric, reference_days integer, slack float8, threshold float8) (
+	SFUNC = credit.change_accum, STYPE = internal, SSPACE = 640,
+	FINALFUNC = credit.change_final,
+	COMBINEFUNC = credit.change_combine,
+	SERIALFUNC = credit.change_serialize, DESERIALFUNC = credit.change_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.change_point(date, float8, numeric, integer, float8, float8) IS
+'The same with a slack (default 0.5) that a deviation must exceed to be added, and a threshold (default 5) of the sum, both in standard deviations.';
+CREATE AGGREGATE credit.change_point(day date, value float8, weight numeric, reference_until date) (
+	SFUNC = credit.change_accum, STYPE = internal, SSPACE = 640,
+	FINALFUNC = credit.change_final,
+	COMBINEFUNC = credit.change_combine,
+	SERIALFUNC = credit.change_serialize, DESERIALFUNC = credit.change_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.change_point(date, float8, numeric, date) IS
+'The same against the days until a date, at least 8, which are not watched.';
+CREATE AGGREGATE credit.change_point(day date, value float8, weight numeric, reference_until date, slack float8, threshold float8) (
+	SFUNC = credit.change_accum, STYPE = internal, SSPACE = 640,
+	FINALFUNC = credit.change_final,
+	COMBINEFUNC = credit.change_combine,
+	SERIALFUNC = credit.change_serialize, DESERIALFUNC = credit.change_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.change_point(date, float8, numeric, date, float8, float8) IS
+'The same with a slack (default 0.5) that a deviation must exceed to be added, and a threshold (default 5) of the sum, both in standard deviations.';
+/*
+ * Subject balance: how a balance went over time.
+ *
+ * Functions over arguments only: they read no table of the extension and serve
+ * over anybody's tables.  src/balance.c, src/timeline.c.
+ */
+CREATE TYPE credit.exposure_measures AS (
+	n_events bigint,
+	n_before bigint,
+	n_after bigint,
+	n_skipped bigint,
+	days integer,
+	opening_balance numeric,
+	closing_balance numeric,
+	peak_balance numeric,
+	peak_date date,
+	average_balance numeric,
+	days_above_limit integer,
+	first_day_above_limit date,
+	mean_utilisation float8,
+	peak_utilisation float8);
+COMMENT ON TYPE credit.exposure_measures IS
+'How a balance went in a window of days, from signed dated events. A day counts with the balance at its end. NULL where there is nothing to say: no rows, or an empty window.';
+COMMENT ON COLUMN credit.exposure_measures.n_events IS 'Number of events in the window.';
+COMMENT ON COLUMN credit.exposure_measures.n_before IS 'Number of events before it: they are part of the opening balance.';
+COMMENT ON COLUMN credit.exposure_measures.n_after IS 'Number of events left out because they are on its end or later.';
+COMMENT ON COLUMN credit.exposure_measures.n_skipped IS 'Number of rows left out because the day or the amount is NULL or not finite.';
+COMMENT ON COLUMN credit.exposure_measures.days IS 'Length of the window: its last day is the one before its end.';
+COMMENT ON COLUMN credit.exposure_measures.opening_balance IS 'Balance before the first day of the window: what was given, and the events before.';
+COMMENT ON COLUMN credit.exposure_measures.closing_balance IS 'Balance at the end of its last day.';
+COMMENT ON COLUMN credit.exposure_measures.peak_balance IS 'Largest balance, of the opening balance and of the ends of days; in event order, of each event.';
+COMMENT ON COLUMN credit.exposure_measures.peak_date IS 'First day on which it stood; the first of the window for the opening balance.';
+COMMENT ON COLUMN credit.exposure_measures.average_balance IS 'Mean balance of the days, each at its end.';
+COMMENT ON COLUMN credit.exposure_measures.days_above_limit IS 'Number of days at whose end the balance was above the credit limit; NULL without a limit.';
+COMMENT ON COLUMN credit.exposure_measures.first_day_above_limit IS 'First of these days.';
+COMMENT ON COLUMN credit.exposure_measures.mean_utilisation IS 'Mean share of the credit limit that was used, days with a negative balance counted as 0; NULL without a limit above 0.';
+COMMENT ON COLUMN credit.exposure_measures.peak_utilisation IS 'Share of the credit limit that the peak used; above 1 it was exceeded.';
+CREATE FUNCTION credit.balance_accum(internal, day date, amount numeric, from_date date, to_date date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_balance_accum';
+COMMENT ON FUNCTION credit.balance_accum(internal, date, numeric, date, date) IS 'Part of aggregate exposure_profile(): adds a row.';
+CREATE FUNCTION credit.balance_accum(internal, day date, amount numeric, from_date date, to_date date, opening numeric) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_balance_accum_opening';
+COMMENT ON FUNCTION credit.balance_accum(internal, date, numeric, date, date, numeric) IS 'Part of aggregate exposure_profile(): adds a row.';
+CREATE FUNCTION credit.balance_accum(internal, day date, amount numeric, from_date date, to_date date, opening numeric, credit_limit numeric) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_balance_accum_limit';
+COMMENT ON FUNCTION credit.balance_accum(internal, date, numeric, date, date, numeric, numeric) IS 'Part of aggregate exposure_profile(): adds a row.';
+CREATE FUNCTION credit.balance_accum(internal, day date, amount numeric, from_date date, to_date date, opening numeric, credit_limit numeric, sequence bigint) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_balance_accum_sequence';
+COMMENT ON FUNCTION credit.balance_accum(internal, date, numeric, date, date, numeric, numeric, bigint) IS 'Part of aggregate exposure_profile(): adds a row.';
+CREATE FUNCTION credit.balance_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_balance_combine';
+COMMENT ON FUNCTION credit.balance_combine(internal, internal) IS 'Part of aggregate exposure_profile(): adds what another process has added up.';
+CREATE FUNCTION credit.balance_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_balance_serialize';
+COMMENT ON FUNCTION credit.balance_serialize(internal) IS 'Part of aggregate exposure_profile(): its state for another process.';
+CREATE FUNCTION credit.balance_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_balance_deserialize';
+COMMENT ON FUNCTION credit.balance_deserialize(bytea, internal) IS 'Part of aggregate exposure_profile(): the state of another process.';
+CREATE FUNCTION credit.balance_final(internal) RETURNS credit.exposure_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_balance_final';
+COMMENT ON FUNCTION credit.balance_final(internal) IS 'Part of aggregate exposure_profile(): the result.';
+CREATE AGGREGATE credit.exposure_profile(day date, amount numeric, from_date date, to_date date) (
+	SFUNC = credit.balance_accum, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.balance_final,
+	COMBINEFUNC = credit.balance_combine,
+	SERIALFUNC = credit.balance_serialize, DESERIALFUNC = credit.balance_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.exposure_profile(date, numeric, date, date) IS
+'How a balance went from a date up to, and without, another, from signed dated events: peak and its first day, mean by days, closing balance. All events of a day are netted first. Use it per customer and currency.';
+CREATE AGGREGATE credit.exposure_profile(day date, amount numeric, from_date date, to_date date, opening numeric) (
+	SFUNC = credit.balance_accum, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.balance_final,
+	COMBINEFUNC = credit.balance_combine,
+	SERIALFUNC = credit.balance_serialize, DESERIALFUNC = credit.balance_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.exposure_profile(date, numeric, date, date, numeric) IS
+'The same with a balance that was there before any of the events.';
+CREATE AGGREGATE credit.exposure_profile(day date, amount numeric, from_date date, to_date date, opening numeric, credit_limit numeric) (
+	SFUNC = credit.balance_accum, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.balance_final,
+	COMBINEFUNC = credit.balance_combine,
+	SERIALFUNC = credit.balance_serialize, DESERIALFUNC = credit.balance_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.exposure_profile(date, numeric, date, date, numeric, numeric) IS
+'The same with a credit limit: days above it, and how much of it was used. NULL: no limit.';
+CREATE AGGREGATE credit.exposure_profile(day date, amount numeric, from_date date, to_date date, opening numeric, credit_limit numeric, sequence bigint) (
+	SFUNC = credit.balance_accum, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.balance_final,
+	COMBINEFUNC = credit.balance_combine,
+	SERIALFUNC = credit.balance_serialize, DESERIALFUNC = credit.balance_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.exposure_profile(date, numeric, date, date, numeric, numeric, bigint) IS
+'The same for a peak in event order: within a day, events are taken by their number, and what has none comes last; days above the limit and means still count ends of days.';
+/*
+ * Subject indicator: receivable indicators.
+ *
+ * Functions over arguments only: they read no table of the extension and serve
+ * over anybody's tables.  A ratio of sums is one line of SQL; what has to look
+ * at months is C, src/indicator.c and src/capacity.c.
+ */
+
+/* A ratio of money, or NULL where there is none: never 0, infinite or NaN instead. */
+CREATE FUNCTION credit.ratio(numerator numeric, denominator numeric) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN denominator <> 0 AND pg_catalog.abs(denominator) < 'Infinity' AND pg_catalog.abs(numerator) < 'Infinity'
+	THEN (numerator / denominator)::float8 END;
+COMMENT ON FUNCTION credit.ratio(numeric, numeric) IS
+'Numerator by denominator; NULL where the denominator is 0, or one of both is NULL, NaN or infinite.';
+CREATE FUNCTION credit.dso(receivables numeric, sales numeric, days integer) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN sales > 0 AND days > 0 THEN credit.ratio(receivables * days, sales) END;
+COMMENT ON FUNCTION credit.dso(numeric, numeric, integer) IS
+'Days sales outstanding: receivables at the end of a period by its credit sales, times its days. NULL if there are no sales; negative if the receivables are.';
+CREATE FUNCTION credit.best_possible_dso(current_receivables numeric, sales numeric, days integer) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN credit.dso(current_receivables, sales, days);
+COMMENT ON FUNCTION credit.best_possible_dso(numeric, numeric, integer) IS
+'Best possible DSO: what DSO would be if nobody were late, from receivables that are not overdue.';
+CREATE FUNCTION credit.average_days_delinquent(overdue_receivables numeric, sales numeric, days integer) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN credit.dso(overdue_receivables, sales, days);
+COMMENT ON FUNCTION credit.average_days_delinquent(numeric, numeric, integer) IS
+'Average days delinquent: DSO less the best possible one, so the part that overdue receivables make.';
+CREATE FUNCTION credit.cei(begin_receivables numeric, sales numeric, end_receivables numeric, end_current numeric, periods integer DEFAULT 1) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN periods > 0 AND begin_receivables * periods + sales > end_current * periods
+	THEN credit.ratio(100 * ((begin_receivables - end_receivables) * periods + sales), (begin_receivables - end_current) * periods + sales) END;
+COMMENT ON FUNCTION credit.cei(numeric, numeric, numeric, numeric, integer) IS
+'Collection effectiveness index in per cent: what was collected of what could be, from receivables at the beginning, credit sales of so many periods, receivables at the end and those of them that are not overdue. Above 100 with credit balances; NULL if nothing could be collected.';
+CREATE FUNCTION credit.receivable_turnover(sales numeric, average_receivables numeric) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN average_receivables > 0 THEN credit.ratio(sales, average_receivables) END;
+COMMENT ON FUNCTION credit.receivable_turnover(numeric, numeric) IS
+'Times per period that receivables turn over: credit sales by average receivables, such as average_balance of exposure_profile(). High is good, unlike DSO.';
+CREATE FUNCTION credit.collection_period(sales numeric, average_receivables numeric, days integer) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN average_receivables > 0 AND days > 0 THEN credit.ratio(average_receivables * days, sales) END;
+COMMENT ON FUNCTION credit.collection_period(numeric, numeric, integer) IS
+'Days that receivables are outstanding on average: days of the period by turnover.';
+CREATE FUNCTION credit.bad_debt_ratio(write_offs numeric, recoveries numeric, sales numeric) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN sales > 0 THEN credit.ratio(write_offs - recoveries, sales) END;
+COMMENT ON FUNCTION credit.bad_debt_ratio(numeric, numeric, numeric) IS
+'Share of credit sales that was lost: write-offs less recoveries of a period by its credit sales, or write-offs of the invoices of a month by its sales. Negative where recoveries are larger.';
+CREATE FUNCTION credit.allowance_ratio(loss_allowance numeric, receivables numeric) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN receivables > 0 THEN credit.ratio(loss_allowance, receivables) END;
+COMMENT ON FUNCTION credit.allowance_ratio(numeric, numeric) IS
+'Share of gross receivables that is written down: loss allowance by receivables.';
+CREATE TYPE credit.overdue_measures AS (
+	overdue_ratio float8,
+	severe_overdue_ratio float8,
+	share_1_30 float8,
+	share_31_60 float8,
+	share_61_90 float8,
+	share_91_plus float8);
+COMMENT ON TYPE credit.overdue_measures IS
+'What part of the open debit items is how late, as shares from 0 to 1. NULL where there are no open debit items.';
+COMMENT ON COLUMN credit.overdue_measures.overdue_ratio IS 'Share that is overdue.';
+COMMENT ON COLUMN credit.overdue_measures.severe_overdue_ratio IS 'Share that is overdue by more than 90 days.';
+COMMENT ON COLUMN credit.overdue_measures.share_1_30 IS 'Share that is 1 to 30 days past due.';
+COMMENT ON COLUMN credit.overdue_measures.share_31_60 IS 'Share that is 31 to 60 days past due.';
+COMMENT ON COLUMN credit.overdue_measures.share_61_90 IS 'Share that is 61 to 90 days past due.';
+COMMENT ON COLUMN credit.overdue_measures.share_91_plus IS 'Share that is more than 90 days past due.';
+CREATE FUNCTION credit.overdue_shares(buckets credit.aging_buckets) RETURNS credit.overdue_measures
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ROW(
+	credit.ratio((buckets).d1_30 + (buckets).d31_60 + (buckets).d61_90 + (buckets).d91_120 + (buckets).d121_plus, (buckets).total - (buckets).credits),
+	credit.ratio((buckets).d91_120 + (buckets).d121_plus, (buckets).total - (buckets).credits),
+	credit.ratio((buckets).d1_30, (buckets).total - (buckets).credits),
+	credit.ratio((buckets).d31_60, (buckets).total - (buckets).credits),
+	credit.ratio((buckets).d61_90, (buckets).total - (buckets).credits),
+	credit.ratio((buckets).d91_120 + (buckets).d121_plus, (buckets).total - (buckets).credits))::credit.overdue_measures;
+COMMENT ON FUNCTION credit.overdue_shares(credit.aging_buckets) IS
+'What part of the open debit items is how late, from a result of aging() with credits in a column of their own, which is its default.';
+CREATE FUNCTION credit.overdue_ratio(measures credit.payment_measures) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN credit.ratio((measures).overdue_amount, (measures).open_amount);
+COMMENT ON FUNCTION credit.overdue_ratio(credit.payment_measures) IS
+'Share of open items that is overdue by more than the grace days, from a result of payment_profile() with an as-of date.';
+CREATE FUNCTION credit.working_capital_requirement(inventories numeric, receivables numeric, payables numeric, other_receivables numeric DEFAULT 0, other_payables numeric DEFAULT 0) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN inventories + receivables + other_receivables - payables - other_payables;
+COMMENT ON FUNCTION credit.working_capital_requirement(numeric, numeric, numeric, numeric, numeric) IS
+'Working-capital requirement: inventories and operating receivables less operating payables, without cash and financial debt. Negative where suppliers pay for it.';
+CREATE FUNCTION credit.working_capital_days(requirement numeric, sales numeric, days integer DEFAULT 365) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN sales > 0 AND days > 0 THEN credit.ratio(requirement * days, sales) END;
+COMMENT ON FUNCTION credit.working_capital_days(numeric, numeric, integer) IS
+'Working-capital requirement in days of sales.';
+CREATE FUNCTION credit.cash_conversion_cycle(inventories numeric, receivables numeric, payables numeric, sales numeric, cost_of_sales numeric, days integer DEFAULT 365) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN sales > 0 AND cost_of_sales > 0 AND days > 0
+	THEN credit.ratio((inventories - payables) * days, cost_of_sales) + credit.ratio(receivables * days, sales) END;
+COMMENT ON FUNCTION credit.cash_conversion_cycle(numeric, numeric, numeric, numeric, numeric, integer) IS
+'Cash conversion cycle in days: days inventory outstanding and days sales outstanding less days payables outstanding.';
+CREATE FUNCTION credit.payment_to_order_ratio(paid numeric, ordered numeric) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN ordered > 0 THEN credit.ratio(paid, ordered) END;
+COMMENT ON FUNCTION credit.payment_to_order_ratio(numeric, numeric) IS
+'What a customer pays by what he orders. Take what was paid of items that fell due in a window, and what fell due: cash by orders of the same window looks worse the faster a customer grows.';
+CREATE TYPE credit.demand_measures AS (
+	rate_ratio float8,
+	p float8);
+COMMENT ON TYPE credit.demand_measures IS
+'Whether a customer asks for more than before, from counts of quotations, enquiries or the like. NULL below 5 events.';
+COMMENT ON COLUMN credit.demand_measures.rate_ratio IS 'Events a day in the recent days by events a day before; NULL if there were none before.';
+COMMENT ON COLUMN credit.demand_measures.p IS 'One-sided probability of so many recent events, or more, at an unchanged rate.';
+CREATE FUNCTION credit.demand_p(n_recent bigint, days_recent integer, n_before bigint, days_before integer) RETURNS float8
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_demand_p';
+COMMENT ON FUNCTION credit.demand_p(bigint, integer, bigint, integer) IS
+'Part of demand_signal(): probability that so many of all events, or more, fall into the recent days if the rate has not changed (binomial).';
+CREATE FUNCTION credit.demand_signal(n_recent bigint, days_recent integer, n_before bigint, days_before integer) RETURNS credit.demand_measures
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE WHEN e.is_enough THEN credit.ratio(n_recent::numeric * days_before, n_before::numeric * days_recent) END,
+		   CASE WHEN e.is_enough THEN credit.demand_p(n_recent, days_recent, n_before, days_before) END
+	  FROM (SELECT n_recent >= 0 AND n_before >= 0 AND days_recent > 0 AND days_before > 0
+				   AND n_recent::numeric + n_before >= 5 AS is_enough) e;
+END;
+COMMENT ON FUNCTION credit.demand_signal(bigint, integer, bigint, integer) IS
+'Whether a customer asks for more than before: events in the recent days against events in the days before them.';
+CREATE FUNCTION credit.funds_segment(payment_index float8, capability float8, high_index float8 DEFAULT 75, high_capability float8 DEFAULT 0.9) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN payment_index IS NULL OR capability IS NULL OR high_index IS NULL OR high_capability IS NULL
+		OR 'NaN' IN (payment_index, capability, high_index, high_capability) THEN 'unrated'
+	WHEN payment_index >= high_index AND capability >= high_capability THEN 'extend'
+	WHEN payment_index >= high_index THEN 'instalments'
+	WHEN capability >= high_capability THEN 'shorten'
+	ELSE 'secure' END;
+COMMENT ON FUNCTION credit.funds_segment(float8, float8, float8, float8) IS
+'Funds-profile segment by willingness (payment_index of payment_profile) and capability (payment_to_order_ratio): extend terms; willing but short of money, instalments; able but unwilling, shorten terms and dun; neither, secure by prepayment or guarantee. Unrated where one is missing.';
+CREATE TYPE credit.peer_measures AS (
+	n_peers integer,
+	median float8,
+	ratio float8,
+	difference float8,
+	percentile float8);
+COMMENT ON TYPE credit.peer_measures IS
+'A figure of a customer, such as days beyond terms, beside those of his industry.';
+COMMENT ON COLUMN credit.peer_measures.n_peers IS 'Number of peers with a figure.';
+COMMENT ON COLUMN credit.peer_measures.median IS 'Median of the peers.';
+COMMENT ON COLUMN credit.peer_measures.ratio IS 'Figure by median; NULL if the median is 0: take the difference then.';
+COMMENT ON COLUMN credit.peer_measures.difference IS 'Figure less median.';
+COMMENT ON COLUMN credit.peer_measures.percentile IS 'Share of peers below, and half of the share of equal ones, from 0 to 1.';
+CREATE FUNCTION credit.peer_comparison(value float8, peers float8[]) RETURNS credit.peer_measures
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT m.n::integer, m.median,
+		   CASE WHEN m.median <> 0 THEN m.value / m.median END, m.value - m.median,
+		   CASE WHEN m.n > 0 AND m.value IS NOT NULL THEN (m.below + 0.5 * m.same) / m.n END
+	  FROM (SELECT pg_catalog.count(p.peer) AS n, v.value,
+				   pg_catalog.percentile_cont(0.5) WITHIN GROUP (ORDER BY p.peer) AS median,
+				   pg_catalog.count(*) FILTER (WHERE p.peer < v.value)::float8 AS below,
+				   pg_catalog.count(*) FILTER (WHERE p.peer = v.value)::float8 AS same
+			  FROM (SELECT CASE WHEN pg_catalog.abs(peer_comparison.value) < 'Infinity' THEN peer_comparison.value END AS value) v
+			  LEFT JOIN pg_catalog.unnest(peer_comparison.peers) p (peer) ON pg_catalog.abs(p.peer) < 'Infinity'
+			 GROUP BY v.value) m;
+END;
+COMMENT ON FUNCTION credit.peer_comparison(float8, float8[]) IS
+'A figure of a customer, such as days beyond terms, beside those of his industry: ratio to the median, difference, percentile. NULL and what is no finite number is left out.';
+CREATE FUNCTION credit.indicator_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_indicator_combine';
+COMMENT ON FUNCTION credit.indicator_combine(internal, internal) IS 'Part of aggregates countback_dso(), true_dso(), payment_capacity() and partial_payment(): adds what another process has added up.';
+CREATE FUNCTION credit.indicator_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_indicator_serialize';
+COMMENT ON FUNCTION credit.indicator_serialize(internal) IS 'Part of aggregates countback_dso(), true_dso(), payment_capacity() and partial_payment(): its state for another process.';
+CREATE FUNCTION credit.indicator_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_indicator_deserialize';
+COMMENT ON FUNCTION credit.indicator_deserialize(bytea, internal) IS 'Part of aggregates countback_dso(), true_dso(), payment_capacity() and partial_payment(): the state of another process.';
+CREATE TYPE credit.countback_measures AS (
+	dso float8,
+	lower_bound float8,
+	n_months integer,
+	uncovered numeric,
+	n_future bigint,
+	n_skipped bigint);
+COMMENT ON TYPE credit.countback_measures IS
+'How far back sales reach that receivables are made of.';
+COMMENT ON COLUMN credit.countback_measures.dso IS 'Days sales outstanding by count-back; NULL if the history of sales ends before the receivables are covered. 0 if there are no receivables.';
+COMMENT ON COLUMN credit.countback_measures.lower_bound IS 'Days that were counted: dso, or what it is at least.';
+COMMENT ON COLUMN credit.countback_measures.n_months IS 'Number of months whose sales the receivables cover, wholly or in part.';
+COMMENT ON COLUMN credit.countback_measures.uncovered IS 'Receivables that no sales were found for.';
+COMMENT ON COLUMN credit.countback_measures.n_future IS 'Number of rows left out because they are dated after the as-of date.';
+COMMENT ON COLUMN credit.countback_measures.n_skipped IS 'Number of rows left out because the day or the amount is NULL or not finite.';
+CREATE FUNCTION credit.countback_accum(internal, day date, sales numeric, receivables numeric, as_of date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_countback_accum';
+COMMENT ON FUNCTION credit.countback_accum(internal, date, numeric, numeric, date) IS 'Part of aggregate countback_dso(): adds a row.';
+CREATE FUNCTION credit.countback_accum(internal, day date, sales numeric, receivables numeric, as_of date, month_days integer, stop boolean) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_countback_accum_options';
+COMMENT ON FUNCTION credit.countback_accum(internal, date, numeric, numeric, date, integer, boolean) IS 'Part of aggregate countback_dso(): adds a row.';
+CREATE FUNCTION credit.countback_final(internal) RETURNS credit.countback_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_countback_final';
+COMMENT ON FUNCTION credit.countback_final(internal) IS 'Part of aggregate countback_dso(): the result.';
+CREATE AGGREGATE credit.countback_dso(day date, sales numeric, receivables numeric, as_of date) (
+	SFUNC = credit.countback_accum, STYPE = internal, SSPACE = 704,
+	FINALFUNC = credit.countback_final,
+	COMBINEFUNC = credit.indicator_combine,
+	SERIALFUNC = credit.indicator_serialize, DESERIALFUNC = credit.indicator_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.countback_dso(date, numeric, numeric, date) IS
+'Days sales outstanding by count-back (exhaustion): from the as-of date back, month by month, until sales have used up the receivables, which seasonal sales do not distort. Rows are invoices less credit notes, or sums of months; the month of the as-of date counts the days it has had.';
+CREATE AGGREGATE credit.countback_dso(day date, sales numeric, receivables numeric, as_of date, month_days integer, stop boolean) (
+	SFUNC = credit.countback_accum, STYPE = internal, SSPACE = 704,
+	FINALFUNC = credit.countback_final,
+	COMBINEFUNC = credit.indicator_combine,
+	SERIALFUNC = credit.indicator_serialize, DESERIALFUNC = credit.indicator_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.countback_dso(date, numeric, numeric, date, integer, boolean) IS
+'The same with months of so many days (NULL: the calendar), and whether to stop at the first month without positive sales instead of passing over it.';
+CREATE TYPE credit.true_dso_measures AS (
+	dso float8,
+	n_open bigint,
+	open_amount numeric,
+	n_unmatched bigint,
+	unmatched_amount numeric,
+	n_credits bigint,
+	n_future bigint,
+	n_skipped bigint);
+COMMENT ON TYPE credit.true_dso_measures IS
+'Days sales outstanding by the age of each open invoice.';
+COMMENT ON COLUMN credit.true_dso_measures.dso IS 'Sum of age in days times open amount, by the credit sales of the month of the invoice. 0 if nothing is open; NULL if no open invoice is from a month with sales.';
+COMMENT ON COLUMN credit.true_dso_measures.n_open IS 'Number of open invoices.';
+COMMENT ON COLUMN credit.true_dso_measures.open_amount IS 'Sum of what is open of them.';
+COMMENT ON COLUMN credit.true_dso_measures.n_unmatched IS 'Number of open invoices left out because their month has no positive sales.';
+COMMENT ON COLUMN credit.true_dso_measures.unmatched_amount IS 'Sum of what is open of these.';
+COMMENT ON COLUMN credit.true_dso_measures.n_credits IS 'Number of rows whose open amount was left out because it is negative.';
+COMMENT ON COLUMN credit.true_dso_measures.n_future IS 'Number of rows left out because they are dated after the as-of date.';
+COMMENT ON COLUMN credit.true_dso_measures.n_skipped IS 'Number of rows left out because the date is NULL or not finite, both amounts are NULL, or one is not finite.';
+CREATE FUNCTION credit.true_dso_accum(internal, document_date date, sales numeric, open_amount numeric, as_of date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_true_dso_accum';
+COMMENT ON FUNCTION credit.true_dso_accum(internal, date, numeric, numeric, date) IS 'Part of aggregate true_dso(): adds a row.';
+CREATE FUNCTION credit.true_dso_final(internal) RETURNS credit.true_dso_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_true_dso_final';
+COMMENT ON FUNCTION credit.true_dso_final(internal) IS 'Part of aggregate true_dso(): the result.';
+CREATE AGGREGATE credit.true_dso(document_date date, sales numeric, open_amount numeric, as_of date) (
+	SFUNC = credit.true_dso_accum, STYPE = internal, SSPACE = 704,
+	FINALFUNC = credit.true_dso_final,
+	COMBINEFUNC = credit.indicator_combine,
+	SERIALFUNC = credit.indicator_serialize, DESERIALFUNC = credit.indicator_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.true_dso(date, numeric, numeric, date) IS
+'Days sales outstanding by age: one row per invoice with its amount and what is still open of it. Open invoices and sales may come in rows of their own, with NULL or 0 for the other.';
+CREATE TYPE credit.capacity_measures AS (
+	capacity numeric,
+	total_amount numeric,
+	n_months integer,
+	first_month date,
+	last_month date,
+	n_payments bigint,
+	n_outside bigint,
+	n_future bigint,
+	n_skipped bigint);
+COMMENT ON TYPE credit.capacity_measures IS
+'What a customer has been able to pay a month.';
+COMMENT ON COLUMN credit.capacity_measures.capacity IS 'Median of the monthly totals of payments; months without a payment count as 0, unless they are before the first payment of all.';
+COMMENT ON COLUMN credit.capacity_measures.total_amount IS 'Sum of payments in these months.';
+COMMENT ON COLUMN credit.capacity_measures.n_months IS 'Number of months: below 3 they say little.';
+COMMENT ON COLUMN credit.capacity_measures.first_month IS 'First day of the first of these months.';
+COMMENT ON COLUMN credit.capacity_measures.last_month IS 'First day of the last of them: the last month that is over on the as-of date.';
+COMMENT ON COLUMN credit.capacity_measures.n_payments IS 'Number of payments in these months.';
+COMMENT ON COLUMN credit.capacity_measures.n_outside IS 'Number of payments left out because they are older, or of the month that is not over.';
+COMMENT ON COLUMN credit.capacity_measures.n_future IS 'Number of payments left out because they are dated after the as-of date.';
+COMMENT ON COLUMN credit.capacity_measures.n_skipped IS 'Number of rows left out because the day or the amount is NULL or not finite.';
+CREATE FUNCTION credit.capacity_accum(internal, paid_date date, amount numeric, as_of date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_capacity_accum';
+COMMENT ON FUNCTION credit.capacity_accum(internal, date, numeric, date) IS 'Part of aggregate payment_capacity(): adds a row.';
+CREATE FUNCTION credit.capacity_accum(internal, paid_date date, amount numeric, as_of date, months integer) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_capacity_accum_months';
+COMMENT ON FUNCTION credit.capacity_accum(internal, date, numeric, date, integer) IS 'Part of aggregate payment_capacity(): adds a row.';
+CREATE FUNCTION credit.capacity_final(internal) RETURNS credit.capacity_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_capacity_final';
+COMMENT ON FUNCTION credit.capacity_final(internal) IS 'Part of aggregate payment_capacity(): the result.';
+CREATE AGGREGATE credit.payment_capacity(paid_date date, amount numeric, as_of date) (
+	SFUNC = credit.capacity_accum, STYPE = internal, SSPACE = 704,
+	FINALFUNC = credit.capacity_final,
+	COMBINEFUNC = credit.indicator_combine,
+	SERIALFUNC = credit.indicator_serialize, DESERIALFUNC = credit.indicator_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.payment_capacity(date, numeric, date) IS
+'Sustained capacity to pay: median of the totals of the last 6 months that are over on the as-of date. A returned payment is a negative amount.';
+CREATE AGGREGATE credit.payment_capacity(paid_date date, amount numeric, as_of date, months integer) (
+	SFUNC = credit.capacity_accum, STYPE = internal, SSPACE = 704,
+	FINALFUNC = credit.capacity_final,
+	COMBINEFUNC = credit.indicator_combine,
+	SERIALFUNC = credit.indicator_serialize, DESERIALFUNC = credit.indicator_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.payment_capacity(date, numeric, date, integer) IS
+'The same over another number of months, 1 to 120.';
+CREATE TYPE credit.partial_measures AS (
+	n_paid bigint,
+	n_partial bigint,
+	n_unpaid bigint,
+	n_credits bigint,
+	n_skipped bigint,
+	partial_ratio float8,
+	residue_amount numeric,
+	invoiced_amount numeric,
+	residue_ratio float8);
+COMMENT ON TYPE credit.partial_measures IS
+'How often invoices are first paid short.';
+COMMENT ON COLUMN credit.partial_measures.n_paid IS 'Number of invoices with a payment.';
+COMMENT ON COLUMN credit.partial_measures.n_partial IS 'Number of these whose first payment left more than the tolerance.';
+COMMENT ON COLUMN credit.partial_measures.n_unpaid IS 'Number of invoices left out because they have no first payment, or one that is not positive.';
+COMMENT ON COLUMN credit.partial_measures.n_credits IS 'Number of rows left out because the amount is 0 or negative.';
+COMMENT ON COLUMN credit.partial_measures.n_skipped IS 'Number of rows left out because the amount or the tolerance is NULL, or something is not finite.';
+COMMENT ON COLUMN credit.partial_measures.partial_ratio IS 'Share (0 to 1) of invoices that were first paid short, among those with a payment.';
+COMMENT ON COLUMN credit.partial_measures.residue_amount IS 'What the first payments left of the invoices that were first paid short.';
+COMMENT ON COLUMN credit.partial_measures.invoiced_amount IS 'Amount of these invoices.';
+COMMENT ON COLUMN credit.partial_measures.residue_ratio IS 'Residue by amount.';
+CREATE FUNCTION credit.partial_accum(internal, amount numeric, first_payment numeric) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_partial_accum';
+COMMENT ON FUNCTION credit.partial_accum(internal, numeric, numeric) IS 'Part of aggregate partial_payment(): adds a row.';
+CREATE FUNCTION credit.partial_accum(internal, amount numeric, first_payment numeric, tolerance numeric) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_partial_accum_tolerance';
+COMMENT ON FUNCTION credit.partial_accum(internal, numeric, numeric, numeric) IS 'Part of aggregate partial_payment(): adds a row.';
+CREATE FUNCTION credit.partial_final(internal) RETURNS credit.partial_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_partial_final';
+COMMENT ON FUNCTION credit.partial_final(internal) IS 'Part of aggregate partial_payment(): the result.';
+CREATE AGGREGATE credit.partial_payment(amount numeric, first_payment numeric) (
+	SFUNC = credit.partial_accum, STYPE = internal, SSPACE = 704,
+	FINALFUNC = credit.partial_final,
+	COMBINEFUNC = credit.indicator_combine,
+	SERIALFUNC = credit.indicator_serialize, DESERIALFUNC = credit.indicator_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.partial_payment(numeric, numeric) IS
+'Partial-payment ratio: one row per invoice with its amount and its first payment, discount within terms included. What the first payment leaves up to 1 % of the invoice, or up to 0.01, is nothing.';
+CREATE AGGREGATE credit.partial_payment(amount numeric, first_payment numeric, tolerance numeric) (
+	SFUNC = credit.partial_accum, STYPE = internal, SSPACE = 704,
+	FINALFUNC = credit.partial_final,
+	COMBINEFUNC = credit.indicator_combine,
+	SERIALFUNC = credit.indicator_serialize, DESERIALFUNC = credit.indicator_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.partial_payment(numeric, numeric, numeric) IS
+'The same with a tolerance for each invoice.';
+/*
+ * Subject state: payment profiles and agings that are stored, added and
+ * subtracted.
+ *
+ * Functions over arguments only: they read no table of the extension and serve
+ * over anybody's tables.  src/state.c, src/state_payment.c, src/state_aging.c.
+ */
+CREATE TYPE credit.payment_state;
+CREATE FUNCTION credit.payment_state_in(cstring) RETURNS credit.payment_state
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_in';
+COMMENT ON FUNCTION credit.payment_state_in(cstring) IS 'Part of type payment_state: reads its text, and refuses what is not one.';
+CREATE FUNCTION credit.payment_state_out(credit.payment_state) RETURNS cstring
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_out';
+COMMENT ON FUNCTION credit.payment_state_out(credit.payment_state) IS 'Part of type payment_state: its text, which is its bytes in hexadecimal.';
+CREATE FUNCTION credit.payment_state_receive(internal) RETURNS credit.payment_state
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_receive';
+COMMENT ON FUNCTION credit.payment_state_receive(internal) IS 'Part of type payment_state: reads its bytes, and refuses what is not one.';
+CREATE FUNCTION credit.payment_state_send(credit.payment_state) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_send';
+COMMENT ON FUNCTION credit.payment_state_send(credit.payment_state) IS 'Part of type payment_state: its bytes.';
+CREATE TYPE credit.payment_state (
+	INPUT = credit.payment_state_in, OUTPUT = credit.payment_state_out,
+	RECEIVE = credit.payment_state_receive, SEND = credit.payment_state_send,
+	INTERNALLENGTH = VARIABLE, STORAGE = extended);
+COMMENT ON TYPE credit.payment_state IS
+'What a payment profile is made of, in a form that is stored, added and subtracted: counts and sums by day. payment_measures() reads it.';
+CREATE CAST (credit.payment_state AS bytea) WITHOUT FUNCTION;
+COMMENT ON CAST (credit.payment_state AS bytea) IS 'Its bytes: equal states are equal bytes.';
+CREATE FUNCTION credit.payment_state_accum(internal, amount numeric, invoice_date date, due_date date, paid_date date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_accum';
+COMMENT ON FUNCTION credit.payment_state_accum(internal, numeric, date, date, date) IS 'Part of aggregate payment_state(): adds a row.';
+CREATE FUNCTION credit.payment_state_remove(internal, amount numeric, invoice_date date, due_date date, paid_date date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_remove';
+COMMENT ON FUNCTION credit.payment_state_remove(internal, numeric, date, date, date) IS 'Part of aggregate payment_state(): takes a row out of a moving window.';
+CREATE FUNCTION credit.payment_state_accum(internal, amount numeric, invoice_date date, due_date date, paid_date date, as_of date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_accum';
+COMMENT ON FUNCTION credit.payment_state_accum(internal, numeric, date, date, date, date) IS 'Part of aggregate payment_state(): adds a row.';
+CREATE FUNCTION credit.payment_state_remove(internal, amount numeric, invoice_date date, due_date date, paid_date date, as_of date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_remove';
+COMMENT ON FUNCTION credit.payment_state_remove(internal, numeric, date, date, date, date) IS 'Part of aggregate payment_state(): takes a row out of a moving window.';
+CREATE FUNCTION credit.payment_state_merge(internal, state credit.payment_state) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_merge';
+COMMENT ON FUNCTION credit.payment_state_merge(internal, credit.payment_state) IS 'Part of aggregate merge(): adds a state.';
+CREATE FUNCTION credit.payment_state_unmerge(internal, state credit.payment_state) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_unmerge';
+COMMENT ON FUNCTION credit.payment_state_unmerge(internal, credit.payment_state) IS 'Part of aggregate merge(): takes a state out of a moving window.';
+CREATE FUNCTION credit.payment_state_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_combine';
+COMMENT ON FUNCTION credit.payment_state_combine(internal, internal) IS 'Part of aggregates payment_state() and merge(): adds what another process has counted.';
+CREATE FUNCTION credit.payment_state_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_serialize';
+COMMENT ON FUNCTION credit.payment_state_serialize(internal) IS 'Part of aggregates payment_state() and merge(): what was counted, for another process.';
+CREATE FUNCTION credit.payment_state_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_deserialize';
+COMMENT ON FUNCTION credit.payment_state_deserialize(bytea, internal) IS 'Part of aggregates payment_state() and merge(): what another process has counted.';
+CREATE FUNCTION credit.payment_state_final(internal) RETURNS credit.payment_state
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_final';
+COMMENT ON FUNCTION credit.payment_state_final(internal) IS 'Part of aggregates payment_state() and merge(): the state.';
+CREATE AGGREGATE credit.payment_state(amount numeric, invoice_date date, due_date date, paid_date date) (
+	SFUNC = credit.payment_state_accum, STYPE = internal, SSPACE = 2048,
+	FINALFUNC = credit.payment_state_final,
+	COMBINEFUNC = credit.payment_state_combine,
+	SERIALFUNC = credit.payment_state_serialize, DESERIALFUNC = credit.payment_state_deserialize,
+	MSFUNC = credit.payment_state_accum, MINVFUNC = credit.payment_state_remove,
+	MSTYPE = internal, MSSPACE = 2048, MFINALFUNC = credit.payment_state_final,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.payment_state(numeric, date, date, date) IS
+'The state of payment_profile() over the same rows. Read it with payment_measures(), as of any day on which nothing in it was still to come.';
+CREATE AGGREGATE credit.payment_state(amount numeric, invoice_date date, due_date date, paid_date date, as_of date) (
+	SFUNC = credit.payment_state_accum, STYPE = internal, SSPACE = 2048,
+	FINALFUNC = credit.payment_state_final,
+	COMBINEFUNC = credit.payment_state_combine,
+	SERIALFUNC = credit.payment_state_serialize, DESERIALFUNC = credit.payment_state_deserialize,
+	MSFUNC = credit.payment_state_accum, MINVFUNC = credit.payment_state_remove,
+	MSTYPE = internal, MSSPACE = 2048, MFINALFUNC = credit.payment_state_final,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.payment_state(numeric, date, date, date, date) IS
+'The same as of a date: what is paid later is open, what is invoiced later is left out. Such a state is read as of that date only.';
+CREATE AGGREGATE credit.merge(state credit.payment_state) (
+	SFUNC = credit.payment_state_merge, STYPE = internal, SSPACE = 2048,
+	FINALFUNC = credit.payment_state_final,
+	COMBINEFUNC = credit.payment_state_combine,
+	SERIALFUNC = credit.payment_state_serialize, DESERIALFUNC = credit.payment_state_deserialize,
+	MSFUNC = credit.payment_state_merge, MINVFUNC = credit.payment_state_unmerge,
+	MSTYPE = internal, MSSPACE = 2048, MFINALFUNC = credit.payment_state_final,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.merge(credit.payment_state) IS
+'The state of the rows of all states, whatever they were split by.';
+CREATE FUNCTION credit.add(credit.payment_state, credit.payment_state) RETURNS credit.payment_state
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_add';
+COMMENT ON FUNCTION credit.add(credit.payment_state, credit.payment_state) IS 'The state of the rows of both.';
+CREATE OPERATOR credit.+ (LEFTARG = credit.payment_state, RIGHTARG = credit.payment_state, FUNCTION = credit.add, COMMUTATOR = OPERATOR(credit.+));
+COMMENT ON OPERATOR credit.+ (credit.payment_state, credit.payment_state) IS 'The state of the rows of both: add().';
+CREATE FUNCTION credit.subtract(credit.payment_state, credit.payment_state) RETURNS credit.payment_state
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_state_subtract';
+COMMENT ON FUNCTION credit.subtract(credit.payment_state, credit.payment_state) IS 'The state of the rows of the first that are not in the second; an error if the second is not part of the first.';
+CREATE OPERATOR credit.- (LEFTARG = credit.payment_state, RIGHTARG = credit.payment_state, FUNCTION = credit.subtract);
+COMMENT ON OPERATOR credit.- (credit.payment_state, credit.payment_state) IS 'What is left of the first without the second: subtract().';
+CREATE FUNCTION credit.payment_measures
+	(state credit.payment_state, as_of date DEFAULT NULL,
+	 grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
+RETURNS credit.payment_measures
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_payment_measures';
+COMMENT ON FUNCTION credit.payment_measures(credit.payment_state, date, integer, integer) IS
+'What payment_profile() says of the rows of a state, to the last digit: as of a date, with grace days and half-life in days. A NULL state has no rows.';
+CREATE TYPE credit.aging_state;
+CREATE FUNCTION credit.aging_state_in(cstring) RETURNS credit.aging_state
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_in';
+COMMENT ON FUNCTION credit.aging_state_in(cstring) IS 'Part of type aging_state: reads its text, and refuses what is not one.';
+CREATE FUNCTION credit.aging_state_out(credit.aging_state) RETURNS cstring
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_out';
+COMMENT ON FUNCTION credit.aging_state_out(credit.aging_state) IS 'Part of type aging_state: its text, which is its bytes in hexadecimal.';
+CREATE FUNCTION credit.aging_state_receive(internal) RETURNS credit.aging_state
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_receive';
+COMMENT ON FUNCTION credit.aging_state_receive(internal) IS 'Part of type aging_state: reads its bytes, and refuses what is not one.';
+CREATE FUNCTION credit.aging_state_send(credit.aging_state) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_send';
+COMMENT ON FUNCTION credit.aging_state_send(credit.aging_state) IS 'Part of type aging_state: its bytes.';
+CREATE TYPE credit.aging_state (
+	INPUT = credit.aging_state_in, OUTPUT = credit.aging_state_out,
+	RECEIVE = credit.aging_state_receive, SEND = credit.aging_state_send,
+	INTERNALLENGTH = VARIABLE, STORAGE = extended);
+COMMENT ON TYPE credit.aging_state IS
+'What an aging is made of, for any day: open amounts by due date, debts and credits apart. aging_buckets() reads it.';
+CREATE CAST (credit.aging_state AS bytea) WITHOUT FUNCTION;
+COMMENT ON CAST (credit.aging_state AS bytea) IS 'Its bytes: equal states are equal bytes.';
+CREATE FUNCTION credit.aging_state_accum(internal, open_amount numeric, due_date date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_accum';
+COMMENT ON FUNCTION credit.aging_state_accum(internal, numeric, date) IS 'Part of aggregate aging_state(): adds a row.';
+CREATE FUNCTION credit.aging_state_remove(internal, open_amount numeric, due_date date) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_remove';
+COMMENT ON FUNCTION credit.aging_state_remove(internal, numeric, date) IS 'Part of aggregate aging_state(): takes a row out of a moving window.';
+CREATE FUNCTION credit.aging_state_merge(internal, state credit.aging_state) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_merge';
+COMMENT ON FUNCTION credit.aging_state_merge(internal, credit.aging_state) IS 'Part of aggregate merge(): adds a state.';
+CREATE FUNCTION credit.aging_state_unmerge(internal, state credit.aging_state) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_unmerge';
+COMMENT ON FUNCTION credit.aging_state_unmerge(internal, credit.aging_state) IS 'Part of aggregate merge(): takes a state out of a moving window.';
+CREATE FUNCTION credit.aging_state_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_combine';
+COMMENT ON FUNCTION credit.aging_state_combine(internal, internal) IS 'Part of aggregates aging_state() and merge(): adds what another process has counted.';
+CREATE FUNCTION credit.aging_state_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_serialize';
+COMMENT ON FUNCTION credit.aging_state_serialize(internal) IS 'Part of aggregates aging_state() and merge(): what was counted, for another process.';
+CREATE FUNCTION credit.aging_state_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_deserialize';
+COMMENT ON FUNCTION credit.aging_state_deserialize(bytea, internal) IS 'Part of aggregates aging_state() and merge(): what another process has counted.';
+CREATE FUNCTION credit.aging_state_final(internal) RETURNS credit.aging_state
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_final';
+COMMENT ON FUNCTION credit.aging_state_final(internal) IS 'Part of aggregates aging_state() and merge(): the state.';
+CREATE AGGREGATE credit.aging_state(open_amount numeric, due_date date) (
+	SFUNC = credit.aging_state_accum, STYPE = internal, SSPACE = 2048,
+	FINALFUNC = credit.aging_state_final,
+	COMBINEFUNC = credit.aging_state_combine,
+	SERIALFUNC = credit.aging_state_serialize, DESERIALFUNC = credit.aging_state_deserialize,
+	MSFUNC = credit.aging_state_accum, MINVFUNC = credit.aging_state_remove,
+	MSTYPE = internal, MSSPACE = 2048, MFINALFUNC = credit.aging_state_final,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.aging_state(numeric, date) IS
+'Open amounts by due date, from which aging_buckets() gives the aging as of any day, with any bounds and credit mode.';
+CREATE AGGREGATE credit.merge(state credit.aging_state) (
+	SFUNC = credit.aging_state_merge, STYPE = internal, SSPACE = 2048,
+	FINALFUNC = credit.aging_state_final,
+	COMBINEFUNC = credit.aging_state_combine,
+	SERIALFUNC = credit.aging_state_serialize, DESERIALFUNC = credit.aging_state_deserialize,
+	MSFUNC = credit.aging_state_merge, MINVFUNC = credit.aging_state_unmerge,
+	MSTYPE = internal, MSSPACE = 2048, MFINALFUNC = credit.aging_state_final,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.merge(credit.aging_state) IS
+'The state of the rows of all states, whatever they were split by.';
+CREATE FUNCTION credit.add(credit.aging_state, credit.aging_state) RETURNS credit.aging_state
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_add';
+COMMENT ON FUNCTION credit.add(credit.aging_state, credit.aging_state) IS 'The state of the rows of both.';
+CREATE OPERATOR credit.+ (LEFTARG = credit.aging_state, RIGHTARG = credit.aging_state, FUNCTION = credit.add, COMMUTATOR = OPERATOR(credit.+));
+COMMENT ON OPERATOR credit.+ (credit.aging_state, credit.aging_state) IS 'The state of the rows of both: add().';
+CREATE FUNCTION credit.subtract(credit.aging_state, credit.aging_state) RETURNS credit.aging_state
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_state_subtract';
+COMMENT ON FUNCTION credit.subtract(credit.aging_state, credit.aging_state) IS 'The state of the rows of the first that are not in the second; an error if the second is not part of the first.';
+CREATE OPERATOR credit.- (LEFTARG = credit.aging_state, RIGHTARG = credit.aging_state, FUNCTION = credit.subtract);
+COMMENT ON OPERATOR credit.- (credit.aging_state, credit.aging_state) IS 'What is left of the first without the second: subtract().';
+CREATE FUNCTION credit.aging_buckets(state credit.aging_state, as_of date) RETURNS credit.aging_buckets
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_buckets';
+COMMENT ON FUNCTION credit.aging_buckets(credit.aging_state, date) IS
+'What aging() says of the rows of a state as of a date. A NULL state has no rows.';
+CREATE FUNCTION credit.aging_buckets(state credit.aging_state, as_of date, credits text) RETURNS credit.aging_buckets
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_buckets';
+COMMENT ON FUNCTION credit.aging_buckets(credit.aging_state, date, text) IS
+'The same with a credit mode: separate, own or oldest, which pays within the state.';
+CREATE FUNCTION credit.aging_buckets(state credit.aging_state, as_of date, bounds integer[]) RETURNS credit.aging_array
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_buckets_bounds';
+COMMENT ON FUNCTION credit.aging_buckets(credit.aging_state, date, integer[]) IS
+'The same with buckets of one''s own.';
+CREATE FUNCTION credit.aging_buckets(state credit.aging_state, as_of date, bounds integer[], credits text) RETURNS credit.aging_array
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_buckets_bounds';
+COMMENT ON FUNCTION credit.aging_buckets(credit.aging_state, date, integer[], text) IS
+'The same with bounds and credit mode.';
+CREATE FUNCTION credit.aging_buckets(state credit.aging_state, as_of date, bounds integer[], credits text, basis text) RETURNS credit.aging_array
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_aging_buckets_bounds';
+COMMENT ON FUNCTION credit.aging_buckets(credit.aging_state, date, integer[], text, text) IS
+'The same with bounds, credit mode and basis: due, or document where the state was made of document dates.';
+/*
+ * Subject binning: optimal bins of a characteristic by information value.
+ *
+ * An aggregate over arguments only, and functions that apply what it returns:
+ * they read no table of the extension.  src/binning.c counts, binning_cut.c
+ * cuts, binning_apply.c applies.
+ */
+CREATE TYPE credit.bin AS (
+	bin integer,
+	kind text,
+	lower float8,
+	upper float8,
+	categories text[],
+	n float8,
+	good float8,
+	bad float8,
+	bad_rate float8,
+	woe float8,
+	iv float8);
+COMMENT ON TYPE credit.bin IS
+'A bin of a characteristic. Counts are of rows, or of weight where there are weights.';
+COMMENT ON COLUMN credit.bin.bin IS 'Number of the bin, from 1: ranges or categories first, then special codes, missing values last.';
+COMMENT ON COLUMN credit.bin.kind IS 'Word for what is in it: range, categories, special (a special code) or missing (NULL and NaN).';
+COMMENT ON COLUMN credit.bin.lower IS 'Lower bound of a range, not in the bin; NULL: none. Of a special code: the code.';
+COMMENT ON COLUMN credit.bin.upper IS 'Upper bound of a range, in the bin; NULL: none. Of a special code: the code.';
+COMMENT ON COLUMN credit.bin.categories IS 'Categories in the bin, by ascending bad rate. NULL for numbers.';
+COMMENT ON COLUMN credit.bin.n IS 'Good and bad ones.';
+COMMENT ON COLUMN credit.bin.good IS 'Those that did not default.';
+COMMENT ON COLUMN credit.bin.bad IS 'Those that defaulted.';
+COMMENT ON COLUMN credit.bin.bad_rate IS 'bad / n. NULL for an empty bin.';
+COMMENT ON COLUMN credit.bin.woe IS 'Weight of evidence: ln(((good + a) / all good) / ((bad + a) / all bad)), a the adjustment. Positive: better than average. 0 for an empty bin, and for special codes and missing values below the smallest size of a bin. NULL where a class is empty.';
+COMMENT ON COLUMN credit.bin.iv IS 'What the bin adds to the information value: (good / all good - bad / all bad) woe.';
+CREATE TYPE credit.binning AS (
+	is_categorical boolean,
+	trend text,
+	adjustment float8,
+	n float8,
+	good float8,
+	bad float8,
+	n_regular integer,
+	iv float8,
+	n_skipped bigint,
+	bins credit.bin[]);
+COMMENT ON TYPE credit.binning IS
+'Bins of a characteristic, as optimal_bins() finds them and bin_of(), woe_of() and scorecards apply them. Can be stored in a column.';
+COMMENT ON COLUMN credit.binning.is_categorical IS 'True: values are categories; false: numbers.';
+COMMENT ON COLUMN credit.binning.trend IS 'Which way the bad rate goes over the ranges: up, down, peak or valley; none: no rule, or a single bin.';
+COMMENT ON COLUMN credit.binning.adjustment IS 'What was added to good and bad of each bin for the weight of evidence.';
+COMMENT ON COLUMN credit.binning.n IS 'Rows with an outcome, or their weight, missing values included.';
+COMMENT ON COLUMN credit.binning.good IS 'Those that did not default.';
+COMMENT ON COLUMN credit.binning.bad IS 'Those that defaulted.';
+COMMENT ON COLUMN credit.binning.n_regular IS 'Number of bins that are ranges or categories. 1: the characteristic says nothing.';
+COMMENT ON COLUMN credit.binning.iv IS 'Information value: the sum over all bins. Below 0.02 none, to 0.1 weak, to 0.3 medium, to 0.5 strong, above suspect. NULL where a class is empty.';
+COMMENT ON COLUMN credit.binning.n_skipped IS 'Number of rows left out: outcome or weight NULL, or weight 0.';
+COMMENT ON COLUMN credit.binning.bins IS 'The bins; as a table: credit.bins().';
+CREATE TYPE credit.binning_option AS (
+	max_prebins integer,
+	max_bins integer,
+	min_share float8,
+	min_size float8,
+	min_good float8,
+	min_bad float8,
+	min_gap float8,
+	trend text,
+	adjustment float8,
+	special_codes text[],
+	bounds float8[],
+	method text);
+COMMENT ON TYPE credit.binning_option IS
+'Options of optimal_bins(); made by binning_options(), which has the defaults. NULL: the default.';
+COMMENT ON COLUMN credit.binning_option.max_prebins IS 'Most groups of values that bins are made of, 1 to 200.';
+COMMENT ON COLUMN credit.binning_option.max_bins IS 'Most bins, 1 to 50, special codes and missing values apart.';
+COMMENT ON COLUMN credit.binning_option.min_share IS 'Smallest share of all rows that a bin has, 0 to 1.';
+COMMENT ON COLUMN credit.binning_option.min_size IS 'Smallest number of rows that a bin has; the larger of the two counts.';
+COMMENT ON COLUMN credit.binning_option.min_good IS 'Smallest number of good ones in a bin.';
+COMMENT ON COLUMN credit.binning_option.min_bad IS 'Smallest number of bad ones in a bin.';
+COMMENT ON COLUMN credit.binning_option.min_gap IS 'Least difference of the bad rates of neighbours under a trend; 0: they must differ.';
+COMMENT ON COLUMN credit.binning_option.trend IS 'Which way the bad rate must go: none, up, down, auto (up or down, the better), peak (up, then down), valley (down, then up). Of numbers only.';
+COMMENT ON COLUMN credit.binning_option.adjustment IS 'What is added to good and bad of each bin for the weight of evidence.';
+COMMENT ON COLUMN credit.binning_option.special_codes IS 'Values that each have a bin of their own, outside the trend: {-999}.';
+COMMENT ON COLUMN credit.binning_option.bounds IS 'Upper bounds of the groups that bins are made of, instead of quantiles. Of numbers only.';
+COMMENT ON COLUMN credit.binning_option.method IS 'Word for how groups are joined: optimal (greatest information value), pool (pool adjacent violators of the trend), none (the groups are the bins).';
+CREATE FUNCTION credit.binning_options
+	(max_prebins integer DEFAULT 50, max_bins integer DEFAULT 6,
+	 min_share float8 DEFAULT 0.05, min_size float8 DEFAULT 30,
+	 min_good float8 DEFAULT 1, min_bad float8 DEFAULT 1, min_gap float8 DEFAULT 0,
+	 trend text DEFAULT 'auto', adjustment float8 DEFAULT 0.5,
+	 special_codes text[] DEFAULT NULL, bounds float8[] DEFAULT NULL,
+	 method text DEFAULT 'optimal')
+RETURNS credit.binning_option
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT ROW(max_prebins, max_bins, min_share, min_size, min_good, min_bad, min_gap,
+			   trend, adjustment, special_codes, bounds, method)::credit.binning_option;
+END;
+COMMENT ON FUNCTION credit.binning_options(integer, integer, float8, float8, float8, float8, float8, text, float8, text[], float8[], text) IS
+'Options of optimal_bins(): at most max_bins bins out of at most max_prebins groups of values, each bin with at least min_share of the rows and min_size rows, min_good good and min_bad bad ones, and a bad rate that follows the trend.';
+/* --- support functions ------------------------------------------------------ */
+
+CREATE FUNCTION credit.binning_number(internal, float8, boolean) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_binning_number';
+COMMENT ON FUNCTION credit.binning_number(internal, float8, boolean) IS 'Support function of aggregate optimal_bins().';
+CREATE FUNCTION credit.binning_number_options(internal, float8, boolean, credit.binning_option) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_binning_number_options';
+COMMENT ON FUNCTION credit.binning_number_options(internal, float8, boolean, credit.binning_option) IS 'Support function of aggregate optimal_bins().';
+CREATE FUNCTION credit.binning_number_weight(internal, float8, boolean, float8, credit.binning_option) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_binning_number_weight';
+COMMENT ON FUNCTION credit.binning_number_weight(internal, float8, boolean, float8, credit.binning_option) IS 'Support function of aggregate optimal_bins().';
+CREATE FUNCTION credit.binning_category(internal, text, boolean) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_binning_category';
+COMMENT ON FUNCTION credit.binning_category(internal, text, boolean) IS 'Support function of aggregate optimal_bins().';
+CREATE FUNCTION credit.binning_category_options(internal, text, boolean, credit.binning_option) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_binning_category_options';
+COMMENT ON FUNCTION credit.binning_category_options(internal, text, boolean, credit.binning_option) IS 'Support function of aggregate optimal_bins().';
+CREATE FUNCTION credit.binning_category_weight(internal, text, boolean, float8, credit.binning_option) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_binning_category_weight';
+COMMENT ON FUNCTION credit.binning_category_weight(internal, text, boolean, float8, credit.binning_option) IS 'Support function of aggregate optimal_bins().';
+CREATE FUNCTION credit.binning_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_binning_combine';
+COMMENT ON FUNCTION credit.binning_combine(internal, internal) IS 'Support function of aggregate optimal_bins().';
+CREATE FUNCTION credit.binning_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT
+AS 'MODULE_PATHNAME', 'credit_binning_serialize';
+COMMENT ON FUNCTION credit.binning_serialize(internal) IS 'Support function of aggregate optimal_bins().';
+CREATE FUNCTION credit.binning_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT
+AS 'MODULE_PATHNAME', 'credit_binning_deserialize';
+COMMENT ON FUNCTION credit.binning_deserialize(bytea, internal) IS 'Support function of aggregate optimal_bins().';
+CREATE FUNCTION credit.binning_final(internal) RETURNS credit.binning
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_binning_final';
+COMMENT ON FUNCTION credit.binning_final(internal) IS 'Support function of aggregate optimal_bins().';
+/* --- the aggregate ----------------------------------------------------------- */
+
+CREATE AGGREGATE credit.optimal_bins(value float8, is_bad boolean) (
+	SFUNC = credit.binning_number, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.binning_final,
+	COMBINEFUNC = credit.binning_combine,
+	SERIALFUNC = credit.binning_serialize, DESERIALFUNC = credit.binning_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.optimal_bins(float8, boolean) IS
+'Bins of numbers with the greatest information value under the constraints, exact; is_bad true: a default. With the default options.';
+CREATE AGGREGATE credit.optimal_bins(value float8, is_bad boolean, options credit.binning_option) (
+	SFUNC = credit.binning_number_options, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.binning_final,
+	COMBINEFUNC = credit.binning_combine,
+	SERIALFUNC = credit.binning_serialize, DESERIALFUNC = credit.binning_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.optimal_bins(float8, boolean, credit.binning_option) IS
+'Bins of numbers with the greatest information value under the constraints, exact; is_bad true: a default. Options: credit.binning_options().';
+CREATE AGGREGATE credit.optimal_bins(value float8, is_bad boolean, weight float8, options credit.binning_option) (
+	SFUNC = credit.binning_number_weight, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.binning_final,
+	COMBINEFUNC = credit.binning_combine,
+	SERIALFUNC = credit.binning_serialize, DESERIALFUNC = credit.binning_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.optimal_bins(float8, boolean, float8, credit.binning_option) IS
+'Bins of numbers with the greatest information value under the constraints, exact; is_bad true: a default. A weight of 2 counts as two rows; 0: the row is left out.';
+CREATE AGGREGATE credit.optimal_bins(value text, is_bad boolean) (
+	SFUNC = credit.binning_category, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.binning_final,
+	COMBINEFUNC = credit.binning_combine,
+	SERIALFUNC = credit.binning_serialize, DESERIALFUNC = credit.binning_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.optimal_bins(text, boolean) IS
+'Bins of categories with the greatest information value under the constraints, exact; is_bad true: a default. With the default options.';
+CREATE AGGREGATE credit.optimal_bins(value text, is_bad boolean, options credit.binning_option) (
+	SFUNC = credit.binning_category_options, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.binning_final,
+	COMBINEFUNC = credit.binning_combine,
+	SERIALFUNC = credit.binning_serialize, DESERIALFUNC = credit.binning_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.optimal_bins(text, boolean, credit.binning_option) IS
+'Bins of categories with the greatest information value under the constraints, exact; is_bad true: a default. Options: credit.binning_options().';
+CREATE AGGREGATE credit.optimal_bins(value text, is_bad boolean, weight float8, options credit.binning_option) (
+	SFUNC = credit.binning_category_weight, STYPE = internal, SSPACE = 512,
+	FINALFUNC = credit.binning_final,
+	COMBINEFUNC = credit.binning_combine,
+	SERIALFUNC = credit.binning_serialize, DESERIALFUNC = credit.binning_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.optimal_bins(text, boolean, float8, credit.binning_option) IS
+'Bins of categories with the greatest information value under the constraints, exact; is_bad true: a default. A weight of 2 counts as two rows; 0: the row is left out.';
+/* --- tables and application ---------------------------------------------------- */
+
+CREATE FUNCTION credit.bins(binning credit.binning) RETURNS SETOF credit.bin
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 8
+BEGIN ATOMIC
+	SELECT b.* FROM pg_catalog.unnest((binning).bins) b;
+END;
+COMMENT ON FUNCTION credit.bins(credit.binning) IS 'The bins as a table: the WoE and IV table of a characteristic.';
+CREATE FUNCTION credit.bin_label(bin credit.bin) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE
+		WHEN (bin).kind = 'missing' THEN 'missing'
+		WHEN (bin).categories IS NOT NULL THEN pg_catalog.array_to_string((bin).categories, ', ')
+		WHEN (bin).kind = 'special' THEN (bin).lower::text
+		WHEN (bin).lower IS NULL AND (bin).upper IS NULL THEN 'any'
+		WHEN (bin).lower IS NULL THEN 'up to ' || (bin).upper::text
+		WHEN (bin).upper IS NULL THEN 'above ' || (bin).lower::text
+		ELSE 'above ' || (bin).lower::text || ' up to ' || (bin).upper::text END;
+END;
+COMMENT ON FUNCTION credit.bin_label(credit.bin) IS 'What is in a bin, in words: above 2 up to 5.';
+CREATE FUNCTION credit.bin_of(binning credit.binning, value float8) RETURNS integer
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_bin_of_number';
+COMMENT ON FUNCTION credit.bin_of(credit.binning, float8) IS
+'Number of the bin that a number falls into; of NULL and NaN that of the missing values. NULL where there is no such bin.';
+CREATE FUNCTION credit.bin_of(binning credit.binning, value text) RETURNS integer
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_bin_of_category';
+COMMENT ON FUNCTION credit.bin_of(credit.binning, text) IS
+'Number of the bin that a category falls into; of NULL that of the missing values. NULL for an unknown category.';
+CREATE FUNCTION credit.woe_of(binning credit.binning, value float8) RETURNS float8
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_woe_of_number';
+COMMENT ON FUNCTION credit.woe_of(credit.binning, float8) IS
+'Weight of evidence of a number, as stored with the bin that it falls into.';
+CREATE FUNCTION credit.woe_of(binning credit.binning, value text) RETURNS float8
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_woe_of_category';
+COMMENT ON FUNCTION credit.woe_of(credit.binning, text) IS
+'Weight of evidence of a category, as stored with the bin that it falls into; 0 for an unknown one.';
+CREATE FUNCTION credit.manual_bins(bounds float8[], woe float8[], missing_woe float8 DEFAULT 0)
+RETURNS credit.binning
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	n integer := COALESCE(cardinality(bounds), 0) + 1;
+BEGIN
+	IF COALESCE(cardinality(woe), 0) <> n OR array_position(woe, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION 'manual bins need one weight of evidence more than bounds'
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = format('There are %s bounds and %s weights of evidence.', n - 1, COALESCE(cardinality(woe), 0));
+	END IF;
+	RETURN ROW(false, 'none', NULL, NULL, NULL, NULL, n, NULL, NULL,
+		(SELECT array_agg(ROW(i, CASE WHEN i <= n THEN 'range' ELSE 'missing' END,
+							  bounds[array_lower(bounds, 1) + i - 2],
+							  CASE WHEN i < n THEN bounds[array_lower(bounds, 1) + i - 1] END,
+							  NULL, NULL, NULL, NULL, NULL,
+							  CASE WHEN i <= n THEN woe[array_lower(woe, 1) + i - 1] ELSE COALESCE(missing_woe, 0) END,
+							  NULL)::credit.bin ORDER BY i)
+		   FROM generate_series(1, n + 1) i))::credit.binning;
+END
+$$;
+COMMENT ON FUNCTION credit.manual_bins(float8[], float8[], float8) IS
+'A binning by hand: ascending upper bounds of all bins but the last, the weight of evidence of each bin, and that of missing values.';
+CREATE FUNCTION credit.manual_category_bins(categories text[], woe float8[], missing_woe float8 DEFAULT 0)
+RETURNS credit.binning
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	n integer := COALESCE(cardinality(categories), 0);
+BEGIN
+	IF COALESCE(cardinality(woe), 0) <> n OR array_position(woe, NULL) IS NOT NULL
+	   OR array_position(categories, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION 'manual bins need a weight of evidence for each category'
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = format('There are %s categories and %s weights of evidence.', n, COALESCE(cardinality(woe), 0));
+	END IF;
+	RETURN ROW(true, 'none', NULL, NULL, NULL, NULL, n, NULL, NULL,
+		(SELECT array_agg(ROW(i, CASE WHEN i <= n THEN 'categories' ELSE 'missing' END, NULL, NULL,
+							  CASE WHEN i <= n THEN ARRAY[categories[array_lower(categories, 1) + i - 1]] END,
+							  NULL, NULL, NULL, NULL,
+							  CASE WHEN i <= n THEN woe[array_lower(woe, 1) + i - 1] ELSE COALESCE(missing_woe, 0) END,
+							  NULL)::credit.bin ORDER BY i)
+		   FROM generate_series(1, n + 1) i))::credit.binning;
+END
+$$;
+COMMENT ON FUNCTION credit.manual_category_bins(text[], float8[], float8) IS
+'The same for categories, each in a bin of its own.';
+CREATE FUNCTION credit.woe(good float8[], bad float8[], adjustment float8 DEFAULT 0.5) RETURNS float8[]
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_woe';
+COMMENT ON FUNCTION credit.woe(float8[], float8[], float8) IS
+'Weights of evidence of bins that are counted already: ln(((good + a) / all good) / ((bad + a) / all bad)). An element is NULL where it would be infinite.';
+CREATE FUNCTION credit.information_value(good float8[], bad float8[], adjustment float8 DEFAULT 0.5) RETURNS float8
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_information_value';
+COMMENT ON FUNCTION credit.information_value(float8[], float8[], float8) IS
+'Information value of bins that are counted already. NULL where a class is empty, or a weight of evidence would be infinite.';
+/*
+ * Subject financials: what is known about a customer from outside the ledger:
+ * financial statements, reports of credit bureaus, facts about the company.
+ *
+ * Each entry says since when it could be known (published_on), and a look at a
+ * past day sees no more than that: a model fitted to later knowledge promises
+ * what it cannot keep.  Entries are never changed; a newer one of the same
+ * period counts instead, and one made by mistake is withdrawn.  Names are those
+ * of account, but there need be no account: a prospect is looked at first.
+ */
+
+/* Every figure is a number that ratios can be made of; no error in a view. */
+CREATE FUNCTION credit.are_figures(figures numeric[]) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT NOT EXISTS (SELECT FROM unnest(figures) f
+				   WHERE NOT (abs(f) < 1e30 AND scale(trim_scale(f)) <= 6))
+$$;
+COMMENT ON FUNCTION credit.are_figures(numeric[]) IS
+'Are all of these NULL or numbers below 1e30 with at most six decimals? What tables of entries hold.';
+/* What all kinds of entries need. */
+CREATE FUNCTION credit.check_entry
+	(entry text, customer text, segment text, published_on date, currency text)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF customer IS NULL OR segment IS NULL THEN
+		RAISE EXCEPTION '% needs a customer and a segment', entry
+			USING ERRCODE = 'null_value_not_allowed',
+				  HINT = 'Segment is empty where it is the same for all.';
+	END IF;
+	IF NOT isfinite(published_on) THEN
+		RAISE EXCEPTION '% is published on a day, not %', entry, published_on
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF currency IS NULL OR currency = '' THEN
+		RAISE EXCEPTION '% needs a currency', entry
+			USING ERRCODE = 'null_value_not_allowed',
+				  HINT = 'Give currency, or SELECT credit.set(''currency'', ''EUR'').';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION credit.check_entry(text, text, text, date, text) IS
+'Refuses an entry without customer, segment, day of publication or currency.';
+/* --- financial statements ----------------------------------------------------- */
+
+CREATE TABLE credit.financials
+(
+	financials_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	customer	text COLLATE "C" NOT NULL,
+	segment		text COLLATE "C" NOT NULL DEFAULT '',
+	period_end	date NOT NULL,
+	months		integer NOT NULL DEFAULT 12,
+	published_on date NOT NULL,
+	currency	text COLLATE "C" NOT NULL,
+	total_assets numeric,
+	current_assets numeric,
+	current_liabilities numeric,
+	inventories	numeric,
+	receivables	numeric,
+	other_receivables numeric,
+	payables	numeric,
+	other_payables numeric,
+	cash		numeric,
+	equity		numeric,
+	intangibles	numeric,
+	retained_earnings numeric,
+	total_liabilities numeric,
+	market_equity numeric,
+	loans_to_owners numeric,
+	sales		numeric,
+	cost_of_sales numeric,
+	ebit		numeric,
+	interest	numeric,
+	net_income	numeric,
+	source		text,
+	entered_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	entered_by	text NOT NULL DEFAULT SESSION_USER,
+	withdrawn_at timestamptz,
+	withdrawn_by text,
+	withdrawn_reason text,
+	CHECK (months BETWEEN 1 AND 24),
+	CHECK (isfinite(period_end) AND isfinite(published_on) AND published_on >= period_end),
+	CHECK (credit.are_figures(ARRAY[total_assets, current_assets, current_liabilities, inventories,
+		receivables, other_receivables, payables, other_payables, cash, equity,
+		intangibles, retained_earnings, total_liabilities, market_equity,
+		loans_to_owners, sales, cost_of_sales, ebit, interest, net_income]))
+);
+CREATE INDEX financials_customer ON credit.financials (customer, segment, period_end);
+COMMENT ON TABLE credit.financials IS
+'Financial statements of customers, append-only: made by enter_financials(), taken back by withdraw_entry(). Amounts in units of currency, not in thousands.';
+COMMENT ON COLUMN credit.financials.financials_id IS 'Own key; of two entries of one period with the same date of publication the later counts.';
+COMMENT ON COLUMN credit.financials.customer IS 'Key of the customer in the ERP, as in account.';
+COMMENT ON COLUMN credit.financials.segment IS 'Segment, as in account; empty: for all that have no entry of their own.';
+COMMENT ON COLUMN credit.financials.period_end IS 'Day of the balance sheet, last day of the period.';
+COMMENT ON COLUMN credit.financials.months IS 'Length of the period in months; flows are brought to 12.';
+COMMENT ON COLUMN credit.financials.published_on IS 'First day on which the statement could be known.';
+COMMENT ON COLUMN credit.financials.currency IS 'Currency of all amounts.';
+COMMENT ON COLUMN credit.financials.total_assets IS 'Total assets.';
+COMMENT ON COLUMN credit.financials.current_assets IS 'Current assets.';
+COMMENT ON COLUMN credit.financials.current_liabilities IS 'Current liabilities.';
+COMMENT ON COLUMN credit.financials.inventories IS 'Inventories.';
+COMMENT ON COLUMN credit.financials.receivables IS 'Trade receivables.';
+COMMENT ON COLUMN credit.financials.other_receivables IS 'Other operating receivables.';
+COMMENT ON COLUMN credit.financials.payables IS 'Trade payables.';
+COMMENT ON COLUMN credit.financials.other_payables IS 'Other operating payables.';
+COMMENT ON COLUMN credit.financials.cash IS 'Cash and what is as good as cash.';
+COMMENT ON COLUMN credit.financials.equity IS 'Equity in the books.';
+COMMENT ON COLUMN credit.financials.intangibles IS 'Intangible assets.';
+COMMENT ON COLUMN credit.financials.retained_earnings IS 'Retained earnings.';
+COMMENT ON COLUMN credit.financials.total_liabilities IS 'All liabilities: total assets less equity.';
+COMMENT ON COLUMN credit.financials.market_equity IS 'Value of all shares at the stock exchange; NULL: not listed.';
+COMMENT ON COLUMN credit.financials.loans_to_owners IS 'Loans to owners, among the assets.';
+COMMENT ON COLUMN credit.financials.sales IS 'Sales of the period, without tax.';
+COMMENT ON COLUMN credit.financials.cost_of_sales IS 'Cost of goods sold in the period.';
+COMMENT ON COLUMN credit.financials.ebit IS 'Earnings of the period before interest and taxes.';
+COMMENT ON COLUMN credit.financials.interest IS 'Interest paid in the period, as a positive figure.';
+COMMENT ON COLUMN credit.financials.net_income IS 'Net income of the period.';
+COMMENT ON COLUMN credit.financials.source IS 'Where it comes from.';
+COMMENT ON COLUMN credit.financials.entered_at IS 'When it was entered.';
+COMMENT ON COLUMN credit.financials.entered_by IS 'Session user who entered it.';
+COMMENT ON COLUMN credit.financials.withdrawn_at IS 'When it was taken back; NULL: it counts.';
+COMMENT ON COLUMN credit.financials.withdrawn_by IS 'Session user who took it back.';
+COMMENT ON COLUMN credit.financials.withdrawn_reason IS 'Why.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.financials
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+/*
+ * What does not add up.  Statements are rounded, so sums may differ by one per
+ * mille of the total.
+ */
+CREATE FUNCTION credit.financials_findings
+	(total_assets numeric, current_assets numeric, current_liabilities numeric,
+	 inventories numeric, receivables numeric, cash numeric, equity numeric,
+	 intangibles numeric, total_liabilities numeric, sales numeric,
+	 cost_of_sales numeric)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT COALESCE(array_agg(f.finding ORDER BY f.n), '{}')
+  FROM (SELECT abs(total_assets) * 0.001 AS tolerance) t,
+	LATERAL (VALUES
+		(1, equity + total_liabilities - total_assets,
+		 format('total_assets %s are not equity %s plus total_liabilities %s: %s apart', total_assets, equity, total_liabilities, equity + total_liabilities - total_assets), true),
+		(2, current_assets - total_assets, format('current_assets %s are more than total_assets %s', current_assets, total_assets), false),
+		(3, current_liabilities - total_liabilities, format('current_liabilities %s are more than total_liabilities %s', current_liabilities, total_liabilities), false),
+		(4, COALESCE(inventories, 0) + COALESCE(receivables, 0) + COALESCE(cash, 0) - current_assets,
+		 format('inventories, receivables and cash, together %s, are more than current_assets %s', COALESCE(inventories, 0) + COALESCE(receivables, 0) + COALESCE(cash, 0), current_assets), false),
+		(5, intangibles - (total_assets - COALESCE(current_assets, 0)),
+		 format('intangibles %s are more than the assets that are not current, %s', intangibles, total_assets - COALESCE(current_assets, 0)), false),
+		(6, -sales, format('sales %s are negative', sales), false),
+		(7, -cost_of_sales, format('cost_of_sales %s are negative', cost_of_sales), false)
+	) f (n, excess, finding, both_ways)
+ WHERE CASE WHEN f.both_ways THEN abs(f.excess) ELSE f.excess END > COALESCE(t.tolerance, 0)
+$$;
+COMMENT ON FUNCTION credit.financials_findings(numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric) IS
+'What does not add up in a financial statement, one sentence each; differences up to one per mille of total assets are rounding. Figures that are NULL are not judged.';
+CREATE FUNCTION credit.enter_financials
+	(customer text, period_end date, currency text DEFAULT NULL,
+	 published_on date DEFAULT NULL, months integer DEFAULT 12,
+	 segment text DEFAULT '',
+	 total_assets numeric DEFAULT NULL, current_assets numeric DEFAULT NULL,
+	 current_liabilities numeric DEFAULT NULL, inventories numeric DEFAULT NULL,
+	 receivables numeric DEFAULT NULL, other_receivables numeric DEFAULT NULL,
+	 payables numeric DEFAULT NULL, other_payables numeric DEFAULT NULL,
+	 cash numeric DEFAULT NULL, equity numeric DEFAULT NULL,
+	 intangibles numeric DEFAULT NULL, retained_earnings numeric DEFAULT NULL,
+	 total_liabilities numeric DEFAULT NULL, market_equity numeric DEFAULT NULL,
+	 loans_to_owners numeric DEFAULT NULL, sales numeric DEFAULT NULL,
+	 cost_of_sales numeric DEFAULT NULL, ebit numeric DEFAULT NULL,
+	 interest numeric DEFAULT NULL, net_income numeric DEFAULT NULL,
+	 source text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	published date := COALESCE(published_on, credit.today());
+	unit text := COALESCE(currency, (SELECT NULLIF(s.value, '') FROM credit.settings s WHERE s.name = 'currency'));
+	figures numeric[] := ARRAY[total_assets, current_assets, current_liabilities, inventories,
+		receivables, other_receivables, payables, other_payables, cash, equity,
+		intangibles, retained_earnings, total_liabilities, market_equity,
+		loans_to_owners, sales, cost_of_sales, ebit, interest, net_income];
+	finding text;
+	id bigint;
+BEGIN
+	PERFORM credit.check_entry('a financial statement', customer, segment, published, unit);
+	IF period_end IS NULL OR NOT isfinite(period_end) THEN
+		RAISE EXCEPTION 'a financial statement needs the day of its balance sheet'
+			USING ERRCODE = 'null_value_not_allowed', HINT = 'Give period_end.';
+	END IF;
+	IF published < period_end THEN
+		RAISE EXCEPTION 'a financial statement cannot be published on %, before its period ends on %', published, period_end
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'published_on is the first day on which it could be known; today where it is not given.';
+	END IF;
+	IF months IS NULL OR months NOT BETWEEN 1 AND 24 THEN
+		RAISE EXCEPTION 'the period of a financial statement has 1 to 24 months, not %', COALESCE(months::text, 'NULL')
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF num_nonnulls(VARIADIC figures) = 0 THEN
+		RAISE EXCEPTION 'a financial statement without any figure says nothing'
+			USING ERRCODE = 'null_value_not_allowed',
+				  HINT = 'Give figures by name: total_assets => 1100.';
+	END IF;
+	IF NOT credit.are_figures(figures) THEN
+		RAISE EXCEPTION 'figures must be numbers below 1e30 with at most six decimals'
+			USING ERRCODE = 'numeric_value_out_of_range';
+	END IF;
+	IF least(total_assets, current_assets, current_liabilities, inventories, cash,
+			 total_liabilities, market_equity, loans_to_owners, interest) < 0 THEN
+		RAISE EXCEPTION 'total_assets, current_assets, current_liabilities, inventories, cash, total_liabilities, market_equity, loans_to_owners and interest cannot be negative'
+			USING ERRCODE = 'numeric_value_out_of_range',
+				  HINT = 'Liabilities and interest paid are entered as positive figures, an overdraft among the liabilities.';
+	END IF;
+	FOREACH finding IN ARRAY credit.financials_findings(total_assets, current_assets,
+			current_liabilities, inventories, receivables, cash, equity, intangibles,
+			total_liabilities, sales, cost_of_sales) LOOP
+		RAISE WARNING 'financial statement of customer % for %: %', customer, period_end, finding
+			USING HINT = 'If it is not so in the statement itself, enter it again: the newer entry counts.';
+	END LOOP;
+	INSERT INTO credit.financials
+		(customer, segment, period_end, months, published_on, currency,
+		total_assets, current_assets, current_liabilities, inventories,
+		receivables, other_receivables, payables, other_payables, cash, equity,
+		intangibles, retained_earnings, total_liabilities, market_equity,
+		loans_to_owners, sales, cost_of_sales, ebit, interest, net_income, source)
+	VALUES
+		(customer, segment, period_end, months, published, unit,
+		total_assets, current_assets, current_liabilities, inventories,
+		receivables, other_receivables, payables, other_payables, cash, equity,
+		intangibles, retained_earnings, total_liabilities, market_equity,
+		loans_to_owners, sales, cost_of_sales, ebit, interest, net_income, source)
+	RETURNING financials_id INTO id;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION credit.enter_financials(text, date, text, date, integer, text, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric, text) IS
+'Enters a financial statement, figures by name, and returns its number. currency NULL: setting currency; published_on NULL: today. What does not add up is warned about, not refused. Entered again for the same period, the newer entry counts. Example: SELECT credit.enter_financials(''103'', ''2025-12-31'', ''EUR'', total_assets => 1100, equity => 500, total_liabilities => 600).';
+CREATE VIEW credit.financial_statement AS
+SELECT f.financials_id, f.customer, f.segment, f.period_end, f.months, f.published_on, f.currency,
+	   f.total_assets, f.current_assets, f.current_liabilities, f.inventories,
+	   f.receivables, f.other_receivables, f.payables, f.other_payables, f.cash,
+	   f.equity, f.intangibles, f.retained_earnings, f.total_liabilities,
+	   f.market_equity, f.loans_to_owners, f.sales, f.cost_of_sales, f.ebit,
+	   f.interest, f.net_income,
+	   credit.financials_findings(f.total_assets, f.current_assets, f.current_liabilities,
+			f.inventories, f.receivables, f.cash, f.equity, f.intangibles,
+			f.total_liabilities, f.sales, f.cost_of_sales) AS findings,
+	   f.source, f.entered_at, f.entered_by, f.withdrawn_at, f.withdrawn_by, f.withdrawn_reason
+  FROM credit.financials f;
+COMMENT ON VIEW credit.financial_statement IS
+'All financial statements that were entered, withdrawn ones included, with what does not add up in them.';
+COMMENT ON COLUMN credit.financial_statement.financials_id IS 'Number of the entry, for withdraw_entry().';
+COMMENT ON COLUMN credit.financial_statement.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.financial_statement.segment IS 'Company, division or the like; empty: all.';
+COMMENT ON COLUMN credit.financial_statement.period_end IS 'Day of the balance sheet.';
+COMMENT ON COLUMN credit.financial_statement.months IS 'Length of the period in months.';
+COMMENT ON COLUMN credit.financial_statement.published_on IS 'First day on which it could be known.';
+COMMENT ON COLUMN credit.financial_statement.currency IS 'Currency of all amounts.';
+COMMENT ON COLUMN credit.financial_statement.total_assets IS 'Total assets.';
+COMMENT ON COLUMN credit.financial_statement.current_assets IS 'Current assets.';
+COMMENT ON COLUMN credit.financial_statement.current_liabilities IS 'Current liabilities.';
+COMMENT ON COLUMN credit.financial_statement.inventories IS 'Inventories.';
+COMMENT ON COLUMN credit.financial_statement.receivables IS 'Trade receivables.';
+COMMENT ON COLUMN credit.financial_statement.other_receivables IS 'Other operating receivables.';
+COMMENT ON COLUMN credit.financial_statement.payables IS 'Trade payables.';
+COMMENT ON COLUMN credit.financial_statement.other_payables IS 'Other operating payables.';
+COMMENT ON COLUMN credit.financial_statement.cash IS 'Cash and what is as good as cash.';
+COMMENT ON COLUMN credit.financial_statement.equity IS 'Equity in the books.';
+COMMENT ON COLUMN credit.financial_statement.intangibles IS 'Intangible assets.';
+COMMENT ON COLUMN credit.financial_statement.retained_earnings IS 'Retained earnings.';
+COMMENT ON COLUMN credit.financial_statement.total_liabilities IS 'All liabilities: total assets less equity.';
+COMMENT ON COLUMN credit.financial_statement.market_equity IS 'Value of all shares at the stock exchange; NULL: not listed.';
+COMMENT ON COLUMN credit.financial_statement.loans_to_owners IS 'Loans to owners, among the assets.';
+COMMENT ON COLUMN credit.financial_statement.sales IS 'Sales of the period, without tax.';
+COMMENT ON COLUMN credit.financial_statement.cost_of_sales IS 'Cost of goods sold in the period.';
+COMMENT ON COLUMN credit.financial_statement.ebit IS 'Earnings of the period before interest and taxes.';
+COMMENT ON COLUMN credit.financial_statement.interest IS 'Interest paid in the period, as a positive figure.';
+COMMENT ON COLUMN credit.financial_statement.net_income IS 'Net income of the period.';
+COMMENT ON COLUMN credit.financial_statement.findings IS 'What does not add up, one sentence each.';
+COMMENT ON COLUMN credit.financial_statement.source IS 'Where it comes from.';
+COMMENT ON COLUMN credit.financial_statement.entered_at IS 'When it was entered.';
+COMMENT ON COLUMN credit.financial_statement.entered_by IS 'Session user who entered it.';
+COMMENT ON COLUMN credit.financial_statement.withdrawn_at IS 'When it was taken back; NULL: it counts.';
+COMMENT ON COLUMN credit.financial_statement.withdrawn_by IS 'Session user who took it back.';
+COMMENT ON COLUMN credit.financial_statement.withdrawn_reason IS 'Why.';
+/* --- ratios -------------------------------------------------------------------- */
+
+CREATE FUNCTION credit.altman_z(x1 float8, x2 float8, x3 float8, x4 float8, x5 float8) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN NULLIF(1.2::float8 * x1 + 1.4::float8 * x2 + 3.3::float8 * x3 + 0.6::float8 * x4 + 0.999::float8 * x5, 'NaN');
+COMMENT ON FUNCTION credit.altman_z(float8, float8, float8, float8, float8) IS
+'Altman Z of listed companies (1968) from working capital, retained earnings and EBIT, each by total assets, market value of equity by total liabilities, and sales by total assets.';
+CREATE FUNCTION credit.altman_z_private(x1 float8, x2 float8, x3 float8, x4 float8, x5 float8) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN NULLIF(0.717::float8 * x1 + 0.847::float8 * x2 + 3.107::float8 * x3 + 0.420::float8 * x4 + 0.998::float8 * x5, 'NaN');
+COMMENT ON FUNCTION credit.altman_z_private(float8, float8, float8, float8, float8) IS
+'Altman Z'' of companies that are not listed (1983): as altman_z(), but with the equity of the books.';
+CREATE FUNCTION credit.altman_z_general(x1 float8, x2 float8, x3 float8, x4 float8) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN NULLIF(6.56::float8 * x1 + 3.26::float8 * x2 + 6.72::float8 * x3 + 1.05::float8 * x4, 'NaN');
+COMMENT ON FUNCTION credit.altman_z_general(float8, float8, float8, float8) IS
+'Altman Z'''' of companies other than manufacturers (1995): without sales, with the equity of the books.';
+CREATE FUNCTION credit.altman_z_emerging(x1 float8, x2 float8, x3 float8, x4 float8) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN NULLIF(3.25::float8 + 6.56::float8 * x1 + 3.26::float8 * x2 + 6.72::float8 * x3 + 1.05::float8 * x4, 'NaN');
+COMMENT ON FUNCTION credit.altman_z_emerging(float8, float8, float8, float8) IS
+'Altman Z'''' in the form for emerging markets: 3.25 more, and so are its zones.';
+CREATE FUNCTION credit.altman_zone(form text, z float8) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	distress float8;
+	safe float8;
+BEGIN
+	CASE form
+		WHEN 'z' THEN distress := 1.81; safe := 2.99;
+		WHEN 'z_private' THEN distress := 1.23; safe := 2.90;
+		WHEN 'z_general' THEN distress := 1.10; safe := 2.60;
+		WHEN 'z_emerging' THEN distress := 4.35; safe := 5.85;
+		ELSE RAISE EXCEPTION '"%" is not a form of Altman''s Z', form
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Use z, z_private, z_general or z_emerging.';
+	END CASE;
+	RETURN CASE WHEN z = 'NaN' THEN NULL WHEN z > safe THEN 'safe'
+		WHEN z < distress THEN 'distress' WHEN z IS NOT NULL THEN 'grey' END;
+END
+$$;
+COMMENT ON FUNCTION credit.altman_zone(text, float8) IS
+'Zone of an Altman Z: safe, grey or distress. form: z (safe above 2.99, distress below 1.81), z_private (2.90, 1.23), z_general (2.60, 1.10), z_emerging (5.85, 4.35).';
+CREATE FUNCTION credit.financial_ratios_on(as_of date, stale_after interval DEFAULT '18 months')
+RETURNS TABLE (customer text, segment text, financials_id bigint, period_end date, published_on date,
+			   months integer, currency text, age_days integer, is_stale boolean,
+			   working_capital numeric, working_capital_requirement numeric, tangible_net_worth numeric,
+			   requirement_days float8, inventory_days float8, receivable_days float8, payable_days float8,
+			   cash_cycle_days float8, current_ratio float8, quick_ratio float8, cash_ratio float8,
+			   equity_ratio float8, debt_ratio float8, interest_cover float8, ebit_margin float8,
+			   net_margin float8, return_on_assets float8, return_on_equity float8, asset_turnover float8,
+			   z float8, z_zone text, z_private float8, z_private_zone text,
+			   z_general float8, z_general_zone text, z_emerging float8, z_emerging_zone text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT q.customer, q.segment, q.financials_id, q.period_end, q.published_on, q.months, q.currency,
+	   CASE WHEN isfinite(as_of) THEN as_of - q.period_end END,
+	   q.period_end + stale_after < as_of,
+	   q.working_capital, q.requirement, q.equity - COALESCE(q.intangibles, 0) - COALESCE(q.loans_to_owners, 0),
+	   q.days * credit.ratio(q.requirement, q.sales),
+	   q.days * credit.ratio(q.inventories, q.cost_of_sales),
+	   q.days * credit.ratio(q.receivables, q.sales),
+	   q.days * credit.ratio(q.payables, q.cost_of_sales),
+	   q.days * (credit.ratio(q.inventories, q.cost_of_sales) + credit.ratio(q.receivables, q.sales) - credit.ratio(q.payables, q.cost_of_sales)),
+	   credit.ratio(q.current_assets, q.current_liabilities),
+	   credit.ratio(q.current_assets - q.inventories, q.current_liabilities),
+	   credit.ratio(q.cash, q.current_liabilities),
+	   credit.ratio(q.equity, q.assets),
+	   credit.ratio(q.total_liabilities, q.assets),
+	   credit.ratio(q.ebit, q.interest),
+	   credit.ratio(q.ebit, q.sales),
+	   credit.ratio(q.net_income, q.sales),
+	   q.year * credit.ratio(q.net_income, q.assets),
+	   q.year * credit.ratio(q.net_income, CASE WHEN q.equity > 0 THEN q.equity END),
+	   q.year * q.x5,
+	   q.z, CASE WHEN q.is_stale AND q.z IS NOT NULL THEN 'stale' ELSE credit.altman_zone('z', q.z) END,
+	   q.z_private, CASE WHEN q.is_stale AND q.z_private IS NOT NULL THEN 'stale' ELSE credit.altman_zone('z_private', q.z_private) END,
+	   q.z_general, CASE WHEN q.is_stale AND q.z_general IS NOT NULL THEN 'stale' ELSE credit.altman_zone('z_general', q.z_general) END,
+	   q.z_emerging, CASE WHEN q.is_stale AND q.z_emerging IS NOT NULL THEN 'stale' ELSE credit.altman_zone('z_emerging', q.z_emerging) END
+  FROM (SELECT x.*, x.period_end + stale_after < as_of AS is_stale,
+			   credit.altman_z(x.x1, x.x2, x.year * x.x3, x.x4_market, x.year * x.x5) AS z,
+			   credit.altman_z_private(x.x1, x.x2, x.year * x.x3, x.x4_book, x.year * x.x5) AS z_private,
+			   credit.altman_z_general(x.x1, x.x2, x.year * x.x3, x.x4_book) AS z_general,
+			   credit.altman_z_emerging(x.x1, x.x2, x.year * x.x3, x.x4_book) AS z_emerging
+		  FROM (SELECT f.*, 365.0::float8 * f.months / 12 AS days, 12.0::float8 / f.months AS year,
+					   f.current_assets - f.current_liabilities AS working_capital,
+					   f.inventories + f.receivables + COALESCE(f.other_receivables, 0)
+					   - f.payables - COALESCE(f.other_payables, 0) AS requirement,
+					   credit.ratio(f.current_assets - f.current_liabilities, f.assets) AS x1,
+					   credit.ratio(f.retained_earnings, f.assets) AS x2,
+					   credit.ratio(f.ebit, f.assets) AS x3,
+					   CASE WHEN f.total_liabilities = 0 AND f.market_equity > 0 THEN 10
+							ELSE credit.ratio(f.market_equity, f.total_liabilities) END AS x4_market,
+					   CASE WHEN f.total_liabilities = 0 AND f.equity > 0 THEN 10
+							ELSE credit.ratio(f.equity, f.total_liabilities) END AS x4_book,
+					   credit.ratio(f.sales, f.assets) AS x5
+				  FROM (SELECT DISTINCT ON (e.customer, e.segment) e.*,
+							   CASE WHEN e.total_assets > 0 THEN e.total_assets END AS assets
+						  FROM credit.financials e
+						 WHERE e.published_on <= as_of AND e.withdrawn_at IS NULL
+						 ORDER BY e.customer DESC, e.segment DESC, e.period_end DESC, abs(e.months - 12),
+								  e.published_on DESC, e.financials_id DESC) f) x) q;
+END;
+COMMENT ON FUNCTION credit.financial_ratios_on(date, interval) IS
+'Ratios of each customer from the newest statement that was published by a day. Of two of one balance sheet the one nearer to twelve months counts, then the one published last, then the one entered last. Older than stale_after: stale.';
+CREATE VIEW credit.financial_ratio AS
+SELECT r.customer COLLATE "C" AS customer, r.segment COLLATE "C" AS segment, r.financials_id,
+	   r.period_end, r.published_on, r.months, r.currency,
+	   r.age_days, r.is_stale, r.working_capital, r.working_capital_requirement, r.tangible_net_worth,
+	   r.requirement_days, r.inventory_days, r.receivable_days, r.payable_days, r.cash_cycle_days,
+	   r.current_ratio, r.quick_ratio, r.cash_ratio, r.equity_ratio, r.debt_ratio, r.interest_cover,
+	   r.ebit_margin, r.net_margin, r.return_on_assets, r.return_on_equity, r.asset_turnover,
+	   r.z, r.z_zone, r.z_private, r.z_private_zone, r.z_general, r.z_general_zone,
+	   r.z_emerging, r.z_emerging_zone
+  FROM credit.financial_ratios_on(credit.as_of()) r;
+COMMENT ON VIEW credit.financial_ratio IS
+'Ratios of each customer from the newest statement published by the as-of date; follows credit.as_of. A ratio is NULL where a figure is missing or the denominator is 0.';
+COMMENT ON COLUMN credit.financial_ratio.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.financial_ratio.segment IS 'Segment; empty: for all that have no statement of their own.';
+COMMENT ON COLUMN credit.financial_ratio.financials_id IS 'Statement behind it, in view financial_statement.';
+COMMENT ON COLUMN credit.financial_ratio.period_end IS 'Day of its balance sheet.';
+COMMENT ON COLUMN credit.financial_ratio.published_on IS 'First day on which it could be known.';
+COMMENT ON COLUMN credit.financial_ratio.months IS 'Length of its period in months; flows are brought to 12.';
+COMMENT ON COLUMN credit.financial_ratio.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.financial_ratio.age_days IS 'Days from the balance sheet to the as-of date.';
+COMMENT ON COLUMN credit.financial_ratio.is_stale IS 'True: the balance sheet is older than 18 months.';
+COMMENT ON COLUMN credit.financial_ratio.working_capital IS 'Current assets less current liabilities.';
+COMMENT ON COLUMN credit.financial_ratio.working_capital_requirement IS 'Inventories, trade and other operating receivables, less trade and other operating payables: what operations tie up, without cash and debt.';
+COMMENT ON COLUMN credit.financial_ratio.tangible_net_worth IS 'Equity less intangibles less loans to owners.';
+COMMENT ON COLUMN credit.financial_ratio.requirement_days IS 'Working-capital requirement in days of sales.';
+COMMENT ON COLUMN credit.financial_ratio.inventory_days IS 'Inventories in days of cost of sales.';
+COMMENT ON COLUMN credit.financial_ratio.receivable_days IS 'Trade receivables in days of sales.';
+COMMENT ON COLUMN credit.financial_ratio.payable_days IS 'Trade payables in days of cost of sales: how long the customer lets its suppliers wait.';
+COMMENT ON COLUMN credit.financial_ratio.cash_cycle_days IS 'Days of inventory and receivables less days of payables.';
+COMMENT ON COLUMN credit.financial_ratio.current_ratio IS 'Current assets by current liabilities.';
+COMMENT ON COLUMN credit.financial_ratio.quick_ratio IS 'The same without inventories.';
+COMMENT ON COLUMN credit.financial_ratio.cash_ratio IS 'Cash by current liabilities.';
+COMMENT ON COLUMN credit.financial_ratio.equity_ratio IS 'Equity by total assets.';
+COMMENT ON COLUMN credit.financial_ratio.debt_ratio IS 'Total liabilities by total assets.';
+COMMENT ON COLUMN credit.financial_ratio.interest_cover IS 'EBIT by interest paid.';
+COMMENT ON COLUMN credit.financial_ratio.ebit_margin IS 'EBIT by sales.';
+COMMENT ON COLUMN credit.financial_ratio.net_margin IS 'Net income by sales.';
+COMMENT ON COLUMN credit.financial_ratio.return_on_assets IS 'Net income of twelve months by total assets.';
+COMMENT ON COLUMN credit.financial_ratio.return_on_equity IS 'Net income of twelve months by equity; NULL where equity is not above 0.';
+COMMENT ON COLUMN credit.financial_ratio.asset_turnover IS 'Sales of twelve months by total assets.';
+COMMENT ON COLUMN credit.financial_ratio.z IS 'Altman Z, of listed companies: needs market_equity. Without liabilities, equity by liabilities counts as 10 in all four forms.';
+COMMENT ON COLUMN credit.financial_ratio.z_zone IS 'Its zone: safe, grey, distress; stale where the statement is.';
+COMMENT ON COLUMN credit.financial_ratio.z_private IS 'Altman Z'', of companies that are not listed.';
+COMMENT ON COLUMN credit.financial_ratio.z_private_zone IS 'Its zone.';
+COMMENT ON COLUMN credit.financial_ratio.z_general IS 'Altman Z'''', of companies other than manufacturers.';
+COMMENT ON COLUMN credit.financial_ratio.z_general_zone IS 'Its zone.';
+COMMENT ON COLUMN credit.financial_ratio.z_emerging IS 'The same in the form for emerging markets.';
+COMMENT ON COLUMN credit.financial_ratio.z_emerging_zone IS 'Its zone.';
+/* --- reports of credit bureaus --------------------------------------------------- */
+
+CREATE TABLE credit.bureau_report
+(
+	bureau_report_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	customer	text COLLATE "C" NOT NULL,
+	segment		text COLLATE "C" NOT NULL DEFAULT '',
+	provider	text COLLATE "C" NOT NULL,
+	report_date	date NOT NULL,
+	published_on date NOT NULL,
+	valid_until	date NOT NULL,
+	score		float8,
+	grade		text,
+	probability	float8,
+	days_beyond_terms numeric,
+	recommended_limit numeric,
+	currency	text COLLATE "C",
+	note		text,
+	entered_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	entered_by	text NOT NULL DEFAULT SESSION_USER,
+	withdrawn_at timestamptz,
+	withdrawn_by text,
+	withdrawn_reason text,
+	CHECK (isfinite(report_date) AND isfinite(published_on) AND isfinite(valid_until)),
+	CHECK (report_date <= published_on AND report_date <= valid_until),
+	CHECK (score > '-Infinity' AND score < 'Infinity'),
+	CHECK (probability BETWEEN 0 AND 1),
+	CHECK (credit.are_figures(ARRAY[days_beyond_terms, recommended_limit])),
+	CHECK (recommended_limit >= 0 AND currency IS NOT NULL OR recommended_limit IS NULL)
+);
+CREATE INDEX bureau_report_customer ON credit.bureau_report (customer, segment, provider, report_date);
+COMMENT ON TABLE credit.bureau_report IS
+'Reports of credit bureaus, insurers and the like on customers, append-only: made by enter_bureau_report(), taken back by withdraw_entry().';
+COMMENT ON COLUMN credit.bureau_report.bureau_report_id IS 'Own key; of two reports of one day the later counts.';
+COMMENT ON COLUMN credit.bureau_report.customer IS 'Key of the customer in the ERP, as in account.';
+COMMENT ON COLUMN credit.bureau_report.segment IS 'Segment, as in account; empty: for all that have no report of their own.';
+COMMENT ON COLUMN credit.bureau_report.provider IS 'Who made the report.';
+COMMENT ON COLUMN credit.bureau_report.report_date IS 'Day the report speaks of.';
+COMMENT ON COLUMN credit.bureau_report.published_on IS 'First day on which we had it.';
+COMMENT ON COLUMN credit.bureau_report.valid_until IS 'Last day on which it is not stale.';
+COMMENT ON COLUMN credit.bureau_report.score IS 'Score on the scale of the provider.';
+COMMENT ON COLUMN credit.bureau_report.grade IS 'Grade in the words of the provider.';
+COMMENT ON COLUMN credit.bureau_report.probability IS 'Probability of default within a year, 0 to 1: what makes reports comparable.';
+COMMENT ON COLUMN credit.bureau_report.days_beyond_terms IS 'How many days late the customer pays others.';
+COMMENT ON COLUMN credit.bureau_report.recommended_limit IS 'Limit that the provider recommends or covers.';
+COMMENT ON COLUMN credit.bureau_report.currency IS 'Currency of that limit.';
+COMMENT ON COLUMN credit.bureau_report.note IS 'Anything else worth knowing.';
+COMMENT ON COLUMN credit.bureau_report.entered_at IS 'When it was entered.';
+COMMENT ON COLUMN credit.bureau_report.entered_by IS 'Session user who entered it.';
+COMMENT ON COLUMN credit.bureau_report.withdrawn_at IS 'When it was taken back; NULL: it counts.';
+COMMENT ON COLUMN credit.bureau_report.withdrawn_by IS 'Session user who took it back.';
+COMMENT ON COLUMN credit.bureau_report.withdrawn_reason IS 'Why.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.bureau_report
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+CREATE FUNCTION credit.enter_bureau_report
+	(customer text, provider text, report_date date, score float8 DEFAULT NULL,
+	 grade text DEFAULT NULL, probability float8 DEFAULT NULL,
+	 days_beyond_terms numeric DEFAULT NULL, recommended_limit numeric DEFAULT NULL,
+	 currency text DEFAULT NULL, published_on date DEFAULT NULL,
+	 valid_until date DEFAULT NULL, segment text DEFAULT '', note text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	published date := COALESCE(published_on, credit.today());
+	unit text := COALESCE(currency, (SELECT NULLIF(s.value, '') FROM credit.settings s WHERE s.name = 'currency'));
+	until_day date;
+	id bigint;
+BEGIN
+	PERFORM credit.check_entry('a bureau report', customer, segment, published,
+							   CASE WHEN recommended_limit IS NULL THEN 'none' ELSE unit END);
+	IF provider IS NULL OR provider = '' OR report_date IS NULL OR NOT isfinite(report_date) THEN
+		RAISE EXCEPTION 'a bureau report needs a provider and a day'
+			USING ERRCODE = 'null_value_not_allowed', HINT = 'Give provider and report_date.';
+	END IF;
+	until_day := COALESCE(valid_until, (report_date + interval '12 months')::date);
+	IF published < report_date OR NOT isfinite(until_day) OR until_day < report_date THEN
+		RAISE EXCEPTION 'the days of a bureau report are not in order: of %, had on %, valid until %', report_date, published, until_day
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'published_on is the first day on which we had it: today where it is not given.';
+	END IF;
+	IF num_nonnulls(score, grade, probability, days_beyond_terms, recommended_limit) = 0 THEN
+		RAISE EXCEPTION 'a bureau report without score, grade, probability, days_beyond_terms and recommended_limit says nothing'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF NOT COALESCE(probability BETWEEN 0 AND 1, true) THEN
+		RAISE EXCEPTION 'a probability is between 0 and 1, not %', probability
+			USING ERRCODE = 'numeric_value_out_of_range', HINT = 'Divide per cent by 100.';
+	END IF;
+	IF NOT credit.are_figures(ARRAY[days_beyond_terms, recommended_limit])
+	   OR score IN ('NaN', 'Infinity', '-Infinity') OR recommended_limit < 0 THEN
+		RAISE EXCEPTION 'score, days_beyond_terms and recommended_limit must be numbers below 1e30, amounts with at most six decimals and not negative'
+			USING ERRCODE = 'numeric_value_out_of_range';
+	END IF;
+	INSERT INTO credit.bureau_report
+		(customer, segment, provider, report_date, published_on, valid_until, score, grade,
+		 probability, days_beyond_terms, recommended_limit, currency, note)
+	VALUES
+		(customer, segment, provider, report_date, published, until_day, score, grade,
+		 probability, days_beyond_terms, recommended_limit,
+		 CASE WHEN recommended_limit IS NOT NULL THEN unit END, note)
+	RETURNING bureau_report_id INTO id;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION credit.enter_bureau_report(text, text, date, float8, text, float8, numeric, numeric, text, date, date, text, text) IS
+'Enters a report of a credit bureau and returns its number. published_on NULL: today; valid_until NULL: twelve months after report_date; currency NULL: setting currency.';
+CREATE FUNCTION credit.bureau_reports_on(as_of date)
+RETURNS TABLE (customer text, segment text, provider text, bureau_report_id bigint,
+			   report_date date, published_on date, valid_until date, age_days integer,
+			   is_stale boolean, score float8, grade text, probability float8,
+			   days_beyond_terms numeric, recommended_limit numeric, currency text, note text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT DISTINCT ON (b.customer, b.segment, b.provider)
+	   b.customer, b.segment, b.provider, b.bureau_report_id, b.report_date, b.published_on,
+	   b.valid_until, CASE WHEN isfinite(as_of) THEN as_of - b.report_date END,
+	   b.valid_until < as_of, b.score, b.grade, b.probability, b.days_beyond_terms,
+	   b.recommended_limit, b.currency, b.note
+  FROM credit.bureau_report b
+ WHERE b.published_on <= as_of AND b.withdrawn_at IS NULL
+ ORDER BY b.customer DESC, b.segment DESC, b.provider DESC, b.report_date DESC, b.published_on DESC,
+		  b.bureau_report_id DESC;
+END;
+COMMENT ON FUNCTION credit.bureau_reports_on(date) IS
+'The newest report of each provider on each customer that we had by a day.';
+CREATE VIEW credit.bureau AS
+SELECT b.customer COLLATE "C" AS customer, b.segment COLLATE "C" AS segment,
+	   b.provider COLLATE "C" AS provider, b.bureau_report_id, b.report_date, b.published_on,
+	   b.valid_until, b.age_days, b.is_stale, b.score, b.grade, b.probability,
+	   b.days_beyond_terms, b.recommended_limit, b.currency, b.note
+  FROM credit.bureau_reports_on(credit.as_of()) b;
+COMMENT ON VIEW credit.bureau IS
+'The newest report of each provider on each customer that we had by the as-of date; follows credit.as_of.';
+COMMENT ON COLUMN credit.bureau.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.bureau.segment IS 'Segment; empty: for all that have no report of their own.';
+COMMENT ON COLUMN credit.bureau.provider IS 'Who made the report.';
+COMMENT ON COLUMN credit.bureau.bureau_report_id IS 'Number of the report, for withdraw_entry().';
+COMMENT ON COLUMN credit.bureau.report_date IS 'Day the report speaks of.';
+COMMENT ON COLUMN credit.bureau.published_on IS 'First day on which we had it.';
+COMMENT ON COLUMN credit.bureau.valid_until IS 'Last day on which it is not stale.';
+COMMENT ON COLUMN credit.bureau.age_days IS 'Days from report_date to the as-of date.';
+COMMENT ON COLUMN credit.bureau.is_stale IS 'True: it is past valid_until; do not decide on it.';
+COMMENT ON COLUMN credit.bureau.score IS 'Score on the scale of the provider.';
+COMMENT ON COLUMN credit.bureau.grade IS 'Grade in the words of the provider.';
+COMMENT ON COLUMN credit.bureau.probability IS 'Probability of default within a year, 0 to 1.';
+COMMENT ON COLUMN credit.bureau.days_beyond_terms IS 'How many days late the customer pays others.';
+COMMENT ON COLUMN credit.bureau.recommended_limit IS 'Limit that the provider recommends or covers.';
+COMMENT ON COLUMN credit.bureau.currency IS 'Currency of that limit.';
+COMMENT ON COLUMN credit.bureau.note IS 'Anything else worth knowing.';
+/* --- facts about the company ------------------------------------------------------- */
+
+CREATE TABLE credit.company_fact
+(
+	company_fact_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	customer	text COLLATE "C" NOT NULL,
+	segment		text COLLATE "C" NOT NULL DEFAULT '',
+	published_on date NOT NULL,
+	founded_on	date,
+	industry	text,
+	legal_form	text,
+	country		text,
+	employees	integer,
+	note		text,
+	entered_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	entered_by	text NOT NULL DEFAULT SESSION_USER,
+	withdrawn_at timestamptz,
+	withdrawn_by text,
+	withdrawn_reason text,
+	CHECK (isfinite(published_on)),
+	CHECK (isfinite(founded_on)),
+	CHECK (employees >= 0)
+);
+CREATE INDEX company_fact_customer ON credit.company_fact (customer, segment, published_on);
+COMMENT ON TABLE credit.company_fact IS
+'Facts about customers that are no figures of a statement, append-only: made by enter_company_fact(), taken back by withdraw_entry().';
+COMMENT ON COLUMN credit.company_fact.company_fact_id IS 'Own key; of two facts of one day the later counts.';
+COMMENT ON COLUMN credit.company_fact.customer IS 'Key of the customer in the ERP, as in account.';
+COMMENT ON COLUMN credit.company_fact.segment IS 'Segment, as in account; empty: for all that have none of their own.';
+COMMENT ON COLUMN credit.company_fact.published_on IS 'First day on which it could be known.';
+COMMENT ON COLUMN credit.company_fact.founded_on IS 'Day the company was founded; NULL here and below: this entry says nothing about it.';
+COMMENT ON COLUMN credit.company_fact.industry IS 'Industry, in a code of your choice.';
+COMMENT ON COLUMN credit.company_fact.legal_form IS 'Legal form.';
+COMMENT ON COLUMN credit.company_fact.country IS 'Country.';
+COMMENT ON COLUMN credit.company_fact.employees IS 'Number of employees.';
+COMMENT ON COLUMN credit.company_fact.note IS 'Anything else worth knowing.';
+COMMENT ON COLUMN credit.company_fact.entered_at IS 'When it was entered.';
+COMMENT ON COLUMN credit.company_fact.entered_by IS 'Session user who entered it.';
+COMMENT ON COLUMN credit.company_fact.withdrawn_at IS 'When it was taken back; NULL: it counts.';
+COMMENT ON COLUMN credit.company_fact.withdrawn_by IS 'Session user who took it back.';
+COMMENT ON COLUMN credit.company_fact.withdrawn_reason IS 'Why.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.company_fact
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+CREATE FUNCTION credit.enter_company_fact
+	(customer text, founded_on date DEFAULT NULL, industry text DEFAULT NULL,
+	 legal_form text DEFAULT NULL, country text DEFAULT NULL, employees integer DEFAULT NULL,
+	 note text DEFAULT NULL, published_on date DEFAULT NULL, segment text DEFAULT '')
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	published date := COALESCE(published_on, credit.today());
+	id bigint;
+BEGIN
+	PERFORM credit.check_entry('a fact about a company', customer, segment, published, 'none');
+	IF num_nonnulls(founded_on, industry, legal_form, country, employees, note) = 0 THEN
+		RAISE EXCEPTION 'nothing was said about customer %', customer
+			USING ERRCODE = 'null_value_not_allowed', HINT = 'Give facts by name: industry => ''4634''.';
+	END IF;
+	IF founded_on > published OR NOT COALESCE(isfinite(founded_on), true) THEN
+		RAISE EXCEPTION 'a company cannot be founded on %, after that was known on %', founded_on, published
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF employees < 0 THEN
+		RAISE EXCEPTION 'the number of employees cannot be %', employees
+			USING ERRCODE = 'numeric_value_out_of_range';
+	END IF;
+	INSERT INTO credit.company_fact
+		(customer, segment, published_on, founded_on, industry, legal_form, country, employees, note)
+	VALUES
+		(customer, segment, published, founded_on, industry, legal_form, country, employees, note)
+	RETURNING company_fact_id INTO id;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION credit.enter_company_fact(text, date, text, text, text, integer, text, date, text) IS
+'Enters facts about a company, those that are given, and returns the number of the entry; what earlier entries say about the others goes on to count. published_on NULL: today.';
+CREATE FUNCTION credit.companies_on(as_of date)
+RETURNS TABLE (customer text, segment text, founded_on date, age_years float8, industry text,
+			   legal_form text, country text, employees integer, note text, published_on date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT q.customer, q.segment, q.founded_on,
+	   CASE WHEN isfinite(as_of) THEN (as_of - q.founded_on) / 365.25::float8 END,
+	   q.industry, q.legal_form, q.country, q.employees, q.note, q.published_on
+  FROM (SELECT c.customer, c.segment,
+			   (array_agg(c.founded_on ORDER BY c.published_on DESC, c.company_fact_id DESC) FILTER (WHERE c.founded_on IS NOT NULL))[1] AS founded_on,
+			   (array_agg(c.industry ORDER BY c.published_on DESC, c.company_fact_id DESC) FILTER (WHERE c.industry IS NOT NULL))[1] AS industry,
+			   (array_agg(c.legal_form ORDER BY c.published_on DESC, c.company_fact_id DESC) FILTER (WHERE c.legal_form IS NOT NULL))[1] AS legal_form,
+			   (array_agg(c.country ORDER BY c.published_on DESC, c.company_fact_id DESC) FILTER (WHERE c.country IS NOT NULL))[1] AS country,
+			   (array_agg(c.employees ORDER BY c.published_on DESC, c.company_fact_id DESC) FILTER (WHERE c.employees IS NOT NULL))[1] AS employees,
+			   (array_agg(c.note ORDER BY c.published_on DESC, c.company_fact_id DESC) FILTER (WHERE c.note IS NOT NULL))[1] AS note,
+			   max(c.published_on) AS published_on
+		  FROM credit.company_fact c
+		 WHERE c.published_on <= as_of AND c.withdrawn_at IS NULL
+		 GROUP BY c.customer, c.segment) q;
+END;
+COMMENT ON FUNCTION credit.companies_on(date) IS
+'What was known about each company by a day: of each fact the newest.';
+CREATE VIEW credit.company AS
+SELECT c.customer COLLATE "C" AS customer, c.segment COLLATE "C" AS segment, c.founded_on, c.age_years, c.industry, c.legal_form, c.country,
+	   c.employees, c.note, c.published_on
+  FROM credit.companies_on(credit.as_of()) c;
+COMMENT ON VIEW credit.company IS
+'What was known about each company by the as-of date, of each fact the newest; follows credit.as_of.';
+COMMENT ON COLUMN credit.company.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.company.segment IS 'Segment; empty: for all that have no facts of their own.';
+COMMENT ON COLUMN credit.company.founded_on IS 'Day the company was founded.';
+COMMENT ON COLUMN credit.company.age_years IS 'Years from then to the as-of date.';
+COMMENT ON COLUMN credit.company.industry IS 'Industry.';
+COMMENT ON COLUMN credit.company.legal_form IS 'Legal form.';
+COMMENT ON COLUMN credit.company.country IS 'Country.';
+COMMENT ON COLUMN credit.company.employees IS 'Number of employees.';
+COMMENT ON COLUMN credit.company.note IS 'The newest note.';
+COMMENT ON COLUMN credit.company.published_on IS 'Day of the newest fact.';
+/* --- taking an entry back ------------------------------------------------------------ */
+
+CREATE FUNCTION credit.withdraw_entry(entry text, id bigint, reason text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	n bigint;
+BEGIN
+	IF entry IS NULL OR entry NOT IN ('financials', 'bureau_report', 'company_fact') THEN
+		RAISE EXCEPTION 'there are no entries of kind %', COALESCE('"' || entry || '"', 'NULL')
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Use financials, bureau_report or company_fact.';
+	END IF;
+	IF reason IS NULL OR reason !~ '\S' THEN
+		RAISE EXCEPTION 'an entry is not withdrawn without a reason'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	PERFORM credit.maintain(true);
+	EXECUTE format('UPDATE credit.%I SET withdrawn_at = clock_timestamp(), withdrawn_by = SESSION_USER, withdrawn_reason = $2 WHERE %I = $1 AND withdrawn_at IS NULL', entry, entry || '_id')
+		USING id, reason;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	PERFORM credit.maintain(false);
+	IF n = 0 THEN
+		RAISE EXCEPTION 'there is no entry % of kind "%" that could be withdrawn', COALESCE(id::text, 'NULL'), entry
+			USING ERRCODE = 'no_data_found', HINT = 'It is unknown, or has been withdrawn already.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION credit.withdraw_entry(text, bigint, text) IS
+'Takes back an entry made by mistake, with a reason; it stays where it is, but counts no more, on past days either. entry: financials, bureau_report or company_fact.';
+/*
+ * Subject scorecard: models, fitted or by experts, and scores with reasons.
+ *
+ * A model is written once and never changed: a new version is another model.
+ * So what a score was made of can be said for ever, and the library may keep a
+ * model as long as it likes.  What changes is its status.  Tables are empty at
+ * first, the shipped model included: add_standard_model() writes it, so that a
+ * dump carries exactly what somebody has decided to use.
+ */
+CREATE TYPE credit.value_table AS (
+	x float8[],
+	categories text[],
+	v float8[],
+	is_step boolean,
+	neutral float8);
+COMMENT ON TYPE credit.value_table IS
+'What an expert gives for a feature, 0 (worst) to 100 (best); made by numeric_values() or category_values().';
+COMMENT ON COLUMN credit.value_table.x IS 'Numbers, ascending. NULL: the feature is a category.';
+COMMENT ON COLUMN credit.value_table.categories IS 'Categories. NULL: the feature is a number.';
+COMMENT ON COLUMN credit.value_table.v IS 'Value of each of them, 0 to 100.';
+COMMENT ON COLUMN credit.value_table.is_step IS 'True: a value holds from its number on up to the next. False: values between are on a straight line.';
+COMMENT ON COLUMN credit.value_table.neutral IS 'Value of a subject that is neither good nor bad: a reference for reasons.';
+CREATE TABLE credit.model
+(
+	model_id	integer GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	name		text COLLATE "C" NOT NULL CHECK (name <> ''),
+	version		integer NOT NULL CHECK (version > 0),
+	kind		text NOT NULL CHECK (kind IN ('fitted', 'expert')),
+	status		text NOT NULL CHECK (status IN ('champion', 'challenger', 'retired')),
+	valid_from	date,
+	valid_to	date,
+	pdo			float8,
+	base_score	float8,
+	base_odds	float8,
+	intercept	float8,
+	round_points boolean NOT NULL DEFAULT false,
+	minimum_weight float8 NOT NULL DEFAULT 0.6,
+	reference	text NOT NULL DEFAULT 'max' CHECK (reference IN ('max', 'neutral', 'mean')),
+	description	text,
+	statistics	jsonb,
+	created_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	created_by	text NOT NULL DEFAULT SESSION_USER,
+	UNIQUE (name, version)
+);
+COMMENT ON TABLE credit.model IS
+'Scorecards. A model never changes but for its status: another version is another row. Written by add_fitted_model(), add_expert_model(), set_champion(), retire_model().';
+COMMENT ON COLUMN credit.model.model_id IS 'Own key, never reused.';
+COMMENT ON COLUMN credit.model.name IS 'Name that its versions share.';
+COMMENT ON COLUMN credit.model.version IS 'Version, from 1.';
+COMMENT ON COLUMN credit.model.kind IS 'Word for how it computes: fitted (weights of evidence and a logistic regression) or expert (weights and value tables).';
+COMMENT ON COLUMN credit.model.status IS 'Status: champion (in force), challenger (beside it), retired.';
+COMMENT ON COLUMN credit.model.valid_from IS 'Day from which it was the champion; NULL: it never was.';
+COMMENT ON COLUMN credit.model.valid_to IS 'Day from which it was no longer; NULL: it still is.';
+COMMENT ON COLUMN credit.model.pdo IS 'Points that double the odds. NULL: scores are not turned into probabilities.';
+COMMENT ON COLUMN credit.model.base_score IS 'Score at the base odds.';
+COMMENT ON COLUMN credit.model.base_odds IS 'Base odds, good to bad.';
+COMMENT ON COLUMN credit.model.intercept IS 'Intercept of the logistic regression. NULL: an expert model.';
+COMMENT ON COLUMN credit.model.round_points IS 'Points of each characteristic are whole numbers.';
+COMMENT ON COLUMN credit.model.minimum_weight IS 'Of an expert model: weight that must be known, 0 to 1; with less there is no score.';
+COMMENT ON COLUMN credit.model.reference IS 'What points are compared with for reasons: max (the most a characteristic can give), neutral, or mean (of a population).';
+COMMENT ON COLUMN credit.model.description IS 'Description: what it is for, who made it.';
+COMMENT ON COLUMN credit.model.statistics IS 'Statistics of the fit, as whoever fitted it wrote them down.';
+COMMENT ON COLUMN credit.model.created_at IS 'When it was written.';
+COMMENT ON COLUMN credit.model.created_by IS 'Session user who wrote it.';
+CREATE TABLE credit.model_characteristic
+(
+	model_id	integer NOT NULL,
+	position	integer NOT NULL,
+	feature		text COLLATE "C" NOT NULL CHECK (feature <> ''),
+	weight		float8 NOT NULL,
+	binning		credit.binning,
+	value_table	credit.value_table,
+	mean_points	float8,
+	reason		text,
+	PRIMARY KEY (model_id, position)
+);
+COMMENT ON TABLE credit.model_characteristic IS
+'Characteristics of models. Never changed.';
+COMMENT ON COLUMN credit.model_characteristic.model_id IS 'Model: key of table model.';
+COMMENT ON COLUMN credit.model_characteristic.position IS 'Place in the model, from 1.';
+COMMENT ON COLUMN credit.model_characteristic.feature IS 'Name of the feature.';
+COMMENT ON COLUMN credit.model_characteristic.weight IS 'Weight: coefficient of the weight of evidence (fitted), or share of the score, all of which add up to 1 (expert).';
+COMMENT ON COLUMN credit.model_characteristic.binning IS 'Bins with their weights of evidence (fitted).';
+COMMENT ON COLUMN credit.model_characteristic.value_table IS 'Values of the expert (expert).';
+COMMENT ON COLUMN credit.model_characteristic.mean_points IS 'Mean of its points in a population, for reference mean.';
+COMMENT ON COLUMN credit.model_characteristic.reason IS 'Words for a subject that loses points by it.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.model
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.model_characteristic
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+/* --- scores ------------------------------------------------------------------- */
+
+CREATE TYPE credit.score_part AS (
+	position integer,
+	feature text,
+	value text,
+	bin integer,
+	points float8,
+	reference float8,
+	shortfall float8,
+	is_missing boolean,
+	reason text);
+COMMENT ON TYPE credit.score_part IS
+'What one characteristic adds to a score.';
+COMMENT ON COLUMN credit.score_part.position IS 'Place in the model, from 1.';
+COMMENT ON COLUMN credit.score_part.feature IS 'Name of the feature.';
+COMMENT ON COLUMN credit.score_part.value IS 'Value of the subject; NULL: missing.';
+COMMENT ON COLUMN credit.score_part.bin IS 'Bin that it falls into (fitted). NULL: an expert model, or an unknown category.';
+COMMENT ON COLUMN credit.score_part.points IS 'Points; they add up to the score. NULL where an expert model misses the feature, or there is no score.';
+COMMENT ON COLUMN credit.score_part.reference IS 'Points it is compared with.';
+COMMENT ON COLUMN credit.score_part.shortfall IS 'reference - points.';
+COMMENT ON COLUMN credit.score_part.is_missing IS 'The feature is missing, or an expert model does not know its category.';
+COMMENT ON COLUMN credit.score_part.reason IS 'Reason in words, where it is one of the four largest shortfalls.';
+CREATE TYPE credit.score_result AS (
+	model_id integer,
+	score float8,
+	probability float8,
+	known_weight float8,
+	parts credit.score_part[],
+	reasons text[]);
+COMMENT ON TYPE credit.score_result IS
+'A score with all that belongs to it. A higher score is a better customer.';
+COMMENT ON COLUMN credit.score_result.model_id IS 'Model: key of table model.';
+COMMENT ON COLUMN credit.score_result.score IS 'Score. Of an expert model 0 to 100; NULL where less than its smallest weight is known.';
+COMMENT ON COLUMN credit.score_result.probability IS 'Probability of default; NULL where the model has no scale or there is no score.';
+COMMENT ON COLUMN credit.score_result.known_weight IS 'Of an expert model: weight of the features that are not missing, 0 to 1.';
+COMMENT ON COLUMN credit.score_result.parts IS 'What each characteristic adds, in the order of the model.';
+COMMENT ON COLUMN credit.score_result.reasons IS 'Up to four reasons why the score is not higher, the weightiest first.';
+CREATE FUNCTION credit.score_row(model_id integer, features jsonb) RETURNS credit.score_result
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'credit_score_row_by_id';
+COMMENT ON FUNCTION credit.score_row(integer, jsonb) IS
+'Score, probability, points and reasons of one subject by a model. Features: a JSON object with a value for each name; what is not there is missing.';
+CREATE FUNCTION credit.score_row(model text, features jsonb) RETURNS credit.score_result
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10
+AS 'MODULE_PATHNAME', 'credit_score_row_by_name';
+COMMENT ON FUNCTION credit.score_row(text, jsonb) IS
+'The same by the champion of a name.';
+CREATE FUNCTION credit.score_of(model_id integer, features jsonb) RETURNS float8
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'credit_score_of_by_id';
+COMMENT ON FUNCTION credit.score_of(integer, jsonb) IS
+'The score alone, for whole tables.';
+CREATE FUNCTION credit.score_of(model text, features jsonb) RETURNS float8
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'credit_score_of_by_name';
+COMMENT ON FUNCTION credit.score_of(text, jsonb) IS
+'The same by the champion of a name.';
+CREATE FUNCTION credit.score_values(model_id integer, "values" float8[]) RETURNS float8
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'credit_score_values_by_id';
+COMMENT ON FUNCTION credit.score_values(integer, float8[]) IS
+'The score alone, of features in the order of model_features(), all of them numbers: the quickest way to score columns of a table.';
+CREATE FUNCTION credit.score_values(model text, "values" float8[]) RETURNS float8
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'credit_score_values_by_name';
+COMMENT ON FUNCTION credit.score_values(text, float8[]) IS
+'The same by the champion of a name.';
+CREATE FUNCTION credit.score_probability(model_id integer, score float8) RETURNS float8
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'credit_score_probability_by_id';
+COMMENT ON FUNCTION credit.score_probability(integer, float8) IS
+'Probability of default that belongs to a score of a model. NULL where the model has no scale.';
+CREATE FUNCTION credit.score_probability(model text, score float8) RETURNS float8
+LANGUAGE c STABLE STRICT PARALLEL SAFE COST 5
+AS 'MODULE_PATHNAME', 'credit_score_probability_by_name';
+COMMENT ON FUNCTION credit.score_probability(text, float8) IS
+'The same by the champion of a name.';
+CREATE FUNCTION credit.model_features(model_id integer) RETURNS text[]
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT pg_catalog.array_agg(c.feature::text ORDER BY c.position)
+	  FROM credit.model_characteristic c WHERE c.model_id = model_features.model_id;
+END;
+COMMENT ON FUNCTION credit.model_features(integer) IS
+'Features of a model, in their order.';
+CREATE FUNCTION credit.model_binning(model_id integer, feature text) RETURNS credit.binning
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT c.binning FROM credit.model_characteristic c
+	 WHERE c.model_id = model_binning.model_id AND c.feature = model_binning.feature COLLATE "C";
+END;
+COMMENT ON FUNCTION credit.model_binning(integer, text) IS
+'Bins of a feature in a model, for bin_of() and woe_of(). NULL: an expert model, or no such feature.';
+CREATE FUNCTION credit.champion(name text, on_day date DEFAULT NULL) RETURNS integer
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT m.model_id FROM credit.model m
+	 WHERE m.name = champion.name COLLATE "C"
+	   AND CASE WHEN on_day IS NULL THEN m.status = 'champion'
+				ELSE m.valid_from <= on_day AND (m.valid_to IS NULL OR on_day < m.valid_to) END
+	 ORDER BY m.version DESC LIMIT 1;
+END;
+COMMENT ON FUNCTION credit.champion(text, date) IS
+'The model that is in force under a name, or was on a day; NULL: none.';
+/* --- points and probabilities ----------------------------------------------------- */
+
+CREATE FUNCTION credit.points_scaling
+	(pdo float8, base_score float8, base_odds float8, OUT factor float8, OUT score_offset float8)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF pdo IS NULL OR base_score IS NULL OR base_odds IS NULL THEN
+		RETURN;
+	END IF;
+	IF NOT (pdo > 0 AND pdo <= 1e6 AND base_odds > 0 AND base_odds <= 1e12 AND abs(base_score) <= 1e6) THEN
+		RAISE EXCEPTION 'scale of a scorecard is out of range'
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = format('Points to double the odds are %s, base score %s, base odds %s.', pdo, base_score, base_odds),
+				  HINT = 'Points and odds are above 0. Odds are good to bad: 50 for 50 good ones to 1 bad one.';
+	END IF;
+	factor := pdo / ln(2::float8);
+	score_offset := base_score - factor * ln(base_odds);
+END
+$$;
+COMMENT ON FUNCTION credit.points_scaling(float8, float8, float8) IS
+'Factor and offset of a scale: score = score_offset + factor x ln(odds), odds good to bad.';
+CREATE FUNCTION credit.score_of_probability
+	(probability float8, pdo float8 DEFAULT 20, base_score float8 DEFAULT 600, base_odds float8 DEFAULT 50)
+RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT s.score_offset + s.factor * pg_catalog.ln((1 - probability) / probability)
+	  FROM credit.points_scaling(pdo, base_score, base_odds) s
+	 WHERE probability > 0 AND probability < 1;
+END;
+COMMENT ON FUNCTION credit.score_of_probability(float8, float8, float8, float8) IS
+'Score of a probability of default on a scale. NULL at 0 and 1, where it would be infinite.';
+/* --- values of an expert ------------------------------------------------------------ */
+
+CREATE FUNCTION credit.numeric_values
+	(x float8[], v float8[], is_step boolean DEFAULT false, neutral float8 DEFAULT 50)
+RETURNS credit.value_table
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT ROW(x, NULL, v, is_step, neutral)::credit.value_table;
+END;
+COMMENT ON FUNCTION credit.numeric_values(float8[], float8[], boolean, float8) IS
+'Values of a number: v at x, on straight lines between, or in steps from each x on; beyond the ends as at the ends.';
+CREATE FUNCTION credit.category_values(categories text[], v float8[], neutral float8 DEFAULT 50)
+RETURNS credit.value_table
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT ROW(NULL, categories, v, true, neutral)::credit.value_table;
+END;
+COMMENT ON FUNCTION credit.category_values(text[], float8[], float8) IS
+'Values of categories. One that is not among them is missing.';
+CREATE TYPE credit.ahp_result AS (
+	weights float8[],
+	lambda_max float8,
+	consistency_index float8,
+	consistency_ratio float8,
+	is_consistent boolean);
+COMMENT ON TYPE credit.ahp_result IS
+'Weights from comparisons in pairs, and how consistent these are.';
+COMMENT ON COLUMN credit.ahp_result.weights IS 'Weights, in the order of the rows; they add up to 1.';
+COMMENT ON COLUMN credit.ahp_result.lambda_max IS 'Largest eigenvalue; the number of rows where comparisons are consistent.';
+COMMENT ON COLUMN credit.ahp_result.consistency_index IS 'Consistency index: (lambda_max - n) / (n - 1).';
+COMMENT ON COLUMN credit.ahp_result.consistency_ratio IS 'Consistency index over that of random comparisons.';
+COMMENT ON COLUMN credit.ahp_result.is_consistent IS 'Ratio below 0.10.';
+CREATE FUNCTION credit.ahp(comparisons float8[]) RETURNS credit.ahp_result
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_ahp';
+COMMENT ON FUNCTION credit.ahp(float8[]) IS
+'Weights by the analytic hierarchy process: a square matrix, in which the entry of row i and column j says how many times as important i is as j, 1/9 to 9.';
+/* --- models are written ---------------------------------------------------------------- */
+
+CREATE FUNCTION credit.check_model(model_id integer) RETURNS void
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'credit_check_model';
+COMMENT ON FUNCTION credit.check_model(integer) IS
+'Reads a model as scoring does; an error says what is wrong with it.';
+CREATE FUNCTION credit.check_list(name text, size integer, dimensions integer, n_nulls bigint, n integer, is_needed boolean)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF size IS NULL AND NOT is_needed THEN
+		RETURN;
+	END IF;
+	IF size IS DISTINCT FROM n OR dimensions IS DISTINCT FROM 1 THEN
+		RAISE EXCEPTION '% of a model must be a list of %', name, n
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = format('It has %s elements.', COALESCE(size, 0));
+	END IF;
+	IF is_needed AND n_nulls > 0 THEN
+		RAISE EXCEPTION '% of a model must not contain nulls', name
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION credit.check_list(text, integer, integer, bigint, integer, boolean) IS
+'Part of add_fitted_model() and add_expert_model(): refuses lists of another length, and nulls where a value is needed.';
+CREATE FUNCTION credit.check_features(name text, features text[], reference text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	twice text;
+BEGIN
+	IF name IS NULL OR name = '' THEN
+		RAISE EXCEPTION 'a model needs a name' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF reference IS NULL OR reference NOT IN ('max', 'neutral', 'mean') THEN
+		RAISE EXCEPTION 'reference of a model must be max, neutral or mean, not "%"', reference
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF COALESCE(cardinality(features), 0) NOT BETWEEN 1 AND 200 THEN
+		RAISE EXCEPTION 'a model must have 1 to 200 features'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	PERFORM credit.check_list('features', cardinality(features), array_ndims(features),
+		(SELECT count(*) FROM unnest(features) e WHERE e IS NULL), cardinality(features), true);
+	SELECT f INTO twice FROM unnest(features) f GROUP BY f HAVING count(*) > 1 LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'feature "%" is named twice', twice
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION credit.check_features(text, text[], text) IS
+'Part of add_fitted_model() and add_expert_model(): refuses models without a name, features named twice, and unknown references.';
+CREATE FUNCTION credit.next_version(name text) RETURNS integer
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	/* versions are numbered one after another, whoever writes them */
+	LOCK TABLE credit.model IN SHARE ROW EXCLUSIVE MODE;
+	RETURN (SELECT COALESCE(max(m.version), 0) + 1 FROM credit.model m WHERE m.name = $1 COLLATE "C");
+END
+$$;
+COMMENT ON FUNCTION credit.next_version(text) IS
+'Part of add_fitted_model() and add_expert_model(): number of the next version; keeps others from writing models until the end of the transaction.';
+CREATE FUNCTION credit.set_champion(model_id integer, from_day date DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	day date := COALESCE(from_day, credit.today());
+	chosen credit.model;
+BEGIN
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		/* an older snapshot would not see who became champion meanwhile */
+		RAISE EXCEPTION 'a model must be put in force in READ COMMITTED'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = format('The isolation level is %s.', current_setting('transaction_isolation'));
+	END IF;
+	LOCK TABLE credit.model IN SHARE ROW EXCLUSIVE MODE;
+	SELECT * INTO chosen FROM credit.model m WHERE m.model_id = $1;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no model %', model_id
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.models lists the models.';
+	END IF;
+	IF chosen.status = 'champion' THEN
+		RETURN;
+	END IF;
+	IF day > credit.today() THEN
+		RAISE EXCEPTION 'a model cannot be put in force from a later day on'
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = format('The day asked for is %s, today is %s.', day, credit.today());
+	END IF;
+	IF chosen.valid_from IS NOT NULL THEN
+		RAISE EXCEPTION 'model % was the champion before', model_id
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = format('It was from %s to %s.', chosen.valid_from, chosen.valid_to),
+				  HINT = 'Add it again as a new version.';
+	END IF;
+	IF EXISTS (SELECT FROM credit.model m WHERE m.name = chosen.name AND m.status = 'champion' AND m.valid_from > day) THEN
+		RAISE EXCEPTION 'another version is the champion from a later day on'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  DETAIL = format('The day asked for is %s.', day);
+	END IF;
+	PERFORM credit.maintain(true);
+	UPDATE credit.model m SET status = 'retired', valid_to = day
+	 WHERE m.name = chosen.name AND m.status = 'champion';
+	UPDATE credit.model m SET status = 'champion', valid_from = day WHERE m.model_id = $1;
+	PERFORM credit.maintain(false);
+END
+$$;
+COMMENT ON FUNCTION credit.set_champion(integer, date) IS
+'Puts a model in force from a day on, today unless said otherwise; the one before under the same name is retired from that day on.';
+CREATE FUNCTION credit.retire_model(model_id integer) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	LOCK TABLE credit.model IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM credit.maintain(true);
+	UPDATE credit.model m
+	   SET status = 'retired', valid_to = CASE WHEN m.status = 'champion' THEN GREATEST(credit.today(), m.valid_from) ELSE m.valid_to END
+	 WHERE m.model_id = $1;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no model %', model_id
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.models lists the models.';
+	END IF;
+	PERFORM credit.maintain(false);
+END
+$$;
+COMMENT ON FUNCTION credit.retire_model(integer) IS
+'Takes a model out of use. It stays, and so do the scores it made.';
+CREATE FUNCTION credit.add_fitted_model
+	(name text, features text[], coefficients float8[], binnings credit.binning[],
+	 reasons text[] DEFAULT NULL, pdo float8 DEFAULT 20, base_score float8 DEFAULT 600,
+	 base_odds float8 DEFAULT 50, round_points boolean DEFAULT false,
+	 reference text DEFAULT 'max', mean_points float8[] DEFAULT NULL,
+	 description text DEFAULT NULL, statistics jsonb DEFAULT NULL,
+	 allow_reversed boolean DEFAULT false, make_champion boolean DEFAULT false)
+RETURNS integer
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	n integer := cardinality(features);
+	id integer;
+	bad record;
+BEGIN
+	PERFORM credit.check_features(name, features, reference);
+	PERFORM credit.check_list('coefficients (the intercept first)', cardinality(coefficients), array_ndims(coefficients),
+		(SELECT count(*) FROM unnest(coefficients) e WHERE e IS NULL), n + 1, true);
+	PERFORM credit.check_list('binnings', cardinality(binnings), array_ndims(binnings),
+		(SELECT count(*) FROM unnest(binnings) e WHERE e IS NULL), n, true);
+	PERFORM credit.check_list('reasons', cardinality(reasons), array_ndims(reasons),
+		(SELECT count(*) FROM unnest(reasons) e WHERE e IS NULL), n, false);
+	PERFORM credit.check_list('mean points', cardinality(mean_points), array_ndims(mean_points),
+		(SELECT count(*) FROM unnest(mean_points) e WHERE e IS NULL), n, reference = 'mean');
+	PERFORM credit.points_scaling(pdo, base_score, base_odds);
+	SELECT f, c INTO bad
+	  FROM unnest(features) WITH ORDINALITY f (f, i)
+	  JOIN unnest(coefficients) WITH ORDINALITY c (c, j) ON j = i + 1
+	 WHERE c > 0 ORDER BY i LIMIT 1;
+	IF FOUND AND NOT COALESCE(allow_reversed, false) THEN
+		RAISE EXCEPTION 'coefficient of feature "%" has the wrong sign', bad.f
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = format('It is %s: better bins would get fewer points. A weight of evidence is high where bad is rare, so its coefficient is negative.', bad.c),
+				  HINT = 'The feature says what others say already: leave it out and fit again, or call with allow_reversed => true.';
+	END IF;
+	INSERT INTO credit.model AS m (name, version, kind, status, pdo, base_score, base_odds, intercept, round_points, reference, description, statistics)
+	VALUES ($1, credit.next_version($1), 'fitted', 'challenger', $6, $7, $8,
+			(SELECT c FROM unnest(coefficients) WITH ORDINALITY c (c, i) WHERE i = 1),
+			COALESCE($9, false), $10, $12, $13)
+	RETURNING m.model_id INTO id;
+	INSERT INTO credit.model_characteristic (model_id, position, feature, weight, binning, mean_points, reason)
+	SELECT id, f.i, f.f, (SELECT c FROM unnest(coefficients) WITH ORDINALITY c (c, j) WHERE j = f.i + 1),
+		   binnings[array_lower(binnings, 1) + f.i::integer - 1],
+		   mean_points[array_lower(mean_points, 1) + f.i::integer - 1], reasons[array_lower(reasons, 1) + f.i::integer - 1]
+	  FROM unnest(features) WITH ORDINALITY f (f, i);
+	PERFORM credit.check_model(id);
+	IF make_champion THEN
+		PERFORM credit.set_champion(id);
+	END IF;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION credit.add_fitted_model(text, text[], float8[], credit.binning[], text[], float8, float8, float8, boolean, text, float8[], text, jsonb, boolean, boolean) IS
+'Writes a new version of a fitted scorecard: features, the coefficients of a logistic regression of bad on their weights of evidence (intercept first, as fit_logit() gives them), and their binnings; base odds are good to bad. Returns its model_id; it is a challenger unless told otherwise.';
+CREATE FUNCTION credit.add_expert_model
+	(name text, features text[], weights float8[], value_tables credit.value_table[],
+	 reasons text[] DEFAULT NULL, minimum_weight float8 DEFAULT 0.6,
+	 pdo float8 DEFAULT NULL, base_score float8 DEFAULT NULL, base_odds float8 DEFAULT NULL,
+	 reference text DEFAULT 'max', mean_points float8[] DEFAULT NULL,
+	 description text DEFAULT NULL, statistics jsonb DEFAULT NULL,
+	 make_champion boolean DEFAULT false)
+RETURNS integer
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	n integer := cardinality(features);
+	id integer;
+BEGIN
+	PERFORM credit.check_features(name, features, reference);
+	PERFORM credit.check_list('weights', cardinality(weights), array_ndims(weights),
+		(SELECT count(*) FROM unnest(weights) e WHERE e IS NULL), n, true);
+	PERFORM credit.check_list('value tables', cardinality(value_tables), array_ndims(value_tables),
+		(SELECT count(*) FROM unnest(value_tables) e WHERE e IS NULL), n, true);
+	PERFORM credit.check_list('reasons', cardinality(reasons), array_ndims(reasons),
+		(SELECT count(*) FROM unnest(reasons) e WHERE e IS NULL), n, false);
+	PERFORM credit.check_list('mean points', cardinality(mean_points), array_ndims(mean_points),
+		(SELECT count(*) FROM unnest(mean_points) e WHERE e IS NULL), n, reference = 'mean');
+	PERFORM credit.points_scaling(pdo, base_score, base_odds);
+	IF NOT COALESCE(minimum_weight BETWEEN 0 AND 1, false) THEN
+		RAISE EXCEPTION 'smallest weight of a model must be 0 to 1'
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It is %s.', minimum_weight);
+	END IF;
+	INSERT INTO credit.model AS m (name, version, kind, status, pdo, base_score, base_odds, minimum_weight, reference, description, statistics)
+	VALUES ($1, credit.next_version($1), 'expert', 'challenger', $7, $8, $9, $6, $10, $12, $13)
+	RETURNING m.model_id INTO id;
+	INSERT INTO credit.model_characteristic (model_id, position, feature, weight, value_table, mean_points, reason)
+	SELECT id, f.i, f.f, weights[array_lower(weights, 1) + f.i::integer - 1],
+		   value_tables[array_lower(value_tables, 1) + f.i::integer - 1],
+		   mean_points[array_lower(mean_points, 1) + f.i::integer - 1], reasons[array_lower(reasons, 1) + f.i::integer - 1]
+	  FROM unnest(features) WITH ORDINALITY f (f, i);
+	PERFORM credit.check_model(id);
+	IF make_champion THEN
+		PERFORM credit.set_champion(id);
+	END IF;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION credit.add_expert_model(text, text[], float8[], credit.value_table[], text[], float8, float8, float8, float8, text, float8[], text, jsonb, boolean) IS
+'Writes a new version of an expert scorecard: features, their weights, which add up to 1, and what the expert gives for their values. Missing features are left out and the others weigh more, as long as minimum_weight is known. Returns its model_id; it is a challenger unless told otherwise.';
+CREATE FUNCTION credit.add_standard_model(make_champion boolean DEFAULT true) RETURNS integer
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT credit.add_expert_model('standard',
+		pg_catalog.array_agg(c.feature ORDER BY c.i),
+		pg_catalog.array_agg(c.weight ORDER BY c.i),
+		pg_catalog.array_agg(credit.numeric_values(c.x, c.v, neutral => c.neutral) ORDER BY c.i),
+		pg_catalog.array_agg(c.reason ORDER BY c.i),
+		description => 'Shipped expert scorecard over the ledger alone: how a customer pays, what is overdue, how far the limit is used, how long he is known. Weights and scale are house defaults, not fitted to anybody''s losses.',
+		reference => 'neutral', pdo => 10, base_score => 50, base_odds => 20,
+		make_champion => add_standard_model.make_champion)
+	  FROM (VALUES
+		(1, 'oldest_days_overdue', 0.18::float8, '{0,15,30,60,90}'::float8[], '{100,75,50,15,0}'::float8[], 50::float8, 'has an invoice that is long overdue'),
+		(2, 'overdue_ratio', 0.15, '{0,0.05,0.2,0.5,0.8}', '{100,85,50,15,0}', 50, 'a large part of the open amount is overdue'),
+		(3, 'weighted_days_late', 0.15, '{0,5,15,30,60}', '{100,80,55,30,0}', 55, 'pays late, and large invoices in particular'),
+		(4, 'on_time_rate', 0.12, '{0.3,0.5,0.7,0.85,1}', '{0,25,50,75,100}', 50, 'pays few invoices on time'),
+		(5, 'payment_index', 0.10, '{20,40,60,70,80}', '{0,25,60,80,100}', 60, 'payment index is low'),
+		(6, 'utilisation', 0.10, '{0.5,0.75,0.9,1,1.2}', '{100,80,55,30,0}', 55, 'uses most of the credit limit, or more'),
+		(7, 'trend_slope', 0.08, '{-1,0,1,3,6}', '{100,80,60,25,0}', 60, 'pays later from month to month'),
+		(8, 'partial_payment_ratio', 0.05, '{0,0.1,0.2,0.4}', '{100,75,50,0}', 50, 'often pays invoices in part only'),
+		(9, 'months_known', 0.04, '{0,6,12,36,60}', '{20,40,60,85,100}', 60, 'has been a customer for a short time'),
+		(10, 'n_paid', 0.03, '{0,3,10,30}', '{20,40,70,100}', 60, 'has paid few invoices so far')
+		) c (i, feature, weight, x, v, neutral, reason);
+END;
+COMMENT ON FUNCTION credit.add_standard_model(boolean) IS
+'Writes the shipped expert scorecard ''standard'' as a new version, and puts it in force. Its features are those of the ledger; weights, values and scale are house defaults (doc/scorecard.md).';
+CREATE FUNCTION credit.fit_scorecard
+	(name text, source text, is_event text, features text[], weight text DEFAULT NULL,
+	 options credit.binning_option DEFAULT NULL, min_iv float8 DEFAULT 0.02,
+	 ridge float8 DEFAULT 0, pdo float8 DEFAULT 20, base_score float8 DEFAULT 600,
+	 base_odds float8 DEFAULT 50, round_points boolean DEFAULT false,
+	 description text DEFAULT NULL, make_champion boolean DEFAULT false)
+RETURNS integer
+LANGUAGE c VOLATILE PARALLEL UNSAFE COST 100000
+AS 'MODULE_PATHNAME', 'credit_fit_scorecard';
+COMMENT ON FUNCTION credit.fit_scorecard(text, text, text, text[], text, credit.binning_option, float8, float8, float8, float8, float8, boolean, text, boolean) IS
+'Fits a scorecard in one call: bins of each feature, a logistic regression over their weights of evidence, a new version of the model. Source: a query, or the name of a table, which is read several times as the caller. Features that say too little, or what others say already, are left out. Returns the model_id.';
+/* --- to be read --------------------------------------------------------------------------- */
+
+CREATE VIEW credit.models AS
+SELECT m.model_id, m.name, m.version, m.kind, m.status, m.valid_from, m.valid_to,
+	   (SELECT pg_catalog.count(*)::integer FROM credit.model_characteristic c WHERE c.model_id = m.model_id) AS n_characteristics,
+	   m.pdo, m.base_score, m.base_odds, m.intercept, m.round_points, m.minimum_weight, m.reference,
+	   m.description, m.statistics, m.created_at, m.created_by
+  FROM credit.model m;
+COMMENT ON VIEW credit.models IS 'All models, every version.';
+COMMENT ON COLUMN credit.models.model_id IS 'Key of the model.';
+COMMENT ON COLUMN credit.models.name IS 'Name that its versions share.';
+COMMENT ON COLUMN credit.models.version IS 'Version, from 1.';
+COMMENT ON COLUMN credit.models.kind IS 'Word for how it computes: fitted or expert.';
+COMMENT ON COLUMN credit.models.status IS 'Status: champion (in force), challenger (beside it), retired.';
+COMMENT ON COLUMN credit.models.valid_from IS 'Day from which it was the champion; NULL: it never was.';
+COMMENT ON COLUMN credit.models.valid_to IS 'Day from which it was no longer; NULL: it still is.';
+COMMENT ON COLUMN credit.models.n_characteristics IS 'Number of its characteristics.';
+COMMENT ON COLUMN credit.models.pdo IS 'Points that double the odds. NULL: no probabilities.';
+COMMENT ON COLUMN credit.models.base_score IS 'Score at the base odds.';
+COMMENT ON COLUMN credit.models.base_odds IS 'Base odds, good to bad.';
+COMMENT ON COLUMN credit.models.intercept IS 'Intercept of the logistic regression. NULL: an expert model.';
+COMMENT ON COLUMN credit.models.round_points IS 'Points of each characteristic are whole numbers.';
+COMMENT ON COLUMN credit.models.minimum_weight IS 'Of an expert model: weight that must be known, 0 to 1.';
+COMMENT ON COLUMN credit.models.reference IS 'What points are compared with for reasons: max, neutral or mean.';
+COMMENT ON COLUMN credit.models.description IS 'Description: what it is for, who made it.';
+COMMENT ON COLUMN credit.models.statistics IS 'Statistics of the fit.';
+COMMENT ON COLUMN credit.models.created_at IS 'When it was written.';
+COMMENT ON COLUMN credit.models.created_by IS 'Session user who wrote it.';
+CREATE VIEW credit.model_points AS
+SELECT m.model_id, m.name, m.version, c.position, c.feature, c.weight, p.line, p.attribute, p.woe, p.points
+  FROM credit.model m
+  JOIN credit.model_characteristic c ON c.model_id = m.model_id
+ CROSS JOIN LATERAL (
+	SELECT b.bin AS line, credit.bin_label(b) AS attribute, b.woe,
+		   CASE WHEN m.round_points THEN pg_catalog.round(q.points) ELSE q.points END AS points
+	  FROM credit.points_scaling(m.pdo, m.base_score, m.base_odds) s,
+		   LATERAL (SELECT pg_catalog.count(*) AS n FROM credit.model_characteristic o WHERE o.model_id = m.model_id) a,
+		   LATERAL credit.bins(c.binning) b,
+		   LATERAL (SELECT s.score_offset / a.n - s.factor * (c.weight * b.woe + m.intercept / a.n) AS points) q
+	 WHERE m.kind = 'fitted'
+	UNION ALL
+	SELECT v.i::integer, COALESCE((c.value_table).categories[pg_catalog.array_lower((c.value_table).categories, 1) + v.i::integer - 1],
+					 (c.value_table).x[pg_catalog.array_lower((c.value_table).x, 1) + v.i::integer - 1]::text), NULL, c.weight * v.v
+	  FROM pg_catalog.unnest((c.value_table).v) WITH ORDINALITY v (v, i)
+	 WHERE m.kind = 'expert') p;
+COMMENT ON VIEW credit.model_points IS 'The scorecards as they are printed: points of each bin (fitted), or at each value of the value table (expert).';
+COMMENT ON COLUMN credit.model_points.model_id IS 'Key of the model.';
+COMMENT ON COLUMN credit.model_points.name IS 'Name of the model.';
+COMMENT ON COLUMN credit.model_points.version IS 'Version of the model.';
+COMMENT ON COLUMN credit.model_points.position IS 'Place of the characteristic in the model.';
+COMMENT ON COLUMN credit.model_points.feature IS 'Name of the feature.';
+COMMENT ON COLUMN credit.model_points.weight IS 'Coefficient (fitted) or weight (expert).';
+COMMENT ON COLUMN credit.model_points.line IS 'Number of the bin, or of the value.';
+COMMENT ON COLUMN credit.model_points.attribute IS 'What is in the bin, or the value.';
+COMMENT ON COLUMN credit.model_points.woe IS 'Weight of evidence of the bin. NULL: an expert model.';
+COMMENT ON COLUMN credit.model_points.points IS 'Points, at full weight.';
+CREATE FUNCTION credit.validation_accum(internal, score float8, is_default boolean, weight float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_accum_weight';
+COMMENT ON FUNCTION credit.validation_accum(internal, float8, boolean, float8) IS
+'Part of the validation aggregates: adds a row that counts as weight rows.';
+CREATE FUNCTION credit.validation_accum(internal, score float8, is_default boolean, parts integer, weight float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_validation_accum_parts_weight';
+COMMENT ON FUNCTION credit.validation_accum(internal, float8, boolean, integer, float8) IS
+'Part of the validation aggregates: adds a row that counts as weight rows.';
+CREATE AGGREGATE credit.discrimination(score float8, is_default boolean, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.discrimination_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.discrimination(float8, boolean, float8) IS
+'The same with rows that count as weight rows, in the standard error as well; n and n_default are numbers of rows. Weights are taken to six decimals; NULL and 0 leave a row out.';
+CREATE AGGREGATE credit.cap(score float8, is_default boolean, parts integer, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.cap_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.cap(float8, boolean, integer, float8) IS
+'The same with rows that count as weight rows.';
+CREATE AGGREGATE credit.calibration(probability float8, is_default boolean, parts integer, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.calibration_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.calibration(float8, boolean, integer, float8) IS
+'The same with rows that count as weight rows, in the test as well; n and n_default are numbers of rows.';
+/* --- two scores of the same customers, and folds ----------------------------- */
+
+CREATE TYPE credit.score_comparison AS (
+	n bigint,
+	n_default bigint,
+	auc_a float8,
+	auc_b float8,
+	difference float8,
+	auc_se_a float8,
+	auc_se_b float8,
+	correlation float8,
+	difference_se float8,
+	difference_low float8,
+	difference_high float8,
+	p_value float8,
+	n_skipped bigint);
+COMMENT ON TYPE credit.score_comparison IS
+'Which of two scores of the same rows tells bad from good better (DeLong et al. 1988). All figures are ratios but the counts. NULL where a class has no row.';
+COMMENT ON COLUMN credit.score_comparison.n IS 'Number of rows with both scores and an outcome.';
+COMMENT ON COLUMN credit.score_comparison.n_default IS 'Number of those that are bad (defaults).';
+COMMENT ON COLUMN credit.score_comparison.auc_a IS 'AUC of the first score, as discrimination() has it over these rows.';
+COMMENT ON COLUMN credit.score_comparison.auc_b IS 'AUC of the second score.';
+COMMENT ON COLUMN credit.score_comparison.difference IS 'The first less the second: above 0, the first is better.';
+COMMENT ON COLUMN credit.score_comparison.auc_se_a IS 'Standard error of auc_a. NULL with less than two rows of a class, as all that follows.';
+COMMENT ON COLUMN credit.score_comparison.auc_se_b IS 'Standard error of auc_b.';
+COMMENT ON COLUMN credit.score_comparison.correlation IS 'Correlation of the two AUCs. NULL where one of them has no error.';
+COMMENT ON COLUMN credit.score_comparison.difference_se IS 'Standard error of the difference, the correlation taken into account.';
+COMMENT ON COLUMN credit.score_comparison.difference_low IS 'Lower end of the 95 % interval of the difference.';
+COMMENT ON COLUMN credit.score_comparison.difference_high IS 'Upper end of that interval.';
+COMMENT ON COLUMN credit.score_comparison.p_value IS 'Two-sided p-value of no difference, normal approximation. NULL where difference_se is 0.';
+COMMENT ON COLUMN credit.score_comparison.n_skipped IS 'Number of rows left out: a score NULL or NaN, or outcome NULL.';
+CREATE FUNCTION credit.compare_scores_accum(internal, score_a float8, score_b float8, is_default boolean) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_accum';
+COMMENT ON FUNCTION credit.compare_scores_accum(internal, float8, float8, boolean) IS
+'Part of aggregate compare_scores(): adds a row.';
+CREATE FUNCTION credit.compare_scores_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_combine';
+COMMENT ON FUNCTION credit.compare_scores_combine(internal, internal) IS
+'Part of aggregate compare_scores(): adds what another process has collected.';
+CREATE FUNCTION credit.compare_scores_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_serialize';
+COMMENT ON FUNCTION credit.compare_scores_serialize(internal) IS
+'Part of aggregate compare_scores(): the state for another process.';
+CREATE FUNCTION credit.compare_scores_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_deserialize';
+COMMENT ON FUNCTION credit.compare_scores_deserialize(bytea, internal) IS
+'Part of aggregate compare_scores(): the state of another process.';
+CREATE FUNCTION credit.compare_scores_final(internal) RETURNS credit.score_comparison
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_compare_scores_final';
+COMMENT ON FUNCTION credit.compare_scores_final(internal) IS
+'Part of aggregate compare_scores(): the result.';
+CREATE AGGREGATE credit.compare_scores(score_a float8, score_b float8, is_default boolean) (
+	SFUNC = credit.compare_scores_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.compare_scores_final,
+	COMBINEFUNC = credit.compare_scores_combine,
+	SERIALFUNC = credit.compare_scores_serialize, DESERIALFUNC = credit.compare_scores_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.compare_scores(float8, float8, boolean) IS
+'Compares the AUC of two scores of the same rows, such as champion and challenger, by DeLongs paired test. Higher scores are better customers: put in a probability of default as its negative.';
+CREATE FUNCTION credit.fold(key text, k integer DEFAULT 5) RETURNS integer
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_fold';
+COMMENT ON FUNCTION credit.fold(text, integer) IS
+'The fold of a customer for cross-validation, 0 to k - 1: all rows of one key are in one fold, on every server and for ever.';
+/*
+ * Subject calibrate: from scores to probabilities of default.
+ *
+ * The fits stand on the transition functions of subject validation, over
+ * anybody's scores; the rest is arithmetic.  src/calibrate.c.
+ */
+
+/* --- shift to another default rate ------------------------------------------- */
+
+CREATE FUNCTION credit.rate_shift(sample_rate float8, target_rate float8) RETURNS float8
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_rate_shift';
+COMMENT ON FUNCTION credit.rate_shift(float8, float8) IS
+'Shift of log-odds from the default rate of a sample to that of the population (King and Zeng 2001): for shift_probability(). Exact where odds are; the mean of the shifted probabilities only comes near the target: see aggregate prior_shift().';
+CREATE FUNCTION credit.prior_shift_accum(internal, probability float8, target_rate float8) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_prior_shift_accum';
+COMMENT ON FUNCTION credit.prior_shift_accum(internal, float8, float8) IS
+'Part of aggregate prior_shift(): adds a row.';
+CREATE FUNCTION credit.prior_shift_combine(internal, internal) RETURNS internal
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_prior_shift_combine';
+COMMENT ON FUNCTION credit.prior_shift_combine(internal, internal) IS
+'Part of aggregate prior_shift(): adds what another process has collected.';
+CREATE FUNCTION credit.prior_shift_serialize(internal) RETURNS bytea
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_prior_shift_serialize';
+COMMENT ON FUNCTION credit.prior_shift_serialize(internal) IS
+'Part of aggregate prior_shift(): the state for another process.';
+CREATE FUNCTION credit.prior_shift_deserialize(bytea, internal) RETURNS internal
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_prior_shift_deserialize';
+COMMENT ON FUNCTION credit.prior_shift_deserialize(bytea, internal) IS
+'Part of aggregate prior_shift(): the state of another process.';
+CREATE FUNCTION credit.prior_shift_final(internal) RETURNS float8
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_prior_shift_final';
+COMMENT ON FUNCTION credit.prior_shift_final(internal) IS
+'Part of aggregate prior_shift(): the result.';
+CREATE AGGREGATE credit.prior_shift(probability float8, target_rate float8) (
+	SFUNC = credit.prior_shift_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.prior_shift_final,
+	COMBINEFUNC = credit.prior_shift_combine,
+	SERIALFUNC = credit.prior_shift_serialize, DESERIALFUNC = credit.prior_shift_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.prior_shift(float8, float8) IS
+'Shift of log-odds with which the mean of these probabilities is exactly the target rate: for shift_probability(). NULL without rows.';
+CREATE FUNCTION credit.shift_probability(probability float8, shift float8) RETURNS float8
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_shift_probability';
+COMMENT ON FUNCTION credit.shift_probability(float8, float8) IS
+'A probability with its log-odds shifted by what rate_shift() or prior_shift() gave. Probabilities are taken no nearer to 0 and 1 than 1e-6.';
+/* --- Platt -------------------------------------------------------------------- */
+
+CREATE TYPE credit.platt_fit AS (
+	n bigint,
+	n_default bigint,
+	intercept float8,
+	slope float8,
+	coefficients float8[],
+	target_good float8,
+	target_default float8,
+	n_skipped bigint);
+COMMENT ON TYPE credit.platt_fit IS
+'A logistic curve from score to probability of default: 1 / (1 + exp(-intercept - slope * score)).';
+COMMENT ON COLUMN credit.platt_fit.n IS 'Number of rows with a score and an outcome.';
+COMMENT ON COLUMN credit.platt_fit.n_default IS 'Number of those that are bad (defaults).';
+COMMENT ON COLUMN credit.platt_fit.intercept IS 'Log-odds of default at score 0. NULL with one class or one score only, as slope and coefficients.';
+COMMENT ON COLUMN credit.platt_fit.slope IS 'Log-odds of default per point of score: negative where higher scores are better customers.';
+COMMENT ON COLUMN credit.platt_fit.coefficients IS 'Both, for logit_probability(coefficients, ARRAY[score]).';
+COMMENT ON COLUMN credit.platt_fit.target_good IS 'What a good row counts as: 1 / (number of good + 2).';
+COMMENT ON COLUMN credit.platt_fit.target_default IS 'What a bad row counts as: (n_default + 1) / (n_default + 2). The two keep the curve finite, whatever the rows.';
+COMMENT ON COLUMN credit.platt_fit.n_skipped IS 'Number of rows left out: score NULL or NaN, or outcome NULL.';
+CREATE FUNCTION credit.fit_platt_final(internal) RETURNS credit.platt_fit
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_fit_platt_final';
+COMMENT ON FUNCTION credit.fit_platt_final(internal) IS
+'Part of aggregate fit_platt(): the result.';
+CREATE AGGREGATE credit.fit_platt(score float8, is_default boolean) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.fit_platt_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.fit_platt(float8, boolean) IS
+'Fits a logistic curve from score to probability of default, with Platts targets in place of 0 and 1.';
+/* --- isotonic regression -------------------------------------------------------- */
+
+CREATE TYPE credit.isotonic_fit AS (
+	n bigint,
+	n_default bigint,
+	score_low float8[],
+	score_high float8[],
+	block_n bigint[],
+	block_default bigint[],
+	probability float8[],
+	n_skipped bigint);
+COMMENT ON TYPE credit.isotonic_fit IS
+'A falling step function from score to probability of default, one element of each array per block, lowest scores first; as a table: SELECT b.* FROM unnest(f.score_low, f.score_high, f.block_n, f.block_default, f.probability) b.';
+COMMENT ON COLUMN credit.isotonic_fit.n IS 'Number of rows with a score and an outcome.';
+COMMENT ON COLUMN credit.isotonic_fit.n_default IS 'Number of those that are bad (defaults). With less than 100, prefer fit_platt().';
+COMMENT ON COLUMN credit.isotonic_fit.score_low IS 'Lowest score of each block.';
+COMMENT ON COLUMN credit.isotonic_fit.score_high IS 'Highest score of each block.';
+COMMENT ON COLUMN credit.isotonic_fit.block_n IS 'Number of its rows.';
+COMMENT ON COLUMN credit.isotonic_fit.block_default IS 'Number of its bad rows.';
+COMMENT ON COLUMN credit.isotonic_fit.probability IS 'Default rate of each block: falls from block to block. 0 and 1 are possible at the ends: see isotonic_probability().';
+COMMENT ON COLUMN credit.isotonic_fit.n_skipped IS 'Number of rows left out: score NULL or NaN, or outcome NULL.';
+CREATE FUNCTION credit.fit_isotonic_final(internal) RETURNS credit.isotonic_fit
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_fit_isotonic_final';
+COMMENT ON FUNCTION credit.fit_isotonic_final(internal) IS
+'Part of aggregate fit_isotonic(): the result.';
+CREATE AGGREGATE credit.fit_isotonic(score float8, is_default boolean) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.fit_isotonic_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.fit_isotonic(float8, boolean) IS
+'Default rates that fall as scores rise and are the most likely ones of that kind (pool adjacent violators). A probability of default that is to be calibrated is put in as its negative.';
+CREATE FUNCTION credit.isotonic_probability
+	(score float8, score_low float8[], probability float8[], floor float8 DEFAULT 0.0003)
+RETURNS float8
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_isotonic_probability';
+COMMENT ON FUNCTION credit.isotonic_probability(float8, float8[], float8[], float8) IS
+'Probability of default of a score by the blocks of fit_isotonic(), not below floor. A score between two blocks takes the lower, worse one; beyond the ends the block at the end counts. NULL for NaN.';
+/* --- few defaults ----------------------------------------------------------------- */
+
+CREATE FUNCTION credit.shrink_rate
+	(n_default bigint, n bigint, segment_rate float8, strength float8 DEFAULT 100)
+RETURNS float8
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_shrink_rate';
+COMMENT ON FUNCTION credit.shrink_rate(bigint, bigint, float8, float8) IS
+'Default rate of a small group, drawn towards that of its segment as if strength more customers had been seen there: (n_default + strength * segment_rate) / (n + strength).';
+CREATE FUNCTION credit.prudent_rate
+	(n_default bigint, n bigint, confidence float8 DEFAULT 0.9)
+RETURNS float8
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_prudent_rate';
+COMMENT ON FUNCTION credit.prudent_rate(bigint, bigint, float8) IS
+'Upper bound of a default rate: with a higher rate, so few defaults would come about with a probability below 1 - confidence (binomial, customers independent; Pluto and Tasche 2005). Put in the counts of a grade together with those of all worse ones. 1 where all have defaulted.';
+/*
+ * Subject rating: grades of a master scale, the ratings given, overrides of
+ * them, and how they move.
+ *
+ * Ratings are never changed: a newer one counts instead.  The rating in force
+ * is that of a person while it lasts, else that of the model, else that of the
+ * ERP, whose column (account.rating) is left alone.
+ */
+
+/* --- the master scale ---------------------------------------------------------- */
+
+CREATE TABLE credit.rating_scale
+(
+	version		integer GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	grades		text[] NOT NULL,
+	upper_pd	float8[] NOT NULL,
+	grade_pd	float8[] NOT NULL,
+	default_grade text NOT NULL,
+	reason		text NOT NULL,
+	made_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	made_by		text NOT NULL DEFAULT SESSION_USER
+);
+COMMENT ON TABLE credit.rating_scale IS
+'Master scales made by set_master_scale(), append-only: the newest counts. Version 0, which counts where there is none, is not in here: see scale().';
+COMMENT ON COLUMN credit.rating_scale.version IS 'Number of the scale, rising.';
+COMMENT ON COLUMN credit.rating_scale.grades IS 'Grades of customers not in default, the best first.';
+COMMENT ON COLUMN credit.rating_scale.upper_pd IS 'Highest probability of default of each grade.';
+COMMENT ON COLUMN credit.rating_scale.grade_pd IS 'Probability that stands for each grade.';
+COMMENT ON COLUMN credit.rating_scale.default_grade IS 'Grade of customers in default.';
+COMMENT ON COLUMN credit.rating_scale.reason IS 'Why it was made.';
+COMMENT ON COLUMN credit.rating_scale.made_at IS 'When.';
+COMMENT ON COLUMN credit.rating_scale.made_by IS 'Session user who made it.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.rating_scale
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+/*
+ * What stands for a grade: the geometric mean of its bounds; half of the bound
+ * of the first, whose other bound is 0; 20 % for the last one that begins
+ * below that, whose mean would say what nobody has seen.
+ */
+CREATE FUNCTION credit.mean_grade_pd(upper_pd float8[]) RETURNS float8[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT array_agg(CASE WHEN g.n = 1 AND g.upper < 1 THEN g.upper / 2
+					  WHEN g.n = cardinality(upper_pd) AND COALESCE(g.lower, 0) < 0.2 THEN 0.2
+					  ELSE sqrt(g.lower * g.upper) END ORDER BY g.n)
+  FROM (SELECT u.n, u.upper, lag(u.upper) OVER (ORDER BY u.n) AS lower
+		  FROM unnest(upper_pd) WITH ORDINALITY u (upper, n)) g
+$$;
+COMMENT ON FUNCTION credit.mean_grade_pd(float8[]) IS
+'Probability that stands for each grade of a scale with these bounds: the geometric mean of its bounds, half of the bound of the first, 20 % for the last.';
+CREATE FUNCTION credit.scale
+	(version integer DEFAULT NULL, OUT scale_version integer, OUT grades text[],
+	 OUT upper_pd float8[], OUT grade_pd float8[], OUT default_grade text)
+RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+SELECT s.version, s.grades, s.upper_pd, s.grade_pd, s.default_grade
+  FROM (SELECT r.version, r.grades, r.upper_pd, r.grade_pd, r.default_grade
+		  FROM credit.rating_scale r
+		UNION ALL
+		SELECT 0, ARRAY['1', '2', '3', '4', '5', '6', '7', '8'],
+			   ARRAY[0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 1]::float8[],
+			   credit.mean_grade_pd(ARRAY[0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 1]::float8[]),
+			   'D') s
+ WHERE s.version = scale.version OR scale.version IS NULL
+ ORDER BY s.version DESC LIMIT 1;
+END;
+COMMENT ON FUNCTION credit.scale(integer) IS
+'A master scale as arrays, for statements over many customers; version NULL: the one in force. Version 0: grades 1 to 8 with bounds 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4 and 100 %, and D in default.';
+CREATE FUNCTION credit.set_master_scale
+	(grades text[], upper_pd float8[], reason text, default_grade text DEFAULT 'D',
+	 grade_pd float8[] DEFAULT NULL)
+RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	n integer := cardinality(grades);
+	means float8[] := COALESCE(grade_pd, credit.mean_grade_pd(upper_pd));
+	id integer;
+BEGIN
+	IF COALESCE(n, 0) = 0 OR COALESCE(default_grade, '') = '' OR upper_pd IS NULL
+	   OR array_ndims(grades) <> 1 OR array_ndims(upper_pd) IS DISTINCT FROM 1
+	   OR array_ndims(means) IS DISTINCT FROM 1
+	   OR array_lower(grades, 1) <> 1 OR array_lower(upper_pd, 1) <> 1 OR array_lower(means, 1) <> 1
+	   OR cardinality(upper_pd) <> n OR cardinality(means) <> n THEN
+		RAISE EXCEPTION 'a scale needs grades, as many bounds, as many probabilities if they are given, and a grade for default'
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = format('There are %s grades, %s bounds and %s probabilities.', COALESCE(n, 0), COALESCE(cardinality(upper_pd), 0), COALESCE(cardinality(means), 0));
+	END IF;
+	IF EXISTS (SELECT FROM unnest(grades || default_grade) g GROUP BY g HAVING count(*) > 1 OR g IS NULL OR g = '') THEN
+		RAISE EXCEPTION 'each grade of a scale has a name of its own'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF EXISTS (SELECT FROM (SELECT u.bound, lag(u.bound, 1, 0::float8) OVER (ORDER BY u.i) AS before FROM unnest(upper_pd) WITH ORDINALITY u (bound, i)) b
+				WHERE NOT COALESCE(b.bound > b.before AND b.bound <= 1, false)) OR upper_pd[n] <> 1 THEN
+		RAISE EXCEPTION 'bounds of a scale rise from grade to grade, from above 0 to 1'
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'They are probabilities: 0.001 is 0.1 %. The last one is 1.';
+	END IF;
+	IF EXISTS (SELECT FROM (SELECT u.mean, u.bound, lag(u.bound, 1, 0::float8) OVER (ORDER BY u.i) AS before FROM unnest(means, upper_pd) WITH ORDINALITY u (mean, bound, i)) b
+				WHERE NOT COALESCE(b.mean BETWEEN b.before AND b.bound, false)) THEN
+		RAISE EXCEPTION 'the probability of a grade lies between its bounds'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF reason IS NULL OR reason !~ '\S' THEN
+		RAISE EXCEPTION 'a scale is not changed without a reason'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	INSERT INTO credit.rating_scale (grades, upper_pd, grade_pd, default_grade, reason)
+	VALUES (grades, upper_pd, means, default_grade, reason)
+	RETURNING version INTO id;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION credit.set_master_scale(text[], float8[], text, text, float8[]) IS
+'Makes a new version of the master scale and returns its number: grades from the best on, their highest probabilities of default (the last one is 1), why, the grade of default, and the probability that stands for each grade (NULL: mean_grade_pd()). Ratings given before keep their grade.';
+CREATE VIEW credit.master_scale AS
+SELECT s.scale_version, g.rank::integer AS rank, g.grade,
+	   CASE WHEN g.rank = 1 THEN 0 ELSE s.upper_pd[g.rank - 1] END AS lower_pd,
+	   CASE WHEN g.grade = s.default_grade THEN 1 ELSE s.upper_pd[g.rank] END AS upper_pd,
+	   CASE WHEN g.grade = s.default_grade THEN 1 ELSE s.grade_pd[g.rank] END AS grade_pd,
+	   g.grade = s.default_grade AS is_default
+  FROM credit.scale() s,
+	   LATERAL unnest(s.grades || s.default_grade) WITH ORDINALITY g (grade, rank);
+COMMENT ON VIEW credit.master_scale IS 'The master scale in force, the best grade first.';
+COMMENT ON COLUMN credit.master_scale.scale_version IS 'Version of the scale; 0: the one that comes with the extension.';
+COMMENT ON COLUMN credit.master_scale.rank IS 'Place of the grade, 1 is the best.';
+COMMENT ON COLUMN credit.master_scale.grade IS 'Grade.';
+COMMENT ON COLUMN credit.master_scale.lower_pd IS 'Probabilities of default of the grade are above this.';
+COMMENT ON COLUMN credit.master_scale.upper_pd IS 'And not above this.';
+COMMENT ON COLUMN credit.master_scale.grade_pd IS 'Probability that stands for the grade.';
+COMMENT ON COLUMN credit.master_scale.is_default IS 'True: the grade of customers in default.';
+CREATE FUNCTION credit.grade_position
+	(pd float8, upper_pd float8[], old_position integer DEFAULT NULL, hysteresis float8 DEFAULT 0.1)
+RETURNS integer
+LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'credit_grade_position';
+COMMENT ON FUNCTION credit.grade_position(float8, float8[], integer, float8) IS
+'Place on a scale, 1 is the best: the first grade whose bound the probability does not exceed. With an old place, it changes only if the probability leaves that grade by more than the part hysteresis of the bound. NULL for NULL and NaN. For statements over many customers; scale() has the bounds.';
+CREATE FUNCTION credit.grade_of(pd float8, old_grade text DEFAULT NULL, hysteresis float8 DEFAULT 0.1)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+SELECT s.grades[credit.grade_position(pd, s.upper_pd, array_position(s.grades, old_grade), hysteresis)]
+  FROM credit.scale() s;
+END;
+COMMENT ON FUNCTION credit.grade_of(float8, text, float8) IS
+'Grade of a probability of default on the master scale in force. With the old grade, it changes only if the probability leaves that grade by more than a tenth (hysteresis) of its bound; the grade of default and unknown ones hold nothing. NULL: unrated.';
+CREATE FUNCTION credit.pd_of_grade(grade text) RETURNS float8
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+SELECT CASE WHEN s.default_grade = pd_of_grade.grade THEN 1
+			ELSE s.grade_pd[array_position(s.grades, pd_of_grade.grade)] END
+  FROM credit.scale() s;
+END;
+COMMENT ON FUNCTION credit.pd_of_grade(text) IS
+'Probability that stands for a grade of the master scale in force; NULL for a grade that is not on it.';
+/* --- ratings given --------------------------------------------------------------- */
+
+CREATE TABLE credit.rating_history
+(
+	rating_id	bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	customer	text COLLATE "C" NOT NULL,
+	segment		text COLLATE "C" NOT NULL DEFAULT '',
+	model		text COLLATE "C" NOT NULL,
+	model_version text,
+	is_challenger boolean NOT NULL DEFAULT false,
+	score		float8,
+	pd			float8,
+	grade		text,
+	scale_version integer,
+	reasons		text[] NOT NULL DEFAULT '{}',
+	valid_from	date NOT NULL,
+	rated_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	rated_by	text NOT NULL DEFAULT SESSION_USER,
+	CHECK (score > '-Infinity' AND score < 'Infinity'),
+	CHECK (pd BETWEEN 0 AND 1),
+	CHECK (isfinite(valid_from))
+);
+CREATE INDEX rating_history_customer ON credit.rating_history (customer, segment, valid_from, rating_id);
+COMMENT ON TABLE credit.rating_history IS
+'Every rating that a model gave, append-only: made by record_rating() or rating runs. The rating in force: view rating.';
+COMMENT ON COLUMN credit.rating_history.rating_id IS 'Own key; of two ratings of one day the later counts.';
+COMMENT ON COLUMN credit.rating_history.customer IS 'Key of the customer in the ERP, as in account.';
+COMMENT ON COLUMN credit.rating_history.segment IS 'Segment, as in account.';
+COMMENT ON COLUMN credit.rating_history.model IS 'Model that gave it.';
+COMMENT ON COLUMN credit.rating_history.model_version IS 'Version of the model.';
+COMMENT ON COLUMN credit.rating_history.is_challenger IS 'True: of a model on trial, not counted.';
+COMMENT ON COLUMN credit.rating_history.score IS 'Score, on the scale of the model.';
+COMMENT ON COLUMN credit.rating_history.pd IS 'Probability of default within a year, 0 to 1.';
+COMMENT ON COLUMN credit.rating_history.grade IS 'Grade; NULL: unrated.';
+COMMENT ON COLUMN credit.rating_history.scale_version IS 'Version of the master scale the grade is from.';
+COMMENT ON COLUMN credit.rating_history.reasons IS 'Why it is no better, the strongest first.';
+COMMENT ON COLUMN credit.rating_history.valid_from IS 'First day on which it counts.';
+COMMENT ON COLUMN credit.rating_history.rated_at IS 'When it was given.';
+COMMENT ON COLUMN credit.rating_history.rated_by IS 'Session user who ran it.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.rating_history
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+CREATE FUNCTION credit.record_rating
+	(customer text, model text, pd float8, score float8 DEFAULT NULL,
+	 reasons text[] DEFAULT '{}', is_default boolean DEFAULT false,
+	 valid_from date DEFAULT NULL, model_version text DEFAULT NULL,
+	 is_challenger boolean DEFAULT false, segment text DEFAULT '',
+	 hysteresis float8 DEFAULT 0.1)
+RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	first_day date := COALESCE(valid_from, credit.today());
+	sound_pd float8 := NULLIF(pd, 'NaN');
+	sound_score float8 := NULLIF(score, 'NaN');
+	old_grade text;
+	new_grade text;
+	scale record;
+BEGIN
+	IF customer IS NULL OR segment IS NULL OR COALESCE(model, '') = '' THEN
+		RAISE EXCEPTION 'a rating needs a customer, a segment and a model'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF sound_score IN ('Infinity', '-Infinity') OR NOT isfinite(first_day) THEN
+		RAISE EXCEPTION 'score and day of a rating must be finite'
+			USING ERRCODE = 'numeric_value_out_of_range';
+	END IF;
+	SELECT * INTO scale FROM credit.scale();
+	/* a grade of another scale may have the same name and mean something else */
+	SELECT CASE WHEN h.scale_version = scale.scale_version THEN h.grade END INTO old_grade
+	  FROM credit.rating_history h
+	 WHERE h.customer = customer AND h.segment = segment AND h.model = model
+	   AND h.is_challenger = COALESCE(is_challenger, false) AND h.valid_from <= first_day
+	 ORDER BY h.valid_from DESC, h.rating_id DESC LIMIT 1;
+	new_grade := CASE WHEN is_default THEN scale.default_grade
+		ELSE scale.grades[credit.grade_position(sound_pd, scale.upper_pd, array_position(scale.grades, old_grade), hysteresis)] END;
+	INSERT INTO credit.rating_history
+		(customer, segment, model, model_version, is_challenger, score, pd, grade,
+		 scale_version, reasons, valid_from)
+	VALUES
+		(customer, segment, model, model_version, COALESCE(is_challenger, false), sound_score,
+		 CASE WHEN is_default THEN 1 ELSE sound_pd END, new_grade, scale.scale_version,
+		 COALESCE(reasons, '{}'), first_day);
+	RETURN new_grade;
+END
+$$;
+COMMENT ON FUNCTION credit.record_rating(text, text, float8, float8, text[], boolean, date, text, boolean, text, float8) IS
+'Writes down a rating and returns its grade: that of the probability on the master scale in force, with hysteresis against the former rating of the same model; the grade of default with is_default; NULL (unrated) without a probability. valid_from NULL: today. is_challenger: kept beside, not counted.';
+CREATE FUNCTION credit.model_ratings_on(as_of date)
+RETURNS TABLE (customer text, segment text, model text, is_challenger boolean, model_version text,
+			   score float8, pd float8, grade text, rank integer, reasons text[], rated_on date,
+			   rated_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT h.customer, h.segment, h.model, h.is_challenger, h.model_version, h.score, h.pd, h.grade,
+	   CASE WHEN h.scale_version = s.scale_version
+			THEN array_position(s.grades || s.default_grade, h.grade) END,
+	   h.reasons, h.valid_from, h.rated_at
+  FROM credit.scale() s,
+	   (SELECT DISTINCT ON (r.customer, r.segment, r.model, r.is_challenger) r.*
+		  FROM credit.rating_history r
+		 WHERE r.valid_from <= as_of
+		 ORDER BY r.customer DESC, r.segment DESC, r.model DESC, r.is_challenger DESC,
+				  r.valid_from DESC, r.rating_id DESC) h;
+END;
+COMMENT ON FUNCTION credit.model_ratings_on(date) IS
+'The newest rating that each model, counted or on trial, had given to each customer by a day.';
+CREATE VIEW credit.model_rating AS
+SELECT r.customer COLLATE "C" AS customer, r.segment COLLATE "C" AS segment,
+	   r.model COLLATE "C" AS model, r.is_challenger, r.model_version, r.score, r.pd, r.grade,
+	   r.rank, r.reasons, r.rated_on, r.rated_at
+  FROM credit.model_ratings_on(credit.as_of()) r;
+COMMENT ON VIEW credit.model_rating IS
+'The newest rating of each model for each customer, models on trial beside the others; follows credit.as_of. The one in force: view rating.';
+COMMENT ON COLUMN credit.model_rating.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.model_rating.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.model_rating.model IS 'Model.';
+COMMENT ON COLUMN credit.model_rating.is_challenger IS 'True: of a model on trial, not counted.';
+COMMENT ON COLUMN credit.model_rating.model_version IS 'Version of the model.';
+COMMENT ON COLUMN credit.model_rating.score IS 'Score, on the scale of the model.';
+COMMENT ON COLUMN credit.model_rating.pd IS 'Probability of default within a year, 0 to 1.';
+COMMENT ON COLUMN credit.model_rating.grade IS 'Grade; NULL: unrated.';
+COMMENT ON COLUMN credit.model_rating.rank IS 'Its place on the master scale in force, 1 is the best: the old place for grade_position(). NULL where the grade is of another version of the scale.';
+COMMENT ON COLUMN credit.model_rating.reasons IS 'Why it is no better, the strongest first.';
+COMMENT ON COLUMN credit.model_rating.rated_on IS 'First day on which it counts.';
+COMMENT ON COLUMN credit.model_rating.rated_at IS 'When it was given.';
+/* --- overrides --------------------------------------------------------------------- */
+
+CREATE TABLE credit.rating_override
+(
+	rating_override_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	customer	text COLLATE "C" NOT NULL,
+	segment		text COLLATE "C" NOT NULL DEFAULT '',
+	grade		text,
+	reason		text NOT NULL,
+	valid_from	date NOT NULL,
+	expires_on	date,
+	set_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	set_by		text NOT NULL DEFAULT SESSION_USER,
+	CHECK (isfinite(valid_from)),
+	CHECK (CASE WHEN grade IS NULL THEN expires_on IS NULL ELSE expires_on >= valid_from AND isfinite(expires_on) END)
+);
+CREATE INDEX rating_override_customer ON credit.rating_override (customer, segment, rating_override_id);
+COMMENT ON TABLE credit.rating_override IS
+'Every rating that a person set in place of the model''s, and every end of one, append-only: made by set_rating_override(). The newest of a customer counts.';
+COMMENT ON COLUMN credit.rating_override.rating_override_id IS 'Own key.';
+COMMENT ON COLUMN credit.rating_override.customer IS 'Key of the customer in the ERP, as in account.';
+COMMENT ON COLUMN credit.rating_override.segment IS 'Segment, as in account.';
+COMMENT ON COLUMN credit.rating_override.grade IS 'Grade; NULL: the override before it has been ended.';
+COMMENT ON COLUMN credit.rating_override.reason IS 'Why.';
+COMMENT ON COLUMN credit.rating_override.valid_from IS 'First day on which it counts: that of set_at.';
+COMMENT ON COLUMN credit.rating_override.expires_on IS 'Last day on which it counts.';
+COMMENT ON COLUMN credit.rating_override.set_at IS 'When it was set.';
+COMMENT ON COLUMN credit.rating_override.set_by IS 'Session user who set it.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.rating_override
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+CREATE FUNCTION credit.set_rating_override
+	(customer text, grade text, reason text, expires_on date, segment text DEFAULT '')
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	today date := credit.today();
+	id bigint;
+BEGIN
+	IF customer IS NULL OR segment IS NULL THEN
+		RAISE EXCEPTION 'an override needs a customer and a segment'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF reason IS NULL OR reason !~ '\S' THEN
+		RAISE EXCEPTION 'a rating is not overridden without a reason'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF NOT EXISTS (SELECT FROM credit.account a WHERE a.customer = customer AND a.segment = segment)
+	   AND NOT EXISTS (SELECT FROM credit.rating_history h WHERE h.customer = customer AND h.segment = segment) THEN
+		RAISE EXCEPTION 'there is no customer % in segment "%", neither in the ledger nor rated', customer, segment
+			USING ERRCODE = 'no_data_found';
+	END IF;
+	IF grade IS NULL THEN
+		IF NOT EXISTS (SELECT FROM credit.rating_overrides_on(today) o WHERE o.customer = customer AND o.segment = segment) THEN
+			RAISE EXCEPTION 'there is no override of customer % to end', customer
+				USING ERRCODE = 'no_data_found';
+		END IF;
+		expires_on := NULL;
+	ELSIF credit.pd_of_grade(grade) IS NULL THEN
+		RAISE EXCEPTION 'grade "%" is not on the master scale', grade
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'View credit.master_scale has the grades.';
+	ELSIF expires_on IS NULL OR NOT isfinite(expires_on) OR expires_on < today THEN
+		RAISE EXCEPTION 'an override ends on a day that is not past'
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'Give expires_on; set it anew when it is reviewed.';
+	END IF;
+	INSERT INTO credit.rating_override (customer, segment, grade, reason, valid_from, expires_on)
+	VALUES (customer, segment, grade, reason, today, expires_on)
+	RETURNING rating_override_id INTO id;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION credit.set_rating_override(text, text, text, date, text) IS
+'Sets the rating of a customer in place of the model''s, up to and with a day; grade NULL ends it before. Who, when and why is kept. Returns its number.';
+CREATE FUNCTION credit.rating_overrides_on(as_of date)
+RETURNS TABLE (customer text, segment text, rating_override_id bigint, grade text, reason text,
+			   valid_from date, expires_on date, set_at timestamptz, set_by text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT o.customer, o.segment, o.rating_override_id, o.grade, o.reason, o.valid_from, o.expires_on,
+	   o.set_at, o.set_by
+  FROM (SELECT DISTINCT ON (r.customer, r.segment) r.*
+		  FROM credit.rating_override r
+		 WHERE r.valid_from <= as_of
+		 ORDER BY r.customer DESC, r.segment DESC, r.rating_override_id DESC) o
+ WHERE o.grade IS NOT NULL AND o.expires_on >= as_of;
+END;
+COMMENT ON FUNCTION credit.rating_overrides_on(date) IS
+'Overrides in force on a day: the newest of each customer, if it has not ended.';
+/* --- the rating in force ------------------------------------------------------------- */
+
+CREATE FUNCTION credit.ratings_on(as_of date)
+RETURNS TABLE (customer text, segment text, name text, grade text, rank integer, pd float8,
+			   origin text, model text, model_version text, score float8, model_grade text,
+			   model_pd float8, rated_on date, reasons text[], override_reason text,
+			   override_by text, expires_on date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT q.customer, q.segment, q.name, q.grade,
+	   array_position(s.grades || s.default_grade, q.grade),
+	   CASE WHEN q.origin = 'model' AND q.model_pd IS NOT NULL THEN q.model_pd
+			WHEN q.grade = s.default_grade THEN 1
+			ELSE s.grade_pd[array_position(s.grades, q.grade)] END,
+	   q.origin, q.model, q.model_version, q.score, q.model_grade, q.model_pd, q.valid_from,
+	   q.reasons, q.reason, q.set_by, q.expires_on
+  FROM credit.scale() s,
+	   (SELECT k.customer, k.segment, a.name, COALESCE(o.grade, m.grade, a.rating) AS grade,
+			   CASE WHEN o.grade IS NOT NULL THEN 'override' WHEN m.grade IS NOT NULL THEN 'model'
+					WHEN a.rating IS NOT NULL THEN 'erp' END AS origin,
+			   m.model, m.model_version, m.score, m.grade AS model_grade, m.pd AS model_pd,
+			   m.valid_from, m.reasons, o.reason, o.set_by, o.expires_on
+		  /* not full joins: a customer that is asked for must be found by index in each */
+		  FROM (SELECT c.customer, c.segment FROM credit.account c
+				UNION
+				SELECT h.customer, h.segment FROM credit.rating_history h
+				 WHERE h.valid_from <= as_of AND NOT h.is_challenger
+				UNION
+				SELECT r.customer, r.segment FROM credit.rating_override r
+				 WHERE r.valid_from <= as_of) k
+		  LEFT JOIN credit.account a ON a.customer = k.customer AND a.segment = k.segment
+		  LEFT JOIN (SELECT DISTINCT ON (h.customer, h.segment) h.*
+					   FROM credit.rating_history h
+					  WHERE h.valid_from <= as_of AND NOT h.is_challenger
+					  ORDER BY h.customer DESC, h.segment DESC, h.valid_from DESC, h.rating_id DESC) m
+			ON m.customer = k.customer AND m.segment = k.segment
+		  LEFT JOIN credit.rating_overrides_on(as_of) o
+			ON o.customer COLLATE "C" = k.customer AND o.segment COLLATE "C" = k.segment) q;
+END;
+COMMENT ON FUNCTION credit.ratings_on(date) IS
+'The rating of each customer in force on a day. Ratings of the ERP are known as they are today only.';
+CREATE VIEW credit.rating AS
+SELECT r.customer COLLATE "C" AS customer, r.segment COLLATE "C" AS segment, r.name,
+	   r.grade, r.rank, r.pd, r.origin, r.model, r.model_version, r.score, r.model_grade, r.model_pd, r.rated_on, r.reasons, r.override_reason,
+	   r.override_by, r.expires_on
+  FROM credit.ratings_on(credit.as_of()) r;
+COMMENT ON VIEW credit.rating IS
+'The rating of each customer in force: an override while it lasts, else that of the model, else that of the ERP; follows credit.as_of.';
+COMMENT ON COLUMN credit.rating.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.rating.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.rating.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.rating.grade IS 'Grade in force; NULL: unrated.';
+COMMENT ON COLUMN credit.rating.rank IS 'Its place on the master scale in force, 1 is the best; NULL where it is not on it.';
+COMMENT ON COLUMN credit.rating.pd IS 'Probability of default within a year: that of the model, or what stands for the grade.';
+COMMENT ON COLUMN credit.rating.origin IS 'Where the grade comes from: override, model or erp.';
+COMMENT ON COLUMN credit.rating.model IS 'Model that rated last; NULL: none has.';
+COMMENT ON COLUMN credit.rating.model_version IS 'Its version.';
+COMMENT ON COLUMN credit.rating.score IS 'Score of the model.';
+COMMENT ON COLUMN credit.rating.model_grade IS 'Grade of the model, whatever is in force.';
+COMMENT ON COLUMN credit.rating.model_pd IS 'Probability of the model.';
+COMMENT ON COLUMN credit.rating.rated_on IS 'Day from which the rating of the model counts.';
+COMMENT ON COLUMN credit.rating.reasons IS 'Why the model says no better, the strongest first.';
+COMMENT ON COLUMN credit.rating.override_reason IS 'Why a person set another grade.';
+COMMENT ON COLUMN credit.rating.override_by IS 'Who did.';
+COMMENT ON COLUMN credit.rating.expires_on IS 'Last day of the override.';
+/* --- how ratings move ------------------------------------------------------------------ */
+
+CREATE FUNCTION credit.rating_changes_between(from_day date, to_day date)
+RETURNS TABLE (customer text, segment text, name text, from_grade text, to_grade text,
+			   from_rank integer, to_rank integer, notches integer)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT COALESCE(t.customer, f.customer), COALESCE(t.segment, f.segment), COALESCE(t.name, f.name),
+	   f.grade, t.grade, f.rank, t.rank, t.rank - f.rank
+  FROM (SELECT r.* FROM credit.ratings_on(from_day) r WHERE r.grade IS NOT NULL) f
+  FULL JOIN (SELECT r.* FROM credit.ratings_on(to_day) r WHERE r.grade IS NOT NULL) t
+	ON t.customer COLLATE "C" = f.customer AND t.segment COLLATE "C" = f.segment;
+END;
+COMMENT ON FUNCTION credit.rating_changes_between(date, date) IS
+'Ratings in force on two days, of customers rated on one of them. notches: places on the master scale in force, above 0 a downgrade.';
+CREATE FUNCTION credit.rating_migration_between(from_day date, to_day date)
+RETURNS TABLE (from_grade text, to_grade text, from_rank integer, to_rank integer, n bigint, share float8)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 50
+BEGIN ATOMIC
+SELECT c.from_grade, c.to_grade, c.from_rank, c.to_rank, count(*),
+	   count(*) / (sum(count(*)) OVER (PARTITION BY c.from_grade))::float8
+  FROM credit.rating_changes_between(from_day, to_day) c
+ GROUP BY c.from_grade, c.to_grade, c.from_rank, c.to_rank
+ ORDER BY c.from_rank, c.from_grade, c.to_rank, c.to_grade;
+END;
+COMMENT ON FUNCTION credit.rating_migration_between(date, date) IS
+'How many customers went from which grade to which between two days, and which share of those that were in the first. NULL: unrated.';
+CREATE VIEW credit.rating_migration AS
+SELECT m.from_grade, m.to_grade, m.from_rank, m.to_rank, m.n, m.share
+  FROM credit.rating_migration_between((credit.as_of() - interval '12 months')::date, credit.as_of()) m;
+COMMENT ON VIEW credit.rating_migration IS
+'Migration of ratings within the twelve months before the as-of date; follows credit.as_of.';
+COMMENT ON COLUMN credit.rating_migration.from_grade IS 'Grade twelve months before; NULL: unrated.';
+COMMENT ON COLUMN credit.rating_migration.to_grade IS 'Grade on the as-of date; NULL: unrated.';
+COMMENT ON COLUMN credit.rating_migration.from_rank IS 'Place of the first on the master scale in force.';
+COMMENT ON COLUMN credit.rating_migration.to_rank IS 'Place of the second.';
+COMMENT ON COLUMN credit.rating_migration.n IS 'Number of customers.';
+COMMENT ON COLUMN credit.rating_migration.share IS 'Their share of all that were in from_grade.';
+/* --- against the bureaus ------------------------------------------------------------------ */
+
+CREATE FUNCTION credit.rating_checks_on(as_of date)
+RETURNS TABLE (customer text, segment text, name text, provider text, report_date date,
+			   grade text, rank integer, bureau_grade text, bureau_rank integer,
+			   notches integer, is_review boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT q.customer, q.segment, q.name, q.provider, q.report_date, q.grade, q.rank,
+	   s.grades[q.bureau_rank], q.bureau_rank, q.bureau_rank - q.rank,
+	   abs(q.bureau_rank - q.rank) >= 2
+  FROM credit.scale() s,
+	   LATERAL (SELECT r.customer, r.segment, r.name, r.grade, r.rank, b.provider, b.report_date,
+					   credit.grade_position(b.probability, s.upper_pd) AS bureau_rank,
+					   row_number() OVER (PARTITION BY r.customer, r.segment, b.provider ORDER BY b.segment DESC) AS choice
+				  FROM credit.ratings_on(as_of) r
+				  JOIN credit.bureau_reports_on(as_of) b
+					ON b.customer COLLATE "C" = r.customer
+				   AND (b.segment COLLATE "C" = r.segment OR b.segment = '')
+				 WHERE r.rank IS NOT NULL AND b.probability IS NOT NULL AND NOT b.is_stale) q
+ WHERE q.choice = 1;
+END;
+COMMENT ON FUNCTION credit.rating_checks_on(date) IS
+'Ratings in force on a day beside the reports of bureaus that were not stale, both on the master scale in force by their probability.';
+CREATE VIEW credit.rating_check AS
+SELECT c.customer COLLATE "C" AS customer, c.segment COLLATE "C" AS segment, c.name, c.provider, c.report_date, c.grade, c.rank, c.bureau_grade,
+	   c.bureau_rank, c.notches, c.is_review
+  FROM credit.rating_checks_on(credit.as_of()) c;
+COMMENT ON VIEW credit.rating_check IS
+'Our rating of each customer beside that of each bureau, by its probability on our scale; follows credit.as_of. Aggregates agreement() and agreement_table() over rank and bureau_rank say how far they agree.';
+COMMENT ON COLUMN credit.rating_check.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.rating_check.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.rating_check.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.rating_check.provider IS 'Bureau.';
+COMMENT ON COLUMN credit.rating_check.report_date IS 'Day of its report.';
+COMMENT ON COLUMN credit.rating_check.grade IS 'Our grade in force.';
+COMMENT ON COLUMN credit.rating_check.rank IS 'Its place on the master scale in force.';
+COMMENT ON COLUMN credit.rating_check.bureau_grade IS 'Grade of the bureau''s probability.';
+COMMENT ON COLUMN credit.rating_check.bureau_rank IS 'Its place.';
+COMMENT ON COLUMN credit.rating_check.notches IS 'Places of the bureau less ours: above 0, the bureau is more careful.';
+COMMENT ON COLUMN credit.rating_check.is_review IS 'True: two notches or more, to be looked at.';
+/*
+ * Subject payment: how the customers of the ledger pay.  What was settled on
+ * which day, of debts that say so and of those where it has to be worked out,
+ * and profiles over it.  The measures are those of payment_profile().
+ */
+
+/*
+ * Where nobody says what pays what: equal amounts pay each other, the n-th the
+ * n-th; then both sides are laid out one behind the other, the oldest first,
+ * and what lies opposite pays.
+ */
+CREATE FUNCTION credit.allocations_on(as_of date, of_account bigint DEFAULT NULL)
+RETURNS TABLE (source_id integer, key text, payment_source_id integer, payment_key text,
+			   settled_on date, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+WITH open AS
+	(SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+	   FROM credit.open_on(as_of) o
+	  WHERE of_account IS NULL OR o.account_id = of_account),
+side AS
+	(SELECT o.source_id, o.key, o.account_id, o.currency, abs(o.open_amount) AS amount,
+			o.open_amount < 0 AS pays,
+			COALESCE(i.due_date, i.document_date, i.posting_date) AS due,
+			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day
+	   FROM open o
+	   JOIN credit.settlement_rule r ON r.source_id = o.source_id
+	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
+	  WHERE CASE WHEN o.open_amount < 0 THEN r.rule = 'allocated' ELSE r.rule <> 'stated' END),
+numbered AS
+	(SELECT s.*, row_number() OVER (PARTITION BY s.account_id, s.currency, s.amount, s.pays
+									ORDER BY s.due, s.source_id, s.key) AS number
+	   FROM side s),
+equal AS
+	(SELECT d.source_id, d.key, p.source_id AS payment_source_id, p.key AS payment_key, p.day, d.amount
+	   FROM numbered d
+	   JOIN numbered p ON p.account_id = d.account_id AND p.currency = d.currency
+			AND p.amount = d.amount AND p.number = d.number AND p.pays
+	  WHERE NOT d.pays),
+laid_out AS
+	(SELECT n.account_id, n.currency, n.pays, n.source_id, n.key, n.day,
+			sum(n.amount) OVER w AS upto, row_number() OVER w AS place
+	   FROM numbered n
+	  WHERE NOT EXISTS (SELECT FROM equal e WHERE e.source_id = n.source_id AND e.key = n.key)
+		AND NOT EXISTS (SELECT FROM equal e WHERE e.payment_source_id = n.source_id AND e.payment_key = n.key)
+	 WINDOW w AS (PARTITION BY n.account_id, n.currency, n.pays ORDER BY n.due, n.source_id, n.key)),
+/* between two ends, of whichever side, one debt lies opposite one payment */
+piece AS
+	(SELECT l.account_id, l.currency, l.upto,
+			l.upto - COALESCE(lag(l.upto) OVER w, 0) AS amount,
+			min(l.place) FILTER (WHERE NOT l.pays) OVER (w ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS debt,
+			min(l.place) FILTER (WHERE l.pays) OVER (w ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS payment
+	   FROM laid_out l
+	 WINDOW w AS (PARTITION BY l.account_id, l.currency ORDER BY l.upto, l.pays))
+SELECT e.source_id, e.key, e.payment_source_id, e.payment_key, e.day, e.amount
+  FROM equal e
+UNION ALL
+SELECT d.source_id, d.key, p.source_id, p.key, p.day, x.amount
+  FROM piece x
+  JOIN laid_out d ON d.account_id = x.account_id AND d.currency = x.currency AND NOT d.pays AND d.place = x.debt
+  JOIN laid_out p ON p.account_id = x.account_id AND p.currency = x.currency AND p.pays AND p.place = x.payment
+ WHERE x.amount > 0;
+END;
+COMMENT ON FUNCTION credit.allocations_on(date, bigint) IS
+'Which payment pays which debt, of all accounts or of one, where the ERP does not say it: equal amounts first, then the oldest due. Worked out from what is known now, never stored.';
+/*
+ * Settlements of one debt up to a day, corrections and reversals set off: what
+ * was taken back is gone, the latest first, and what is left keeps its day.
+ */
+CREATE FUNCTION credit.settlements_of_debt(source_id integer, key text, as_of date)
+RETURNS TABLE (settled_on date, amount numeric, kind text, payment_source_id integer, payment_key text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+SELECT l.settled_on, l.left_over, l.kind, l.payment_source_id, l.payment_key
+  FROM (SELECT d.settled_on, d.kind, d.payment_source_id, d.payment_key,
+			   LEAST(d.amount, min(d.upto) OVER (PARTITION BY d.stated_by_source_id, d.stated_by_key
+												 ORDER BY d.settled_on NULLS FIRST
+												 ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+							   - (d.upto - d.amount)) AS left_over
+		  FROM (SELECT t.stated_by_source_id, t.stated_by_key, t.settled_on, sum(t.amount) AS amount,
+					   (array_agg(t.kind ORDER BY t.recorded_at DESC))[1] AS kind,
+					   (array_agg(t.payment_source_id ORDER BY t.recorded_at DESC))[1] AS payment_source_id,
+					   (array_agg(t.payment_key ORDER BY t.recorded_at DESC))[1] AS payment_key,
+					   sum(sum(t.amount)) OVER (PARTITION BY t.stated_by_source_id, t.stated_by_key
+												ORDER BY t.settled_on NULLS FIRST) AS upto
+				  FROM credit.settlement t
+				 WHERE t.source_id = settlements_of_debt.source_id AND t.key = settlements_of_debt.key
+				   AND (t.settled_on <= settlements_of_debt.as_of OR t.settled_on IS NULL)
+				 GROUP BY t.stated_by_source_id, t.stated_by_key, t.settled_on) d) l
+ WHERE l.left_over > 0;
+END;
+COMMENT ON FUNCTION credit.settlements_of_debt(integer, text, date) IS
+'What settled a debt up to a day, one row per document that says so and day; what was corrected or taken back by then is set off.';
+CREATE FUNCTION credit.settlements_on(as_of date, of_account bigint DEFAULT NULL)
+RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, settled_on date,
+			   amount numeric, kind text, payment_source_id integer, payment_key text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+/* of few debts anything was ever taken back */
+WITH taken_back AS
+	(SELECT DISTINCT t.source_id, t.key FROM credit.settlement t WHERE t.amount < 0)
+SELECT i.account_id, i.currency, t.source_id, t.key,
+	   t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
+  FROM credit.settlement t
+  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key AND i.amount IS NOT NULL
+  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+ WHERE (t.settled_on <= settlements_on.as_of OR t.settled_on IS NULL)
+   AND (of_account IS NULL OR i.account_id = of_account)
+   AND NOT EXISTS (SELECT FROM taken_back b WHERE b.source_id = t.source_id AND b.key = t.key)
+UNION ALL
+SELECT i.account_id, i.currency, i.source_id, i.key,
+	   t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
+  FROM taken_back b
+  JOIN credit.item i ON i.source_id = b.source_id AND i.key = b.key AND i.amount IS NOT NULL
+  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+ CROSS JOIN LATERAL credit.settlements_of_debt(i.source_id, i.key, settlements_on.as_of) t
+ WHERE of_account IS NULL OR i.account_id = of_account
+UNION ALL
+SELECT i.account_id, i.currency, a.source_id, a.key, a.settled_on, a.amount, s.kind,
+	   a.payment_source_id, a.payment_key
+  FROM credit.allocations_on(settlements_on.as_of, of_account) a
+  JOIN credit.item i ON i.source_id = a.source_id AND i.key = a.key
+  JOIN credit.source s ON s.source_id = a.payment_source_id
+ WHERE credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.settlements_on(date, bigint) IS
+'What was settled of which debt up to a day, by what, corrections and reversals set off; of all accounts or of one. settled_on NULL: before the source was attached.';
+/* One row per debt: the day on which nothing was open any more. */
+CREATE FUNCTION credit.debts_on(as_of date, of_account bigint DEFAULT NULL)
+RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, amount numeric,
+			   document_date date, due_date date, open_amount numeric, paid_amount numeric,
+			   settled_on date, is_cash boolean, is_dated boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT i.account_id, i.currency, i.source_id, i.key, i.amount,
+	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
+	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
+	   i.amount - COALESCE(t.amount, 0), COALESCE(t.paid, 0),
+	   CASE WHEN t.amount >= i.amount THEN t.settled_on END,
+	   COALESCE(t.is_cash, false), COALESCE(t.is_dated, true)
+  FROM credit.item i
+  JOIN credit.source s ON s.source_id = i.source_id
+  JOIN credit.account a ON a.account_id = i.account_id
+  LEFT JOIN (SELECT x.source_id, x.key, sum(x.amount) AS amount,
+					sum(x.amount) FILTER (WHERE x.kind NOT IN ('credit_note', 'write_off')) AS paid,
+					max(x.settled_on) AS settled_on,
+					bool_or(x.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
+					bool_and(x.settled_on IS NOT NULL) AS is_dated
+			   FROM credit.settlements_on(debts_on.as_of, of_account) x
+			  GROUP BY x.source_id, x.key) t
+	ON t.source_id = i.source_id AND t.key = i.key
+ WHERE s.kind IN ('invoice', 'receivable') AND i.amount > 0
+   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= debts_on.as_of
+   AND (i.reversed_on IS NULL OR i.reversed_on > debts_on.as_of)
+   AND (of_account IS NULL OR (i.account_id = of_account AND (i.is_open OR NOT i.is_open)));
+END;
+COMMENT ON FUNCTION credit.debts_on(date, bigint) IS
+'Every debt dated up to a day: what was open of it then, and the day on which nothing was open any more. is_cash: some of it was paid, not only credited or written off; is_dated false: it was settled before its source was attached, nobody knows when.';
+/*
+ * Invoices give counts, rates, quantiles and trend: one row for each one that
+ * was paid in the window or is open.  Settlements give what is weighted by
+ * amount, so that an invoice paid in two parts counts with both days.
+ */
+CREATE FUNCTION credit.payment_behaviour_on
+	(as_of date, days integer DEFAULT 365, grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
+RETURNS TABLE (customer text, segment text, name text, currency text,
+			   n_paid bigint, n_open bigint, n_overdue bigint, n_undated bigint,
+			   paid_amount numeric, open_amount numeric, overdue_amount numeric,
+			   on_time_rate float8, on_time_rate_by_amount float8,
+			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
+			   p90_days_late float8, max_days_late integer, max_days_overdue integer,
+			   days_beyond_terms float8, open_days_beyond_terms float8,
+			   mean_days_to_pay float8, weighted_days_to_pay float8, weighted_terms float8,
+			   sd_days_late float8, mean_deviation float8, cv_days_to_pay float8,
+			   trend_slope float8, trend_se float8, trend_p float8, is_worsening boolean,
+			   recent_days_late float8, recent_n float8, payment_index float8,
+			   first_invoice_date date, first_paid_date date, last_paid_date date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+WITH by_invoice AS
+	(SELECT d.account_id, d.currency,
+			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on,
+								   payment_behaviour_on.as_of, payment_behaviour_on.grace_days,
+								   payment_behaviour_on.half_life)
+				FILTER (WHERE d.is_dated AND (d.settled_on IS NULL OR d.is_cash)) AS p,
+			count(*) FILTER (WHERE NOT d.is_dated) AS n_undated
+	   FROM credit.debts_on(payment_behaviour_on.as_of) d
+	  WHERE d.settled_on IS NULL OR NOT d.is_dated
+		 OR d.settled_on > payment_behaviour_on.as_of - payment_behaviour_on.days
+	  GROUP BY d.account_id, d.currency),
+by_amount AS
+	(SELECT q.account_id, q.currency,
+			credit.payment_profile(q.amount, q.document_date, q.due_date, q.settled_on,
+								   payment_behaviour_on.as_of, payment_behaviour_on.grace_days,
+								   payment_behaviour_on.half_life) AS p
+	   FROM (SELECT t.account_id, t.currency, t.amount, i.document_date,
+					COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+					t.settled_on
+			   FROM credit.settlements_on(payment_behaviour_on.as_of) t
+			   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+			   JOIN credit.account a ON a.account_id = i.account_id
+			  WHERE t.kind NOT IN ('credit_note', 'write_off') AND i.amount > 0
+				AND t.settled_on > payment_behaviour_on.as_of - payment_behaviour_on.days
+			 UNION ALL
+			 SELECT d.account_id, d.currency, d.open_amount, d.document_date, d.due_date, NULL
+			   FROM credit.debts_on(payment_behaviour_on.as_of) d
+			  WHERE d.open_amount > 0) q
+	  GROUP BY q.account_id, q.currency)
+SELECT a.customer, a.segment, a.name, n.currency,
+	   (n.p).n_paid, (n.p).n_open, (n.p).n_overdue, n.n_undated,
+	   (m.p).paid_amount, (m.p).open_amount, (m.p).overdue_amount,
+	   (n.p).on_time_rate, (m.p).on_time_rate_by_amount,
+	   (n.p).mean_days_late, (m.p).weighted_days_late, (n.p).median_days_late,
+	   (n.p).p90_days_late, (n.p).max_days_late, (n.p).max_days_overdue,
+	   (m.p).days_beyond_terms, (m.p).open_days_beyond_terms,
+	   (n.p).mean_days_to_pay, (m.p).weighted_days_to_pay, (m.p).weighted_terms,
+	   (n.p).sd_days_late, (n.p).mean_deviation, (n.p).cv_days_to_pay,
+	   (n.p).trend_slope, (n.p).trend_se, (n.p).trend_p, (n.p).is_worsening,
+	   (n.p).recent_days_late, (n.p).recent_n, (m.p).payment_index,
+	   (n.p).first_invoice_date, (n.p).first_paid_date, (n.p).last_paid_date
+  FROM by_invoice n
+  JOIN credit.account a ON a.account_id = n.account_id
+  LEFT JOIN by_amount m ON m.account_id = n.account_id AND m.currency = n.currency;
+END;
+COMMENT ON FUNCTION credit.payment_behaviour_on(date, integer, integer, integer) IS
+'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Counts, rates, quantiles and trend are by debt, weighted measures by amount settled.';
+CREATE FUNCTION credit.payment_trend_on(as_of date, months integer DEFAULT 24)
+RETURNS TABLE (customer text, segment text, name text, currency text, month date,
+			   n_paid bigint, paid_amount numeric, on_time_rate float8,
+			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
+			   p90_days_late float8, payment_index float8, invoiced_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+WITH paid AS
+	(SELECT d.account_id, d.currency, date_trunc('month', d.settled_on::timestamp)::date AS month,
+			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on) AS p
+	   FROM credit.debts_on(payment_trend_on.as_of) d
+	  WHERE d.is_dated AND d.is_cash
+		AND d.settled_on >= date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => months - 1)
+	  GROUP BY 1, 2, 3),
+invoiced AS
+	(SELECT d.account_id, d.currency, date_trunc('month', d.document_date::timestamp)::date AS month, sum(d.amount) AS amount
+	   FROM credit.debts_on(payment_trend_on.as_of) d
+	  WHERE d.document_date >= date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => months - 1)
+	  GROUP BY 1, 2, 3)
+SELECT a.customer, a.segment, a.name, q.currency, q.month,
+	   COALESCE((q.p).n_paid, 0), COALESCE((q.p).paid_amount, 0), (q.p).on_time_rate,
+	   (q.p).mean_days_late, (q.p).weighted_days_late, (q.p).median_days_late,
+	   (q.p).p90_days_late, (q.p).payment_index, COALESCE(q.amount, 0)
+  FROM (SELECT COALESCE(n.account_id, i.account_id) AS account_id, COALESCE(n.currency, i.currency) AS currency,
+			   COALESCE(n.month, i.month) AS month, n.p, i.amount
+		  FROM paid n
+		  FULL JOIN invoiced i ON i.account_id = n.account_id AND i.currency = n.currency AND i.month = n.month) q
+  JOIN credit.account a ON a.account_id = q.account_id;
+END;
+COMMENT ON FUNCTION credit.payment_trend_on(date, integer) IS
+'How each customer has paid month by month (by the month of the payment), and what was invoiced in it, for so many months up to a day.';
+CREATE VIEW credit.payment_trend AS
+SELECT t.customer, t.segment, t.name, t.currency, t.month, t.n_paid, t.paid_amount,
+	   t.on_time_rate, t.mean_days_late, t.weighted_days_late, t.median_days_late,
+	   t.p90_days_late, t.payment_index, t.invoiced_amount
+  FROM credit.payment_trend_on(credit.as_of()) t;
+COMMENT ON VIEW credit.payment_trend IS 'How each customer has paid month by month, in the 24 months up to today or to the day of credit.as_of.';
+COMMENT ON COLUMN credit.payment_trend.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.payment_trend.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.payment_trend.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.payment_trend.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.payment_trend.month IS 'First day of the month in which debts were paid, or invoiced.';
+COMMENT ON COLUMN credit.payment_trend.n_paid IS 'Number of debts paid in it.';
+COMMENT ON COLUMN credit.payment_trend.paid_amount IS 'Their sum.';
+COMMENT ON COLUMN credit.payment_trend.on_time_rate IS 'Share (0 to 1) of them that were paid on time.';
+COMMENT ON COLUMN credit.payment_trend.mean_days_late IS 'Mean of days late; early payments are negative.';
+COMMENT ON COLUMN credit.payment_trend.weighted_days_late IS 'The same weighted by amount.';
+COMMENT ON COLUMN credit.payment_trend.median_days_late IS 'Median of days late.';
+COMMENT ON COLUMN credit.payment_trend.p90_days_late IS 'Ninetieth percentile of days late.';
+COMMENT ON COLUMN credit.payment_trend.payment_index IS 'Index of payment, as in payment_behaviour.';
+COMMENT ON COLUMN credit.payment_trend.invoiced_amount IS 'Sum of the debts dated in the month.';
+/*
+ * Subject fold: profiles of closed months, kept per account.
+ *
+ * What was settled in a month that is over changes rarely.  Its states are
+ * worked out once, and views add them up with what is live: the month that
+ * runs, the first month of the window where it is cut, and months that bear a
+ * mark.  Marks are written by whoever changes a settlement, in the same
+ * transaction (src/settlement.c); so every snapshot sees, together with a
+ * change, that it cannot use the state of before.  Of every month of every
+ * account there is a state or a mark.
+ */
+CREATE TABLE credit.month_state
+(
+	account_id	bigint NOT NULL,
+	currency	text COLLATE "C" NOT NULL,
+	month		date NOT NULL,
+	by_debt		credit.payment_state,
+	by_amount	credit.payment_state,
+	n_undated	bigint NOT NULL,
+	folded_at	timestamptz NOT NULL,
+	PRIMARY KEY (account_id, currency, month)
+);
+COMMENT ON TABLE credit.month_state IS
+'Payment states of closed months, worked out by fold_months(). Where month_mark has the same month of an account, the state is out of date.';
+COMMENT ON COLUMN credit.month_state.account_id IS 'Account.';
+COMMENT ON COLUMN credit.month_state.currency IS 'Currency of the debts.';
+COMMENT ON COLUMN credit.month_state.month IS 'First day of the month in which debts were paid; -infinity: before the source was attached, nobody knows when.';
+COMMENT ON COLUMN credit.month_state.by_debt IS 'Debts of which nothing is open since a day of the month: one row each.';
+COMMENT ON COLUMN credit.month_state.by_amount IS 'What was paid in the month: one row per settlement.';
+COMMENT ON COLUMN credit.month_state.n_undated IS 'Number of debts settled before their source was attached (month -infinity).';
+COMMENT ON COLUMN credit.month_state.folded_at IS 'When it was worked out.';
+CREATE INDEX month_state_month ON credit.month_state (month);
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.month_state
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+/* The debts of some accounts as of today, by the indexes of the accounts. */
+CREATE FUNCTION credit.debts_of(accounts bigint[])
+RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, amount numeric,
+			   document_date date, due_date date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT i.account_id, i.currency, i.source_id, i.key, i.amount,
+	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
+	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date)
+  FROM credit.item i
+  JOIN credit.source s ON s.source_id = i.source_id
+  JOIN credit.account a ON a.account_id = i.account_id
+ WHERE i.account_id = ANY (accounts) AND (i.is_open OR NOT i.is_open)
+   AND s.kind IN ('invoice', 'receivable') AND i.amount > 0
+   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()
+   AND (i.reversed_on IS NULL OR i.reversed_on > credit.today());
+END;
+COMMENT ON FUNCTION credit.debts_of(bigint[]) IS 'Debts of some accounts, dated up to today.';
+/* What paid them, and the day since which nothing is open of each. */
+CREATE FUNCTION credit.month_states_of(accounts bigint[])
+RETURNS TABLE (account_id bigint, currency text, month date, by_debt credit.payment_state,
+			   by_amount credit.payment_state, n_undated bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+WITH debt AS (SELECT d.* FROM credit.debts_of(accounts) d),
+settled AS
+	(SELECT d.account_id, d.currency, d.source_id, d.key, d.amount AS debt, d.document_date, d.due_date,
+			t.settled_on, t.amount, t.kind
+	   FROM debt d
+	  CROSS JOIN LATERAL credit.settlements_of_debt(d.source_id, d.key, credit.today()) t),
+whole AS
+	(SELECT s.account_id, s.currency, s.debt, s.document_date, s.due_date, sum(s.amount) AS amount,
+			max(s.settled_on) AS settled_on, bool_or(s.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
+			bool_and(s.settled_on IS NOT NULL) AS is_dated
+	   FROM settled s
+	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date),
+by_debt AS
+	(SELECT w.account_id, w.currency, date_trunc('month', w.settled_on::timestamp)::date AS month,
+			credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on) AS state
+	   FROM whole w WHERE w.amount >= w.debt AND w.is_dated AND w.is_cash
+	  GROUP BY 1, 2, 3),
+by_amount AS
+	(SELECT s.account_id, s.currency, date_trunc('month', s.settled_on::timestamp)::date AS month,
+			credit.payment_state(s.amount, s.document_date, s.due_date, s.settled_on) AS state
+	   FROM settled s WHERE s.settled_on IS NOT NULL AND s.kind NOT IN ('credit_note', 'write_off')
+	  GROUP BY 1, 2, 3),
+undated AS
+	(SELECT w.account_id, w.currency, count(*) AS n
+	   FROM whole w WHERE NOT w.is_dated GROUP BY 1, 2)
+SELECT COALESCE(d.account_id, m.account_id), COALESCE(d.currency, m.currency), COALESCE(d.month, m.month),
+	   d.state, m.state, 0
+  FROM by_debt d
+  FULL JOIN by_amount m ON m.account_id = d.account_id AND m.currency = d.currency AND m.month = d.month
+UNION ALL
+SELECT u.account_id, u.currency, '-infinity', NULL, NULL, u.n FROM undated u;
+END;
+COMMENT ON FUNCTION credit.month_states_of(bigint[]) IS
+'Payment states of all months of some accounts, from the rows; what fold_months() keeps.';
+/*
+ * Works out what bears a mark, some accounts at a time, in one statement each:
+ * what is worked out and the marks that are taken away are of one snapshot.  A
+ * mark that somebody writes meanwhile is not in it, and stays.
+ */
+CREATE FUNCTION credit.fold_months(batch integer DEFAULT 1000) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	this_month date := date_trunc('month', credit.today()::timestamp)::date;
+	accounts bigint[];
+	last bigint := 0;
+	n bigint;
+	total bigint := 0;
+BEGIN
+	IF batch IS NULL OR batch < 1 THEN
+		RAISE EXCEPTION 'batch must be 1 or more, not %', batch USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	/* two of them would work out the same months */
+	LOCK TABLE credit.month_state IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM credit.maintain(true);
+	LOOP
+		/* where a settlement is dated in the future, a closed month can still change by itself */
+		SELECT array_agg(q.account_id ORDER BY q.account_id) INTO accounts
+		  FROM (SELECT DISTINCT m.account_id FROM credit.month_mark m
+				 WHERE m.account_id > last AND (m.month < this_month OR m.month = 'infinity')
+				   AND NOT EXISTS (SELECT FROM credit.settlement t JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+									WHERE t.settled_on > credit.today() AND i.account_id = m.account_id)
+				 ORDER BY m.account_id LIMIT batch) q;
+		EXIT WHEN accounts IS NULL;
+		last := accounts[array_upper(accounts, 1)];
+		WITH mark AS
+			(DELETE FROM credit.month_mark m
+			  WHERE m.account_id = ANY (accounts) AND (m.month < this_month OR m.month = 'infinity')
+			  RETURNING m.account_id, m.month),
+		due AS (SELECT DISTINCT k.account_id, k.month FROM mark k),
+		state AS
+			(SELECT s.* FROM credit.month_states_of(accounts) s
+			  WHERE s.month < this_month
+				AND EXISTS (SELECT FROM due d WHERE d.account_id = s.account_id AND d.month IN (s.month, 'infinity'))),
+		gone AS
+			(DELETE FROM credit.month_state s USING due d
+			  WHERE s.account_id = d.account_id AND (s.month = d.month OR d.month = 'infinity')
+				AND NOT EXISTS (SELECT FROM state n WHERE n.account_id = s.account_id AND n.currency = s.currency AND n.month = s.month)),
+		kept AS
+			(INSERT INTO credit.month_state AS s (account_id, currency, month, by_debt, by_amount, n_undated, folded_at)
+			 SELECT n.account_id, n.currency, n.month, n.by_debt, n.by_amount, n.n_undated, clock_timestamp() FROM state n
+			 ON CONFLICT ON CONSTRAINT month_state_pkey DO UPDATE
+			 SET by_debt = excluded.by_debt, by_amount = excluded.by_amount, n_undated = excluded.n_undated,
+				 folded_at = excluded.folded_at)
+		SELECT count(*) INTO n FROM due;
+		total := total + n;
+	END LOOP;
+	PERFORM credit.maintain(false);
+	RETURN total;
+END
+$$;
+COMMENT ON FUNCTION credit.fold_months(integer) IS
+'Works out the payment states of closed months that bear a mark, so many accounts at a time; returns how many months there were. daily() calls it; nobody waits for it.';
+CREATE FUNCTION credit.rebuild_months() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	LOCK TABLE credit.month_state IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM credit.maintain(true);
+	INSERT INTO credit.month_mark (account_id, month)
+	SELECT i.account_id, 'infinity'
+	  FROM credit.item i JOIN credit.source s ON s.source_id = i.source_id
+	 WHERE s.kind IN ('invoice', 'receivable') AND i.account_id IS NOT NULL
+	UNION
+	SELECT s.account_id, 'infinity' FROM credit.month_state s;
+	PERFORM credit.maintain(false);
+	RETURN credit.fold_months();
+END
+$$;
+COMMENT ON FUNCTION credit.rebuild_months() IS
+'Works out the payment states of all closed months anew; returns how many accounts and months there were.';
+CREATE FUNCTION credit.verify_months()
+RETURNS TABLE (customer text, segment text, currency text, month date, problem text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+WITH account AS
+	(SELECT DISTINCT i.account_id FROM credit.item i JOIN credit.source s ON s.source_id = i.source_id
+	  WHERE s.kind IN ('invoice', 'receivable') AND i.account_id IS NOT NULL),
+truth AS
+	(SELECT t.* FROM credit.month_states_of(ARRAY(SELECT a.account_id FROM account a)) t
+	  WHERE t.month < date_trunc('month', credit.today()::timestamp)),
+both_sides AS
+	(SELECT COALESCE(t.account_id, s.account_id) AS account_id, COALESCE(t.currency, s.currency) AS currency,
+			COALESCE(t.month, s.month) AS month,
+			CASE WHEN s.account_id IS NULL THEN 'there is neither a state nor a mark'
+				 WHEN t.account_id IS NULL THEN 'nothing was paid in it'
+				 WHEN t.n_undated <> s.n_undated OR t.by_debt::bytea IS DISTINCT FROM s.by_debt::bytea OR
+					  t.by_amount::bytea IS DISTINCT FROM s.by_amount::bytea THEN 'the state is another one' END AS problem
+	   FROM truth t
+	   FULL JOIN credit.month_state s ON s.account_id = t.account_id AND s.currency = t.currency AND s.month = t.month)
+SELECT a.customer, a.segment, b.currency, b.month, b.problem
+  FROM both_sides b JOIN credit.account a ON a.account_id = b.account_id
+ WHERE b.problem IS NOT NULL
+   AND NOT EXISTS (SELECT FROM credit.month_mark m WHERE m.account_id = b.account_id AND m.month IN (b.month, 'infinity'));
+END;
+COMMENT ON FUNCTION credit.verify_months() IS
+'States of closed months that are not what the rows come to, although they bear no mark; no row: all are right. rebuild_months() mends them.';
+CREATE FUNCTION credit.payment_behaviour_folded
+	(days integer DEFAULT 365, grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
+RETURNS TABLE (account_id bigint, currency text, by_debt credit.payment_measures,
+			   by_amount credit.payment_measures, n_undated bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+WITH time AS MATERIALIZED
+	(SELECT d.today, d.today - days AS after,
+			date_trunc('month', d.today::timestamp)::date AS this_month,
+			(date_trunc('month', (d.today - days + 1)::timestamp) +
+			 CASE WHEN extract(day FROM d.today - days + 1) = 1
+				  THEN interval '0' ELSE interval '1 month' END)::date AS first_month
+	   FROM (SELECT credit.today() AS today) d),
+stale AS MATERIALIZED
+	(SELECT DISTINCT m.account_id, m.month FROM credit.month_mark m CROSS JOIN time t
+	  WHERE (m.month >= t.first_month AND m.month < t.this_month) OR NOT isfinite(m.month)),
+kept AS
+	(SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM credit.month_state s CROSS JOIN time t
+	  WHERE ((s.month >= t.first_month AND s.month < t.this_month) OR s.month = '-infinity')
+		AND NOT EXISTS (SELECT FROM stale x WHERE x.account_id = s.account_id AND x.month IN (s.month, 'infinity'))),
+anew AS
+	(SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM credit.month_states_of(ARRAY(SELECT DISTINCT x.account_id FROM stale x)) s CROSS JOIN time t
+	  WHERE ((s.month >= t.first_month AND s.month < t.this_month) OR s.month = '-infinity')
+		AND EXISTS (SELECT FROM stale x WHERE x.account_id = s.account_id AND x.month IN (s.month, 'infinity'))),
+/* the month that runs, and the first one where the window cuts it */
+recent AS
+	(SELECT DISTINCT r.source_id, r.key FROM credit.settlement r CROSS JOIN time t
+	  WHERE (r.settled_on >= t.this_month AND r.settled_on <= t.today)
+		 OR (r.settled_on > t.after AND r.settled_on < t.first_month)),
+settled AS
+	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
+			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+			x.settled_on, x.amount, x.kind
+	   FROM recent r
+	   JOIN credit.item i ON i.source_id = r.source_id AND i.key = r.key AND i.amount > 0
+	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+	   JOIN credit.account a ON a.account_id = i.account_id
+	  CROSS JOIN time t
+	  CROSS JOIN LATERAL credit.settlements_of_debt(i.source_id, i.key, t.today) x
+	  WHERE COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today
+		AND (i.reversed_on IS NULL OR i.reversed_on > t.today)),
+whole AS
+	(SELECT s.account_id, s.currency, s.debt, s.document_date, s.due_date, sum(s.amount) AS amount,
+			max(s.settled_on) AS settled_on, bool_or(s.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
+			bool_and(s.settled_on IS NOT NULL) AS is_dated
+	   FROM settled s
+	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date),
+open AS
+	(SELECT i.account_id, i.currency, i.amount, o.open_amount,
+			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+			NOT EXISTS (SELECT FROM credit.settlements_of_debt(o.source_id, o.key, t.today) x
+						 WHERE x.settled_on IS NULL) AS is_dated
+	   FROM credit.open_now o
+	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key AND i.amount > 0
+	   JOIN credit.account a ON a.account_id = i.account_id
+	  CROSS JOIN time t
+	  WHERE o.open_amount > 0 AND o.kind IN ('invoice', 'receivable')
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today),
+state AS
+	(SELECT k.account_id, k.currency, k.by_debt, k.by_amount, k.n_undated FROM kept k
+	 UNION ALL
+	 SELECT n.account_id, n.currency, n.by_debt, n.by_amount, n.n_undated FROM anew n
+	 UNION ALL
+	 SELECT w.account_id, w.currency, credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on), NULL, 0
+	   FROM whole w CROSS JOIN time t
+	  WHERE w.amount >= w.debt AND w.is_dated AND w.is_cash
+		AND (w.settled_on >= t.this_month OR (w.settled_on > t.after AND w.settled_on < t.first_month))
+	  GROUP BY w.account_id, w.currency
+	 UNION ALL
+	 SELECT s.account_id, s.currency, NULL, credit.payment_state(s.amount, s.document_date, s.due_date, s.settled_on), 0
+	   FROM settled s CROSS JOIN time t
+	  WHERE s.kind NOT IN ('credit_note', 'write_off')
+		AND (s.settled_on >= t.this_month OR (s.settled_on > t.after AND s.settled_on < t.first_month))
+	  GROUP BY s.account_id, s.currency
+	 UNION ALL
+	 SELECT o.account_id, o.currency,
+			credit.payment_state(o.amount, o.document_date, o.due_date, NULL) FILTER (WHERE o.is_dated),
+			credit.payment_state(o.open_amount, o.document_date, o.due_date, NULL), 0
+	   FROM open o GROUP BY o.account_id, o.currency)
+SELECT q.account_id, q.currency,
+	   credit.payment_measures(q.by_debt, t.today, grace_days, half_life),
+	   credit.payment_measures(q.by_amount, t.today, grace_days, half_life), q.n_undated
+  FROM (SELECT s.account_id, s.currency, credit.merge(s.by_debt) AS by_debt, credit.merge(s.by_amount) AS by_amount,
+			   sum(s.n_undated)::bigint AS n_undated
+		  FROM state s GROUP BY s.account_id, s.currency) q
+ CROSS JOIN time t;
+END;
+COMMENT ON FUNCTION credit.payment_behaviour_folded(integer, integer, integer) IS
+'Payment measures of each account as of today, by debt and by amount, from the states of closed months and what is live; what payment_behaviour_on() works out from the rows.';
+CREATE VIEW credit.payment_behaviour AS
+SELECT a.customer, a.segment, a.name, f.currency COLLATE "C" AS currency, (f.by_debt).n_paid, (f.by_debt).n_open,
+	   (f.by_debt).n_overdue, f.n_undated, (f.by_amount).paid_amount,
+	   (f.by_amount).open_amount, (f.by_amount).overdue_amount, (f.by_debt).on_time_rate,
+	   (f.by_amount).on_time_rate_by_amount, (f.by_debt).mean_days_late,
+	   (f.by_amount).weighted_days_late, (f.by_debt).median_days_late,
+	   (f.by_debt).p90_days_late, (f.by_debt).max_days_late, (f.by_debt).max_days_overdue,
+	   (f.by_amount).days_beyond_terms, (f.by_amount).open_days_beyond_terms,
+	   (f.by_debt).mean_days_to_pay, (f.by_amount).weighted_days_to_pay,
+	   (f.by_amount).weighted_terms, (f.by_debt).sd_days_late, (f.by_debt).mean_deviation,
+	   (f.by_debt).cv_days_to_pay, (f.by_debt).trend_slope, (f.by_debt).trend_se,
+	   (f.by_debt).trend_p, (f.by_debt).is_worsening, (f.by_debt).recent_days_late,
+	   (f.by_debt).recent_n, (f.by_amount).payment_index, (f.by_debt).first_invoice_date,
+	   (f.by_debt).first_paid_date, (f.by_debt).last_paid_date
+  FROM credit.payment_behaviour_folded() f
+  JOIN credit.account a ON a.account_id = f.account_id
+ WHERE credit.as_of() = credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT b.customer COLLATE "C", b.segment COLLATE "C", b.name, b.currency COLLATE "C", b.n_paid,
+	   b.n_open, b.n_overdue, b.n_undated, b.paid_amount, b.open_amount, b.overdue_amount,
+	   b.on_time_rate, b.on_time_rate_by_amount, b.mean_days_late, b.weighted_days_late,
+	   b.median_days_late, b.p90_days_late, b.max_days_late, b.max_days_overdue,
+	   b.days_beyond_terms, b.open_days_beyond_terms, b.mean_days_to_pay,
+	   b.weighted_days_to_pay, b.weighted_terms, b.sd_days_late, b.mean_deviation,
+	   b.cv_days_to_pay, b.trend_slope, b.trend_se, b.trend_p, b.is_worsening,
+	   b.recent_days_late, b.recent_n, b.payment_index, b.first_invoice_date,
+	   b.first_paid_date, b.last_paid_date
+  FROM credit.payment_behaviour_on(credit.as_of()) b
+ WHERE credit.as_of() <> credit.today() OR credit.needs_allocation();
+COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of; see payment_behaviour_on(). Today''s comes from the states of closed months and what is live.';
+COMMENT ON COLUMN credit.payment_behaviour.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.payment_behaviour.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.payment_behaviour.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.payment_behaviour.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.payment_behaviour.n_paid IS 'Number of debts paid in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.n_open IS 'Number of debts that are open.';
+COMMENT ON COLUMN credit.payment_behaviour.n_overdue IS 'Number of these that are past due.';
+COMMENT ON COLUMN credit.payment_behaviour.n_undated IS 'Number of debts settled before their source was attached: nobody knows when, so they are left out.';
+COMMENT ON COLUMN credit.payment_behaviour.paid_amount IS 'Sum of what was paid in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.open_amount IS 'Sum of the open debts.';
+COMMENT ON COLUMN credit.payment_behaviour.overdue_amount IS 'Sum of the debts past due.';
+COMMENT ON COLUMN credit.payment_behaviour.on_time_rate IS 'Share (0 to 1) of debts paid on time, among those paid and those overdue.';
+COMMENT ON COLUMN credit.payment_behaviour.on_time_rate_by_amount IS 'The same share of amounts.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_days_late IS 'Mean of days from due date to payment; early payments are negative.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_days_late IS 'The same weighted by amount.';
+COMMENT ON COLUMN credit.payment_behaviour.median_days_late IS 'Median of days late.';
+COMMENT ON COLUMN credit.payment_behaviour.p90_days_late IS 'Ninetieth percentile of days late; below 10 debts it says little.';
+COMMENT ON COLUMN credit.payment_behaviour.max_days_late IS 'Latest payment, in days late.';
+COMMENT ON COLUMN credit.payment_behaviour.max_days_overdue IS 'Most days past due of an open debt.';
+COMMENT ON COLUMN credit.payment_behaviour.days_beyond_terms IS 'Days late weighted by amount, early payments counted as 0.';
+COMMENT ON COLUMN credit.payment_behaviour.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_days_to_pay IS 'Mean of days from document date to payment.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_days_to_pay IS 'The same weighted by amount: terms and days late together.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_terms IS 'Days from document date to due date, weighted by amount.';
+COMMENT ON COLUMN credit.payment_behaviour.sd_days_late IS 'Standard deviation of days late: stability of the habit.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_deviation IS 'Mean absolute deviation of days late from their mean.';
+COMMENT ON COLUMN credit.payment_behaviour.cv_days_to_pay IS 'Coefficient of variation of days to pay.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_slope IS 'By how many days payments get later in 30 days.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_se IS 'Standard error of the slope.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_p IS 'Probability of such a slope without a trend.';
+COMMENT ON COLUMN credit.payment_behaviour.is_worsening IS 'True: the slope is positive, p is below 0.05 and there are at least 6 payments.';
+COMMENT ON COLUMN credit.payment_behaviour.recent_days_late IS 'Mean days late with weights that halve with every 90 days.';
+COMMENT ON COLUMN credit.payment_behaviour.recent_n IS 'Number of payments that this mean is worth.';
+COMMENT ON COLUMN credit.payment_behaviour.payment_index IS 'Index of payment from 1 to 100, weighted by amount: 80 is prompt, 100 is 30 days early, 50 is 30 days late.';
+COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the oldest of these debts.';
+COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';
 ALTER TABLE credit.settlement SET
 	(autovacuum_vacuum_insert_threshold = 200000, autovacuum_vacuum_insert_scale_factor = 0,
 	 autovacuum_freeze_min_age = 0, vacuum_truncate = off);
@@ -1101,11 +5810,12 @@ BEGIN
 	CALL credit.purge();
 	PERFORM credit.report_status();
 	CALL credit.recount();
+	PERFORM credit.fold_months();
 END
 $$;
 
 COMMENT ON PROCEDURE credit.daily() IS
-'All that should be done once a day: purges what settings keep_... give free, puts what status() finds into the log of the server, and takes in documents that are dated for today. Call it from any scheduler; schedule() makes a job for pg_cron.';
+'All that should be done once a day: purges what settings keep_... give free, puts what status() finds into the log of the server, takes in documents that are dated for today, and works out payment states of months that are over. Call it from any scheduler; schedule() makes a job for pg_cron.';
 /* What the jobs are called and do. */
 CREATE OR REPLACE FUNCTION credit.job_catalog
 	(daily text, vacuum text, OUT job text, OUT schedule text, OUT command text)
@@ -1181,6 +5891,33 @@ SELECT q.severity, q.subject, q.finding, q.advice
 					WHERE i.account_id = l.account_id AND s.kind = 'order')
 	HAVING count(*) > 0
 	UNION ALL
+	SELECT 2, 'warning', 'exchange rates',
+		   format('%s accounts in %s have documents in %s, and there is no rate of type %s that counts%s: they have no total, and their orders meet rule missing_rate',
+				  q.n, q.currency, q.other, t.value,
+				  CASE WHEN f.rate_path = 'stale' THEN format(' (the last is of %s)', to_char(f.rate_date, 'YYYY-MM-DD')) ELSE '' END),
+		   format('SELECT credit.set_rate(%L, %L, ...), or see to it that rates are loaded every day (setting rate_age).', q.other, q.currency)
+	  FROM (SELECT l.currency, b.currency AS other, count(*) AS n
+			  FROM credit.account_limit l CROSS JOIN LATERAL credit.balance(l.account_id) b
+			 WHERE b.currency <> l.currency AND b.total <> 0
+			 GROUP BY 1, 2) q
+	 CROSS JOIN LATERAL credit.find_rate(q.other, q.currency, credit.today()) f
+	  JOIN credit.settings t ON t.name = 'rate_type'
+	 WHERE f.rate IS NULL
+	UNION ALL
+	SELECT 2, 'warning', 'exchange rates',
+		   format('the last rate of type %s from %s to %s is of %s; after %s it does not count any more, and orders of accounts that need it meet rule missing_rate',
+				  t.value, q.other, q.currency, to_char(f.rate_date, 'YYYY-MM-DD'), to_char(f.rate_date + g.days, 'YYYY-MM-DD')),
+		   'See to it that rates are loaded every day.'
+	  FROM (SELECT DISTINCT l.currency, b.currency AS other
+			  FROM credit.account_limit l CROSS JOIN LATERAL credit.balance(l.account_id) b
+			 WHERE b.currency <> l.currency AND b.total <> 0) q
+	 CROSS JOIN LATERAL credit.find_rate(q.other, q.currency, credit.today()) f
+	  JOIN credit.settings t ON t.name = 'rate_type'
+	 CROSS JOIN LATERAL (SELECT (extract(epoch FROM s.value::interval) / 86400)::int AS days
+						   FROM credit.settings s WHERE s.name = 'rate_age') g
+	 /* over a long weekend it is as it should be */
+	 WHERE f.rate IS NOT NULL AND g.days >= 4 AND f.rate_date + g.days - credit.today() <= 2
+	UNION ALL
 	SELECT 2, 'warning', 'prepared transactions',
 		   format('%s are older than an hour and may hold part of a limit', count(*)),
 		   'SELECT * FROM pg_prepared_xacts, then COMMIT PREPARED or ROLLBACK PREPARED.'
@@ -1210,9 +5947,7 @@ SELECT q.severity, q.subject, q.finding, q.advice
 	  FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
 	 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'r'
 	   AND (x.indexprs IS NOT NULL OR x.indisexclusion OR NOT x.indimmediate OR
-			(x.indpred IS NOT NULL AND NOT EXISTS
-			 (SELECT FROM pg_class n WHERE n.oid = x.indexrelid AND n.relname IN
-			  ('item_open', 'item_closed', 'item_origin', 'item_document', 'item_next', 'settlement_payment'))))
+			pg_get_expr(x.indpred, x.indrelid) !~ '^(\(\w+ IS NOT NULL\)|\(NOT \w+\)|\w+)$')
 	UNION ALL
 	SELECT 2, 'warning', 'table ' || t.relname,
 		   format('autovacuum is far behind: %s dead rows beside %s', t.n_dead_tup, t.n_live_tup),
@@ -1295,12 +6030,34 @@ BEGIN
 	LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
 	END LOOP;
-	/* exposure_on() and its kind are plain queries over these tables */
-	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.source, credit.source_problem, credit.setting, credit.rule_reaction TO %s', role);
+	/* exposure_on(), score_row() and their kind read these tables as the caller */
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.month_mark, credit.month_state, credit.source, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic TO %s', role);
+	/* and so are financial_ratios_on() and ratings_on() and theirs */
+	EXECUTE format('GRANT SELECT ON credit.financials, credit.bureau_report, credit.company_fact, credit.rating_scale, credit.rating_history, credit.rating_override TO %s', role);
 END
 $$;
 
+SELECT pg_catalog.pg_extension_config_dump('credit.exchange_rate', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rate_change', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rate_change_rate_change_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.settlement', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.month_mark', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.month_state', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_model_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_characteristic', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.financials', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.financials_financials_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.bureau_report', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.bureau_report_bureau_report_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.company_fact', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.company_fact_company_fact_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_scale', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_scale_version_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_history', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_history_rating_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_override', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_override_rating_override_id_seq', '');
 
 /*
  * Subject grant: nothing new is for PUBLIC. New is what has no rights of its

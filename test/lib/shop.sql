@@ -107,3 +107,68 @@ BEGIN
   RETURN COALESCE(array_to_string(wrong, E'\n'), 'ok');
 END
 $$;
+
+-- The shop with documents that come from one another, and room for them.
+CREATE PROCEDURE shop.open_chain()
+LANGUAGE plpgsql
+SET client_min_messages = warning
+AS $$
+BEGIN
+  CALL shop.open();
+  UPDATE erp.customers SET credit_limit = 1000;
+  CREATE TABLE erp.deliveries (number int PRIMARY KEY, customer text, amount numeric, of_order int);
+  CREATE TABLE erp.invoices (number int PRIMARY KEY, customer text, amount numeric, of_order int);
+  CREATE TABLE erp.applications (number int PRIMARY KEY, invoice int, payment int, amount numeric);
+  PERFORM credit.attach('erp.deliveries', 'delivery', key => 'number',
+    customer => 'customer', amount => 'amount', origin => 'of_order');
+  PERFORM credit.attach('erp.invoices', 'invoice', key => 'number',
+    customer => 'customer', amount => 'amount', origin => 'of_order');
+  PERFORM credit.attach('erp.applications', 'application', key => 'number',
+    applies_to => 'invoice', payment => 'payment', amount => 'amount');
+END
+$$;
+
+-- 'ok' and the stages of customer a, or everything that is wrong.
+CREATE FUNCTION shop.chain_verdict() RETURNS text
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  verdict text;
+BEGIN
+  WITH moved AS (
+    SELECT number, customer, amount AS a, 0 AS d, 0 AS i FROM erp.orders
+    UNION ALL SELECT of_order, customer, 0, amount, 0 FROM erp.deliveries
+    UNION ALL SELECT of_order, customer, 0, 0, amount FROM erp.invoices
+  ), chain AS (
+    SELECT customer, sum(a) AS a, sum(d) AS d, sum(i) AS i FROM moved GROUP BY number, customer
+  ), application AS (
+    SELECT a.* FROM erp.applications a
+    JOIN erp.invoices i ON i.number = a.invoice JOIN erp.payments p ON p.number = a.payment
+  ), value (customer, ordered, delivered, open) AS (
+    SELECT customer, GREATEST(0, a - GREATEST(d, i)), GREATEST(0, d - i), 0 FROM chain
+    UNION ALL
+    SELECT customer, 0, 0, amount - COALESCE((SELECT sum(a.amount) FROM application a WHERE a.invoice = i.number), 0)
+    FROM erp.invoices i
+    UNION ALL
+    SELECT customer, 0, 0, COALESCE((SELECT sum(a.amount) FROM application a WHERE a.payment = p.number), 0) - amount
+    FROM erp.payments p
+  ), truth AS (
+    SELECT customer, sum(ordered) AS ordered, sum(delivered) AS delivered,
+      sum(GREATEST(open, 0)) AS invoiced, sum(LEAST(open, 0)) AS unapplied
+    FROM value GROUP BY customer
+  ), finding AS (
+    SELECT format('%s: exposure is %s, the ERP has %s', e.customer, figures.has, figures.wants) AS text
+    FROM credit.exposure e LEFT JOIN truth t USING (customer)
+    CROSS JOIN LATERAL (SELECT
+      concat_ws(' ', e.ordered, e.delivered, e.invoiced, e.unapplied) AS has,
+      concat_ws(' ', COALESCE(t.ordered, 0), COALESCE(t.delivered, 0), COALESCE(t.invoiced, 0), COALESCE(t.unapplied, 0)) AS wants) figures
+    WHERE figures.has <> figures.wants
+    UNION ALL
+    SELECT format('%s: open now, but not by the settlements: %s', n.key, n.open_amount)
+    FROM (SELECT * FROM credit.open_now EXCEPT ALL SELECT * FROM credit.open_on(credit.today())) n
+  )
+  SELECT string_agg(text, E'\n' ORDER BY text) INTO verdict FROM finding;
+  RETURN COALESCE(verdict, (SELECT format('ok: ordered %s, delivered %s, invoiced %s, unapplied %s',
+    e.ordered, e.delivered, e.invoiced, e.unapplied) FROM credit.exposure e WHERE e.customer = 'a'));
+END
+$$;

@@ -20,10 +20,10 @@ DUMPS=$(mktemp -d "$CREDIT_WORK/dump.XXXXXX")
 fingerprint() {
 	local table
 	for table in setting rule_reaction account account_limit limit_change source \
-		source_problem item item_version journal decision_log financials \
+		dependency source_problem item item_version journal decision_log financials \
 		bureau_report company_fact rating_scale rating_history rating_override \
-		model model_characteristic model_calibration \
-		feature_definition; do
+		model model_characteristic model_calibration feature_definition \
+		month_mark month_state; do
 		echo "-- $table"
 		cluster_value "$1" "SELECT t::text COLLATE \"C\" FROM credit.$table t ORDER BY 1" -d "$2"
 	done
@@ -78,6 +78,14 @@ do_business() {
 		SELECT credit.set_calibration(2, 'platt', 'sample of May', '{10,-0.02}');
 		SELECT credit.declare_feature('n_letters', $$length(customer)$$, 'letters of the key', missing_value => '0');
 		SELECT credit.grant_analyst('analyst');
+		CREATE TABLE erp.bill_line (bill int, value numeric);
+		CREATE VIEW erp.bill AS
+		SELECT bill, 1 AS customer, 0 AS nothing, count(*) AS lines FROM erp.bill_line GROUP BY bill;
+		INSERT INTO erp.bill_line VALUES (1, 10), (1, 20), (2, 30);
+		SELECT credit.attach('erp.bill', 'invoice', key => 'bill', customer => 'customer',
+			amount => 'nothing', number => 'lines', counts_when => 'lines > 3');
+		SELECT credit.depend('erp.bill', 'erp.bill_line', 'SELECT bill FROM changed');
+		INSERT INTO erp.bill_line VALUES (1, 40);
 	SQL
 }
 
@@ -165,6 +173,11 @@ check_work() {
 		"$form: and the clerk nothing"
 	is "$(sqlstate copy "$form" 'DELETE FROM credit.journal')" 55000 \
 		"$form: the journal cannot be changed"
+	cluster_psql copy -d "$form" -c 'UPDATE erp.bill_line SET bill = 2'
+	is "$(cluster_value copy "SELECT string_agg(i.key || ': ' || i.number, ', ' ORDER BY i.key)
+			FROM credit.item i JOIN credit.source s USING (source_id)
+			WHERE s.name = 'erp.bill' AND i.amount IS NOT NULL" -d "$form")" \
+		'2: 4' "$form: a view follows the tables it is made of"
 	ok "$form: a source can be detached" cluster_psql copy -d "$form" -o /dev/null \
 		-c "SELECT credit.detach('erp.\"Money Received\"')"
 }
@@ -207,7 +220,7 @@ pg_dump again | grep -v '^\\\(un\)\?restrict ' >"$DUMPS/again.sql"
 is "$(grep -v '^\\\(un\)\?restrict ' "$DUMPS/plain.sql" | diff - "$DUMPS/again.sql" | head -n 20)" '' \
 	'the copy dumps as the original did'
 n_triggers=$(grep -c 'CREATE TRIGGER zz_credit_' "$DUMPS/again.sql")
-is "$n_triggers" 12 'the triggers on three tables are in the dump as ordinary ones'
+is "$n_triggers" 16 'the triggers on four tables are in the dump as ordinary ones'
 
 # --- orders arrive while it is dumped -----------------------------------------
 
@@ -238,4 +251,46 @@ for form in busy busy2; do
 	is "$(PGUSER=clerk sqlstate copy "$form" "$(erp_order 403 1 2000)")" 23514 \
 		"$form: one beyond the limit is refused"
 done
+
+# --- documents of all kinds, which name one another ----------------------------
+
+# What is due to whom, by stage, by day, by document.
+figures() {
+	cluster_value "$1" "
+		SELECT 'exposure', e::text FROM credit.exposure e
+		UNION ALL SELECT 'settlement', t::text FROM credit.settlement t
+		UNION ALL SELECT 'open', o::text FROM credit.open_on(credit.today()) o
+		UNION ALL SELECT 'open then', o::text FROM credit.open_on('2026-02-15') o
+		UNION ALL SELECT 'aging', a::text FROM credit.customer_aging a
+		UNION ALL SELECT 'statement', l::text FROM credit.exposure e, credit.account_statement(e.customer) l
+		UNION ALL SELECT 'references', concat_ws(' ', s.name, s.origin_kind, s.applies_to_kind, s.payment_kind)
+			FROM credit.source s
+		UNION ALL SELECT 'key without document', i.source_id || ' ' || i.key FROM credit.item i WHERE i.amount IS NULL
+		ORDER BY 1, 2" -d flow
+}
+
+# steps CLUSTER N
+steps() {
+	cluster_psql "$1" -d flow -c "DO \$\$ BEGIN FOR i IN 1 .. $2 LOOP CALL flow.step(8); END LOOP; END \$\$"
+}
+
+cluster_psql origin -c 'CREATE DATABASE flow'
+cluster_psql origin -d flow -c 'CREATE EXTENSION credit' -f test/lib/flow.sql
+steps origin 100
+cluster_psql origin -d flow -c 'CALL flow.attach()'
+steps origin 200
+wanted=$(figures origin)
+is "$(cut -d '|' -f 1 <<<"$wanted" | sort -u | wc -l)" 8 'all kinds: there are figures of each sort'
+PGHOST=$(cluster_dir origin)
+ok 'all kinds: dump' pg_dump -Fc -f "$DUMPS/flow" flow
+PGHOST=$(cluster_dir copy)
+cluster_psql copy -c 'CREATE DATABASE flow'
+ok 'all kinds: restore' pg_restore -e -j 2 -d flow "$DUMPS/flow"
+is "$(figures copy | diff - <(echo "$wanted") | head -n 20)" '' 'all kinds: the same figures'
+is "$(cluster_value copy 'SELECT * FROM flow.trouble LIMIT 5' -d flow)" '' 'all kinds: which are right'
+steps copy 200
+is "$(cluster_value copy 'SELECT * FROM flow.trouble LIMIT 5' -d flow)" '' 'all kinds: and stay so'
+ok 'all kinds: sources can be detached and attached' cluster_psql copy -d flow -o /dev/null \
+	-c "SELECT credit.detach('erp.invoices')" -c "CALL flow.attach('invoices')"
+is "$(cluster_value copy 'SELECT * FROM flow.trouble LIMIT 5' -d flow)" '' 'all kinds: without a difference'
 done_testing

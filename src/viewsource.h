@@ -1,0 +1,78 @@
+/*
+ * viewsource.h
+ *	  Sources that are views, and what they depend on.
+ */
+#ifndef CREDIT_VIEWSOURCE_H
+#define CREDIT_VIEWSOURCE_H
+
+#include "executor/spi.h"
+#include "utils/queryenvironment.h"
+#include "utils/tuplestore.h"
+
+#include "source.h"
+
+/* Relation of the key queries: old and new rows of a statement. */
+#define CHANGED_NAME "changed"
+
+/* A view that yields one row per document. */
+typedef struct ViewSource
+{
+	CreditSource source;
+	char	   *texts[FIELD_COUNT];	/* expressions over its row */
+	SPIPlanPtr	one;			/* the row of one key; NULL: not planned yet */
+	SPIPlanPtr	many;			/* the rows of an array of keys */
+	LocalTransactionId broken_in;	/* it could not be planned in there */
+	char		sqlstate[6];
+	char	   *message;
+} ViewSource;
+
+/* A table that the documents of a view are made of. */
+typedef struct Dependency
+{
+	ViewSource *view;
+	Oid			relid;
+	char	   *changed_keys;
+	SPIPlanPtr	plan;			/* NULL: not planned yet */
+	bool		is_parsed;
+	AttrNumber	attno;			/* the key is this column of the row; 0: not so easy */
+} Dependency;
+
+/* All of them; replaced as a whole, never changed. */
+typedef struct ViewList
+{
+	uint64		generation;		/* no two lists have the same */
+	int			nviews;
+	ViewSource *views;
+	int			n;
+	Dependency *dependencies;
+} ViewList;
+
+/* Rows that were read through a view, by the number of the key asked for. */
+typedef struct ViewRow
+{
+	int			number;
+	CreditRow	row;
+} ViewRow;
+
+/* What is to be put back when the owner of a view has had his turn. */
+typedef struct OwnerScope
+{
+	Oid			userid;
+	int			sec_context;
+	int			nestlevel;
+} OwnerScope;
+
+extern void owner_enter(OwnerScope *scope, Oid view);
+extern void owner_leave(OwnerScope *scope);
+
+extern const ViewList *view_list(void);
+extern ViewSource *view_find(int32 source_id);
+
+/* Both report what they cannot read, by on_error; false: then. */
+extern bool view_read(ViewSource *view, char **keys, int n, List **rows);
+extern bool view_changed_keys(Dependency *dependency, Tuplestorestate *changed,
+							  Snapshot snapshot, List **keys);
+extern AttrNumber view_key_column(Dependency *dependency, TupleDesc desc);
+extern List *view_all_keys(ViewSource *view);
+
+#endif							/* CREDIT_VIEWSOURCE_H */
