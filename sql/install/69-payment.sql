@@ -147,13 +147,15 @@ SELECT i.currency, i.source_id, i.key, t.settled_on, t.amount, t.kind,
    AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
    AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
 UNION ALL
-SELECT i.currency, l.source_id, l.key, l.settled_on, l.amount, s.kind, l.payment_source_id, l.payment_key,
+SELECT i.currency, l.source_id, l.key, l.settled_on, l.amount,
+	   CASE WHEN p.is_write_off THEN 'write_off' ELSE s.kind END, l.payment_source_id, l.payment_key,
 	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
 	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
 	   i.amount
   FROM allocated l
   JOIN credit.item i ON i.source_id = l.source_id AND i.key = l.key
   JOIN credit.account a ON a.account_id = i.account_id
+  JOIN credit.item p ON p.source_id = l.payment_source_id AND p.key = l.payment_key
   JOIN credit.source s ON s.source_id = l.payment_source_id;
 END;
 COMMENT ON FUNCTION credit.settlements_of(bigint, date) IS
@@ -325,7 +327,7 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
 SELECT a.customer, a.segment, a.name, b.currency,
 	   COALESCE((b.by_debt).n_paid, 0), COALESCE((b.by_debt).n_open, 0), COALESCE((b.by_debt).n_overdue, 0), b.n_undated,
-	   (b.by_amount).paid_amount, (b.by_amount).open_amount, (b.by_amount).overdue_amount,
+	   COALESCE((b.by_amount).paid_amount, 0), COALESCE((b.by_amount).open_amount, 0), COALESCE((b.by_amount).overdue_amount, 0),
 	   (b.by_debt).on_time_rate, (b.by_amount).on_time_rate_by_amount,
 	   (b.by_debt).mean_days_late, (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
 	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,

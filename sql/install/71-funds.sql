@@ -20,7 +20,7 @@ SELECT q.currency, q.day, q.amount
 				  JOIN credit.source s ON s.source_id = i.source_id
 				 WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
 				   AND (s.kind = 'payment' OR (s.kind = 'receivable' AND i.amount < 0))
-				   AND i.amount IS NOT NULL
+				   AND i.amount IS NOT NULL AND i.is_write_off IS NOT TRUE
 				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
 				   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
 				UNION ALL

@@ -153,10 +153,20 @@ paid AS
 	  GROUP BY 1, 2, 3),
 written_off AS
 	(SELECT a.segment, i.currency, date_trunc('month', t.settled_on::timestamp)::date AS month, sum(t.amount) AS amount
-	   FROM credit.settlement t
+	   FROM (SELECT t.source_id, t.key, t.settled_on, t.amount
+			   FROM credit.settlement t
+			  WHERE t.kind = 'write_off'
+			 UNION ALL
+			 SELECT l.source_id, l.key, l.settled_on, l.amount
+			   FROM credit.allocations_on(receivable_indicators_on.as_of) l
+			   JOIN credit.item p ON p.source_id = l.payment_source_id AND p.key = l.payment_key AND p.is_write_off
+			  WHERE (SELECT credit.needs_allocation())) t
 	   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
 	   JOIN credit.account a ON a.account_id = i.account_id
-	  WHERE t.kind = 'write_off' AND t.settled_on <= receivable_indicators_on.as_of
+	  WHERE t.settled_on <= receivable_indicators_on.as_of
+		AND i.amount IS NOT NULL
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= receivable_indicators_on.as_of
 		AND (i.reversed_on IS NULL OR i.reversed_on > receivable_indicators_on.as_of)
 	  GROUP BY 1, 2, 3),
 part AS
