@@ -25,7 +25,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure currency \
 	health aging behaviour logit validation maintenance financials \
-	calibrate rating trend balance indicator
+	calibrate rating trend balance indicator payment
 
 PG_CONFIG ?= pg_config
 
