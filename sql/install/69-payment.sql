@@ -273,13 +273,16 @@ COMMENT ON FUNCTION credit.paid_of(bigint, date) IS
 /*
  * Debts give counts, rates, quantiles and trend: one row for each one that was
  * paid in the window or is open.  Payments give what is weighted by amount, so
- * that a debt paid in two parts counts with both days.
+ * that a debt paid in two parts counts with both days.  The setting of jit
+ * keeps the function from being put in line: a plan of so many parts would be
+ * compiled for seconds to run for milliseconds.
  */
 CREATE FUNCTION credit.behaviour_of
 	(of_account bigint, as_of date, days integer, grace_days integer, half_life integer)
 RETURNS TABLE (currency text, by_debt credit.payment_measures, by_amount credit.payment_measures,
 			   n_undated bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+SET search_path = pg_catalog, pg_temp SET jit = off
 BEGIN ATOMIC
 WITH debt AS
 	(SELECT d.* FROM credit.debts_of(of_account, as_of) d),
@@ -395,6 +398,26 @@ COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the ol
 COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
 COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';
 
+CREATE FUNCTION credit.trend_of(of_account bigint, as_of date, months integer)
+RETURNS TABLE (currency text, month date, p credit.payment_measures, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+SELECT d.currency, e.month,
+	   credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on) FILTER (WHERE e.is_payment) AS p,
+	   sum(d.amount) FILTER (WHERE NOT e.is_payment) AS amount
+  FROM credit.debts_of(of_account, as_of) d
+ CROSS JOIN LATERAL
+	   (SELECT date_trunc('month', d.settled_on::timestamp)::date AS month, true AS is_payment
+		 WHERE d.is_dated AND d.is_cash AND d.settled_on IS NOT NULL
+		UNION ALL
+		SELECT date_trunc('month', d.document_date::timestamp)::date, false) e
+ WHERE e.month >= date_trunc('month', as_of::timestamp) - make_interval(months => months - 1)
+ GROUP BY d.currency, e.month;
+END;
+COMMENT ON FUNCTION credit.trend_of(bigint, date, integer) IS
+'How one account has paid, and what was invoiced, by currency and month.';
+
 CREATE FUNCTION credit.payment_trend_on(as_of date, months integer DEFAULT 24)
 RETURNS TABLE (customer text, segment text, name text, currency text, month date,
 			   n_paid bigint, paid_amount numeric, on_time_rate float8,
@@ -407,18 +430,7 @@ SELECT a.customer, a.segment, a.name, q.currency, q.month,
 	   (q.p).mean_days_late, (q.p).weighted_days_late, (q.p).median_days_late,
 	   (q.p).p90_days_late, (q.p).payment_index, COALESCE(q.amount, 0)
   FROM credit.account a
- CROSS JOIN LATERAL
-	   (SELECT d.currency, e.month,
-			   credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on) FILTER (WHERE e.is_payment) AS p,
-			   sum(d.amount) FILTER (WHERE NOT e.is_payment) AS amount
-		  FROM credit.debts_of(a.account_id, payment_trend_on.as_of) d
-		 CROSS JOIN LATERAL
-			   (SELECT date_trunc('month', d.settled_on::timestamp)::date AS month, true AS is_payment
-				 WHERE d.is_dated AND d.is_cash AND d.settled_on IS NOT NULL
-				UNION ALL
-				SELECT date_trunc('month', d.document_date::timestamp)::date, false) e
-		 WHERE e.month >= date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => months - 1)
-		 GROUP BY d.currency, e.month) q;
+ CROSS JOIN LATERAL credit.trend_of(a.account_id, payment_trend_on.as_of, payment_trend_on.months) q;
 END;
 COMMENT ON FUNCTION credit.payment_trend_on(date, integer) IS
 'How each customer has paid month by month (by the month in which a debt was paid), and what was invoiced in it, for so many months up to a day.';

@@ -53,6 +53,72 @@ END;
 COMMENT ON FUNCTION credit.orders_of(bigint, date) IS
 'Orders of one account up to a day, with those that have ceased to count since they came into the ledger.';
 
+/*
+ * The setting of jit keeps the function from being put in line: a plan of so
+ * many parts would be compiled for seconds to run for milliseconds.
+ */
+CREATE FUNCTION credit.funds_of(of_account bigint, as_of date, days integer)
+RETURNS TABLE (currency text, cycle credit.cycle_measures, last_payment_on date,
+			   capacity credit.capacity_measures, trend credit.trend_measures,
+			   due_amount numeric, paid_of_due numeric, n_recent bigint, n_before bigint,
+			   change credit.change_measures, capability float8, demand credit.demand_measures,
+			   by_debt credit.payment_measures, by_amount credit.payment_measures,
+			   payment_index float8, partial credit.partial_measures)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH day AS
+	(SELECT e.*
+	   FROM (SELECT 'debt' AS part, d.currency, d.amount, d.due_date AS since, d.settled_on AS day,
+					d.amount - d.credited_amount AS due_amount, d.paid_amount,
+					(d.settled_on - d.due_date)::float8 AS days_late, d.is_dated AND d.is_cash AS is_paid
+			   FROM credit.debts_of(of_account, as_of) d
+			 UNION ALL
+			 SELECT 'receipt', r.currency, r.amount, NULL, r.received_on, NULL, NULL, NULL, NULL
+			   FROM credit.receipts_of(of_account, as_of) r
+			 UNION ALL
+			 SELECT 'order', o.currency, NULL, NULL, o.ordered_on, NULL, NULL, NULL, NULL
+			   FROM credit.orders_of(of_account, as_of) o) e),
+/* the first payment of each debt that came in the days */
+first_payment AS
+	(SELECT f.currency, credit.partial_payment(f.debt, f.amount) AS partial
+	   FROM (SELECT p.currency, p.debt, p.paid_on, sum(p.amount) AS amount,
+					row_number() OVER (PARTITION BY p.source_id, p.key ORDER BY p.paid_on) AS number
+			   FROM credit.paid_of(of_account, as_of) p
+			  GROUP BY p.currency, p.source_id, p.key, p.debt, p.paid_on) f
+	  WHERE f.number = 1 AND f.paid_on > as_of - days
+	  GROUP BY f.currency),
+measure AS
+	(SELECT e.currency,
+			credit.payment_cycle(e.day) FILTER (WHERE e.part = 'receipt' AND e.amount > 0 AND e.day > as_of - days) AS cycle,
+			max(e.day) FILTER (WHERE e.part = 'receipt' AND e.amount > 0) AS last_payment_on,
+			credit.payment_capacity(e.day, e.amount, as_of) FILTER (WHERE e.part = 'receipt') AS capacity,
+			credit.robust_trend(e.day, e.days_late, e.amount)
+				FILTER (WHERE e.is_paid AND e.day > as_of - days) AS trend,
+			/* against the days before, or where they say too little against the first twelve days of payment */
+			credit.change_point(e.day, e.days_late, e.amount, as_of - days)
+				FILTER (WHERE e.is_paid AND e.day > as_of - 2 * days) AS change,
+			credit.change_point(e.day, e.days_late, e.amount, 12)
+				FILTER (WHERE e.is_paid AND e.day > as_of - days) AS change_within,
+			sum(e.due_amount) FILTER (WHERE e.since > as_of - days AND e.since <= as_of) AS due_amount,
+			sum(e.paid_amount) FILTER (WHERE e.since > as_of - days AND e.since <= as_of) AS paid_of_due,
+			count(*) FILTER (WHERE e.part = 'order' AND e.day > as_of - 30) AS n_recent,
+			count(*) FILTER (WHERE e.part = 'order' AND e.day > as_of - 210 AND e.day <= as_of - 30) AS n_before
+	   FROM day e
+	  GROUP BY e.currency)
+SELECT m.currency, m.cycle, m.last_payment_on, m.capacity, m.trend, m.due_amount, m.paid_of_due, m.n_recent, m.n_before,
+	   CASE WHEN (m.change).mean IS NULL THEN m.change_within ELSE m.change END AS change,
+	   credit.payment_to_order_ratio(m.paid_of_due, m.due_amount) AS capability,
+	   credit.demand_signal(m.n_recent, 30, m.n_before, 180) AS demand,
+	   b.by_debt, b.by_amount, (b.by_amount).payment_index AS payment_index, f.partial
+  FROM measure m
+  LEFT JOIN first_payment f ON f.currency = m.currency
+  LEFT JOIN credit.behaviour_of(of_account, as_of, days, 0, 90) b
+	ON b.currency = m.currency;
+END;
+COMMENT ON FUNCTION credit.funds_of(bigint, date, integer) IS
+'Measures of the funds profile of one account, by currency.';
+
 CREATE FUNCTION credit.funds_profile_on(as_of date, days integer DEFAULT 365)
 RETURNS TABLE (customer text, segment text, name text, currency text,
 			   funds_segment text, payment_index float8, capability float8, sd_days_late float8,
@@ -91,56 +157,7 @@ SELECT a.customer, a.segment, a.name, q.currency,
 	   (q.partial).partial_ratio, (q.partial).residue_ratio, COALESCE((q.partial).n_partial, 0),
 	   COALESCE((q.by_amount).open_amount, 0), COALESCE((q.by_amount).overdue_amount, 0), q.last_payment_on
   FROM credit.account a
- CROSS JOIN LATERAL
-	   (WITH day AS
-			(SELECT e.*
-			   FROM (SELECT 'debt' AS part, d.currency, d.amount, d.due_date AS since, d.settled_on AS day,
-							d.amount - d.credited_amount AS due_amount, d.paid_amount,
-							(d.settled_on - d.due_date)::float8 AS days_late, d.is_dated AND d.is_cash AS is_paid
-					   FROM credit.debts_of(a.account_id, funds_profile_on.as_of) d
-					 UNION ALL
-					 SELECT 'receipt', r.currency, r.amount, NULL, r.received_on, NULL, NULL, NULL, NULL
-					   FROM credit.receipts_of(a.account_id, funds_profile_on.as_of) r
-					 UNION ALL
-					 SELECT 'order', o.currency, NULL, NULL, o.ordered_on, NULL, NULL, NULL, NULL
-					   FROM credit.orders_of(a.account_id, funds_profile_on.as_of) o) e),
-		/* the first payment of each debt that came in the days */
-		first_payment AS
-			(SELECT f.currency, credit.partial_payment(f.debt, f.amount) AS partial
-			   FROM (SELECT p.currency, p.debt, p.paid_on, sum(p.amount) AS amount,
-							row_number() OVER (PARTITION BY p.source_id, p.key ORDER BY p.paid_on) AS number
-					   FROM credit.paid_of(a.account_id, funds_profile_on.as_of) p
-					  GROUP BY p.currency, p.source_id, p.key, p.debt, p.paid_on) f
-			  WHERE f.number = 1 AND f.paid_on > funds_profile_on.as_of - funds_profile_on.days
-			  GROUP BY f.currency),
-		measure AS
-			(SELECT e.currency,
-					credit.payment_cycle(e.day) FILTER (WHERE e.part = 'receipt' AND e.amount > 0 AND e.day > funds_profile_on.as_of - funds_profile_on.days) AS cycle,
-					max(e.day) FILTER (WHERE e.part = 'receipt' AND e.amount > 0) AS last_payment_on,
-					credit.payment_capacity(e.day, e.amount, funds_profile_on.as_of) FILTER (WHERE e.part = 'receipt') AS capacity,
-					credit.robust_trend(e.day, e.days_late, e.amount)
-						FILTER (WHERE e.is_paid AND e.day > funds_profile_on.as_of - funds_profile_on.days) AS trend,
-					/* against the days before, or where they say too little against the first twelve days of payment */
-					credit.change_point(e.day, e.days_late, e.amount, funds_profile_on.as_of - funds_profile_on.days)
-						FILTER (WHERE e.is_paid AND e.day > funds_profile_on.as_of - 2 * funds_profile_on.days) AS change,
-					credit.change_point(e.day, e.days_late, e.amount, 12)
-						FILTER (WHERE e.is_paid AND e.day > funds_profile_on.as_of - funds_profile_on.days) AS change_within,
-					sum(e.due_amount) FILTER (WHERE e.since > funds_profile_on.as_of - funds_profile_on.days AND e.since <= funds_profile_on.as_of) AS due_amount,
-					sum(e.paid_amount) FILTER (WHERE e.since > funds_profile_on.as_of - funds_profile_on.days AND e.since <= funds_profile_on.as_of) AS paid_of_due,
-					count(*) FILTER (WHERE e.part = 'order' AND e.day > funds_profile_on.as_of - 30) AS n_recent,
-					count(*) FILTER (WHERE e.part = 'order' AND e.day > funds_profile_on.as_of - 210 AND e.day <= funds_profile_on.as_of - 30) AS n_before
-			   FROM day e
-			  GROUP BY e.currency)
-		SELECT m.currency, m.cycle, m.last_payment_on, m.capacity, m.trend, m.due_amount, m.paid_of_due, m.n_recent, m.n_before,
-			   CASE WHEN (m.change).mean IS NULL THEN m.change_within ELSE m.change END AS change,
-			   credit.payment_to_order_ratio(m.paid_of_due, m.due_amount) AS capability,
-			   credit.demand_signal(m.n_recent, 30, m.n_before, 180) AS demand,
-			   b.by_debt, b.by_amount, (b.by_amount).payment_index AS payment_index, f.partial
-		  FROM measure m
-		  LEFT JOIN first_payment f ON f.currency = m.currency
-		  LEFT JOIN credit.behaviour_of(a.account_id, funds_profile_on.as_of, funds_profile_on.days, 0, 90) b
-			ON b.currency = m.currency
-		OFFSET 0) q;
+ CROSS JOIN LATERAL credit.funds_of(a.account_id, funds_profile_on.as_of, funds_profile_on.days) q;
 END;
 COMMENT ON FUNCTION credit.funds_profile_on(date, integer) IS
 'Funds profile of each customer and currency as of a day, from the days before it: habit and cycle of payment, stability and changes of lateness, capability, capacity, demand, willingness and the segment these make.';

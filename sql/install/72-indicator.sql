@@ -96,6 +96,7 @@ RETURNS TABLE (segment text, currency text, month date, last_day date,
 			   weighted_days_to_pay float8, weighted_terms float8,
 			   n_customers bigint, is_complete boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+SET search_path = pg_catalog, pg_temp SET jit = off
 BEGIN ATOMIC
 WITH month AS
 	(SELECT m.month, m.last_day, m.last_day - m.month + 1 AS month_days,
@@ -260,6 +261,74 @@ COMMENT ON COLUMN credit.receivable_indicators.weighted_terms IS 'Days from docu
 COMMENT ON COLUMN credit.receivable_indicators.n_customers IS 'Number of customers with open items on the last day.';
 COMMENT ON COLUMN credit.receivable_indicators.is_complete IS 'False: see view open_items.';
 
+/* The setting of jit keeps it from being put in line and compiled for seconds. */
+CREATE FUNCTION credit.indicators_of(of_account bigint, month date, last_day date, window_begin date)
+RETURNS TABLE (currency text, month_days integer, window_days integer, sales numeric, window_sales numeric,
+			   countback credit.countback_measures, by_age credit.true_dso_measures,
+			   receivables_begin numeric, receivables_end numeric, overdue numeric, undated numeric,
+			   overdue_ratio float8, severe_overdue_ratio float8, open_days_beyond_terms float8,
+			   write_offs numeric, paid credit.payment_measures)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH open AS
+	(SELECT d.day, o.currency, o.document_date, o.due_date, o.open_amount
+	   FROM (SELECT last_day AS day UNION ALL SELECT month - 1) d
+	  CROSS JOIN LATERAL credit.open_items_of(of_account, d.day) o),
+stock AS
+	(SELECT c.*, (c.netted).d1_30 + (c.netted).d31_60 + (c.netted).d61_90 + (c.netted).d91_120 + (c.netted).d121_plus AS overdue
+	   FROM (SELECT o.day, o.currency, credit.aging(o.open_amount, o.due_date, o.day, 'oldest') AS netted,
+					credit.overdue_shares(credit.aging(o.open_amount, o.due_date, o.day)) AS shares,
+					credit.ratio(sum(o.open_amount * GREATEST(o.day - o.due_date, 0)) FILTER (WHERE o.open_amount > 0),
+								 sum(o.open_amount) FILTER (WHERE o.open_amount > 0 AND o.due_date IS NOT NULL)) AS late
+			   FROM open o
+			  GROUP BY o.day, o.currency) c),
+flow AS
+	(SELECT s.currency, s.day, s.sales
+	   FROM credit.sales_of(of_account, last_day) s),
+paid AS
+	(SELECT p.currency, credit.payment_profile(p.amount, p.document_date, p.due_date, p.paid_on) AS paid
+	   FROM credit.paid_of(of_account, last_day) p
+	  WHERE p.paid_on >= month
+	  GROUP BY p.currency),
+written_off AS
+	(SELECT t.currency, sum(t.amount) AS amount
+	   FROM credit.settlements_of(of_account, last_day) t
+	  WHERE t.kind = 'write_off' AND t.settled_on >= month
+	  GROUP BY t.currency),
+part AS
+	(SELECT f.currency FROM flow f UNION SELECT s.currency FROM stock s),
+balance AS
+	(SELECT k.currency, e.netted, e.overdue, e.shares, e.late,
+			COALESCE((b.netted).total, 0) AS receivables_begin, COALESCE((e.netted).total, 0) AS receivables_end
+	   FROM part k
+	   LEFT JOIN stock b ON b.currency = k.currency AND b.day = month - 1
+	   LEFT JOIN stock e ON e.currency = k.currency AND e.day = last_day),
+/* sales and open items in rows of their own */
+movement AS
+	(SELECT x.currency, COALESCE(sum(x.sales) FILTER (WHERE x.day >= month), 0) AS sales,
+			COALESCE(sum(x.sales) FILTER (WHERE x.day > window_begin), 0) AS window_sales,
+			credit.countback_dso(x.day, x.sales, x.receivables, last_day) FILTER (WHERE x.is_sale) AS countback,
+			credit.true_dso(x.day, x.sales, x.open_amount, last_day) FILTER (WHERE x.day IS NOT NULL) AS by_age
+	   FROM (SELECT k.currency, f.day, f.sales, NULL::numeric AS open_amount, k.receivables_end AS receivables, true AS is_sale
+			   FROM balance k LEFT JOIN flow f ON f.currency = k.currency
+			 UNION ALL
+			 SELECT o.currency, o.document_date, NULL, o.open_amount, NULL, false
+			   FROM open o WHERE o.day = last_day AND o.open_amount > 0) x
+	  GROUP BY x.currency)
+SELECT k.currency, (last_day - month + 1), last_day - window_begin AS window_days,
+	   v.sales, v.window_sales, v.countback, v.by_age, k.receivables_begin, k.receivables_end,
+	   COALESCE(k.overdue, 0) AS overdue, COALESCE((k.netted).undated, 0) AS undated,
+	   (k.shares).overdue_ratio, (k.shares).severe_overdue_ratio, k.late AS open_days_beyond_terms,
+	   COALESCE(w.amount, 0) AS write_offs, p.paid
+  FROM balance k
+  JOIN movement v ON v.currency = k.currency
+  LEFT JOIN paid p ON p.currency = k.currency
+  LEFT JOIN written_off w ON w.currency = k.currency;
+END;
+COMMENT ON FUNCTION credit.indicators_of(bigint, date, date, date) IS
+'Stocks and flows of one account in a month, by currency; window_begin: the day before the longer window.';
+
 CREATE FUNCTION credit.customer_indicators_on(as_of date, days integer DEFAULT NULL)
 RETURNS TABLE (customer text, segment text, name text, currency text, month date, last_day date,
 			   sales numeric, window_days integer, window_sales numeric,
@@ -280,67 +349,12 @@ SELECT a.customer, a.segment, a.name, q.currency, m.month, m.last_day, q.sales, 
 	   q.overdue_ratio, q.severe_overdue_ratio, q.write_offs, r.bad_debt_ratio,
 	   COALESCE((q.paid).paid_amount, 0), (q.paid).weighted_days_late, (q.paid).days_beyond_terms,
 	   q.open_days_beyond_terms, (q.paid).weighted_days_to_pay, (q.paid).weighted_terms
-  FROM (SELECT c.month, c.last_day, c.last_day - c.month + 1 AS month_days,
+  FROM (SELECT c.month, c.last_day,
 			   COALESCE(c.last_day - customer_indicators_on.days, (c.month - interval '2 months')::date - 1) AS window_begin
 		  FROM (SELECT date_trunc('month', customer_indicators_on.as_of::timestamp)::date AS month,
 					   customer_indicators_on.as_of AS last_day) c) m
  CROSS JOIN credit.account a
- CROSS JOIN LATERAL
-	   (WITH open AS
-			(SELECT d.day, o.currency, o.document_date, o.due_date, o.open_amount
-			   FROM (SELECT m.last_day AS day UNION ALL SELECT m.month - 1) d
-			  CROSS JOIN LATERAL credit.open_items_of(a.account_id, d.day) o),
-		stock AS
-			(SELECT c.*, (c.netted).d1_30 + (c.netted).d31_60 + (c.netted).d61_90 + (c.netted).d91_120 + (c.netted).d121_plus AS overdue
-			   FROM (SELECT o.day, o.currency, credit.aging(o.open_amount, o.due_date, o.day, 'oldest') AS netted,
-							credit.overdue_shares(credit.aging(o.open_amount, o.due_date, o.day)) AS shares,
-							credit.ratio(sum(o.open_amount * GREATEST(o.day - o.due_date, 0)) FILTER (WHERE o.open_amount > 0),
-										 sum(o.open_amount) FILTER (WHERE o.open_amount > 0 AND o.due_date IS NOT NULL)) AS late
-					   FROM open o
-					  GROUP BY o.day, o.currency) c),
-		flow AS
-			(SELECT s.currency, s.day, s.sales
-			   FROM credit.sales_of(a.account_id, m.last_day) s),
-		paid AS
-			(SELECT p.currency, credit.payment_profile(p.amount, p.document_date, p.due_date, p.paid_on) AS paid
-			   FROM credit.paid_of(a.account_id, m.last_day) p
-			  WHERE p.paid_on >= m.month
-			  GROUP BY p.currency),
-		written_off AS
-			(SELECT t.currency, sum(t.amount) AS amount
-			   FROM credit.settlements_of(a.account_id, m.last_day) t
-			  WHERE t.kind = 'write_off' AND t.settled_on >= m.month
-			  GROUP BY t.currency),
-		part AS
-			(SELECT f.currency FROM flow f UNION SELECT s.currency FROM stock s),
-		balance AS
-			(SELECT k.currency, e.netted, e.overdue, e.shares, e.late,
-					COALESCE((b.netted).total, 0) AS receivables_begin, COALESCE((e.netted).total, 0) AS receivables_end
-			   FROM part k
-			   LEFT JOIN stock b ON b.currency = k.currency AND b.day = m.month - 1
-			   LEFT JOIN stock e ON e.currency = k.currency AND e.day = m.last_day),
-		/* sales and open items in rows of their own */
-		movement AS
-			(SELECT x.currency, COALESCE(sum(x.sales) FILTER (WHERE x.day >= m.month), 0) AS sales,
-					COALESCE(sum(x.sales) FILTER (WHERE x.day > m.window_begin), 0) AS window_sales,
-					credit.countback_dso(x.day, x.sales, x.receivables, m.last_day) FILTER (WHERE x.is_sale) AS countback,
-					credit.true_dso(x.day, x.sales, x.open_amount, m.last_day) FILTER (WHERE x.day IS NOT NULL) AS by_age
-			   FROM (SELECT k.currency, f.day, f.sales, NULL::numeric AS open_amount, k.receivables_end AS receivables, true AS is_sale
-					   FROM balance k LEFT JOIN flow f ON f.currency = k.currency
-					 UNION ALL
-					 SELECT o.currency, o.document_date, NULL, o.open_amount, NULL, false
-					   FROM open o WHERE o.day = m.last_day AND o.open_amount > 0) x
-			  GROUP BY x.currency)
-		SELECT k.currency, m.month_days, m.last_day - m.window_begin AS window_days,
-			   v.sales, v.window_sales, v.countback, v.by_age, k.receivables_begin, k.receivables_end,
-			   COALESCE(k.overdue, 0) AS overdue, COALESCE((k.netted).undated, 0) AS undated,
-			   (k.shares).overdue_ratio, (k.shares).severe_overdue_ratio, k.late AS open_days_beyond_terms,
-			   COALESCE(w.amount, 0) AS write_offs, p.paid
-		  FROM balance k
-		  JOIN movement v ON v.currency = k.currency
-		  LEFT JOIN paid p ON p.currency = k.currency
-		  LEFT JOIN written_off w ON w.currency = k.currency
-		OFFSET 0) q
+ CROSS JOIN LATERAL credit.indicators_of(a.account_id, m.month, m.last_day, m.window_begin) q
  CROSS JOIN LATERAL credit.receivable_ratios
 	   (q.month_days, q.sales, q.window_days, q.window_sales, q.receivables_begin, q.receivables_end,
 		q.receivables_end - q.overdue - q.undated, q.overdue, q.write_offs) r;
