@@ -127,7 +127,9 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
 WITH allocated AS
 	(SELECT l.* FROM credit.allocations_of(of_account, as_of) l
-	  WHERE (SELECT credit.needs_allocation()))
+	  /* needs_allocation(), which would be planned anew for each account */
+	  WHERE EXISTS (SELECT FROM credit.settlement_rule r
+					 WHERE r.rule = 'allocated' AND r.kind IN ('payment', 'credit_note', 'receivable')))
 SELECT i.currency, i.source_id, i.key, t.settled_on, t.amount, t.kind,
 	   t.payment_source_id, t.payment_key,
 	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),

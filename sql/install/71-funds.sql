@@ -187,7 +187,7 @@ COMMENT ON COLUMN credit.funds_profile.funds_segment IS 'By willingness and capa
 COMMENT ON COLUMN credit.funds_profile.payment_index IS 'Willingness: index of payment from 1 to 100, weighted by amount; 80 is prompt.';
 COMMENT ON COLUMN credit.funds_profile.capability IS 'What was paid of what fell due in the year; 1 is all.';
 COMMENT ON COLUMN credit.funds_profile.sd_days_late IS 'Stability: standard deviation of days late.';
-COMMENT ON COLUMN credit.funds_profile.habit IS 'weekday, month_day or month_end, if payments come on a fixed one; NULL: on none.';
+COMMENT ON COLUMN credit.funds_profile.habit IS 'Fixed weekday, month_day or month_end, if payments come on a fixed one; NULL: on none.';
 COMMENT ON COLUMN credit.funds_profile.habit_day IS 'That day: 1 is Monday, the first of the month, or its last day.';
 COMMENT ON COLUMN credit.funds_profile.habit_strength IS 'How fixed it is, from 0 to 1; without a habit the strongest of the three.';
 COMMENT ON COLUMN credit.funds_profile.habit_p IS 'Probability of such a strength by chance.';
@@ -209,7 +209,7 @@ COMMENT ON COLUMN credit.funds_profile.baseline_days_late IS 'What was usual: me
 COMMENT ON COLUMN credit.funds_profile.n_baseline IS 'Number of days of payment that this mean is of; 0: too few to say.';
 COMMENT ON COLUMN credit.funds_profile.trend_slope IS 'By how many days payments get later in 30 days: median of all pairs (Theil-Sen).';
 COMMENT ON COLUMN credit.funds_profile.trend_p IS 'Probability of such a trend by chance (Mann-Kendall).';
-COMMENT ON COLUMN credit.funds_profile.trend_direction IS 'rising, falling or none.';
+COMMENT ON COLUMN credit.funds_profile.trend_direction IS 'Rising, falling or none.';
 COMMENT ON COLUMN credit.funds_profile.due_amount IS 'Debts that fell due in the year, less credit notes.';
 COMMENT ON COLUMN credit.funds_profile.paid_of_due IS 'What was paid of these.';
 COMMENT ON COLUMN credit.funds_profile.monthly_capacity IS 'Median of what came in each of the last 6 months that are over.';

@@ -36,7 +36,9 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
 WITH allocated AS
 	(SELECT l.* FROM credit.allocations_of(of_account, as_of) l
-	  WHERE (SELECT credit.needs_allocation()))
+	  /* needs_allocation(), which would be planned anew for each account */
+	  WHERE EXISTS (SELECT FROM credit.settlement_rule r
+					 WHERE r.rule = 'allocated' AND r.kind IN ('payment', 'credit_note', 'receivable')))
 SELECT o.currency, o.kind, i.document_date, p.due_date, p.open_amount
   FROM (SELECT q.source_id, q.key, max(q.currency) AS currency, max(q.kind) AS kind, sum(q.open_amount) AS open_amount
 		  FROM (SELECT u.source_id, u.key, u.currency, u.kind, u.open_amount
