@@ -103,10 +103,11 @@ BEGIN ATOMIC
 WITH month AS
 	(SELECT m.month, m.last_day, m.last_day - m.month + 1 AS month_days,
 			COALESCE(m.last_day - receivable_indicators_on.days, (m.month - interval '2 months')::date - 1) AS window_begin
-	   FROM (SELECT g.first::date AS month,
-					LEAST((g.first + interval '1 month')::date - 1, receivable_indicators_on.as_of) AS last_day
-			   FROM generate_series(date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => months - 1),
-									receivable_indicators_on.as_of::timestamp, interval '1 month') g (first)) m),
+	   FROM (SELECT f.first::date AS month,
+					LEAST((f.first + interval '1 month')::date - 1, receivable_indicators_on.as_of) AS last_day
+			   FROM generate_series(0, months - 1) g (back)
+			  CROSS JOIN LATERAL
+				   (SELECT date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => g.back) AS first) f) m),
 open AS MATERIALIZED
 	(SELECT d.day, o.segment, o.customer, o.currency, o.document_date, o.due_date, o.open_amount, o.is_complete
 	   FROM (SELECT m.last_day AS day FROM month m

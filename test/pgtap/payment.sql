@@ -247,6 +247,13 @@ SELECT cmp_ok(books.rows_read(format('SELECT * FROM credit.%s WHERE customer = '
 RESET credit.as_of;
 SET LOCAL enable_seqscan = on;
 
+-- no day, no month; a day without end is an error
+SELECT is_empty(format('SELECT * FROM credit.%s(NULL)', f), f || ' of no day') FROM unnest(ARRAY['payment_behaviour_on', 'payment_trend_on', 'receivable_indicators_on', 'customer_indicators_on', 'funds_profile_on']) f;
+SELECT is_empty($$SELECT * FROM credit.receivable_indicators_on('2025-03-15', 0)$$, 'no months');
+SELECT is_empty($$SELECT * FROM credit.payment_trend_on('2025-03-15', 0)$$, 'none either');
+SELECT throws_like($$SELECT * FROM credit.receivable_indicators_on('infinity')$$, 'cannot subtract infinite dates', 'indicators of a day without end');
+SELECT throws_ok($$SELECT * FROM credit.payment_behaviour_on('infinity')$$, NULL, NULL, 'behaviour of a day without end');
+
 -- What is said again is no payment again: a correction, a return, another payment on top.
 CREATE FUNCTION books.state_of(invoice int, as_of date DEFAULT '2099-01-01') RETURNS text LANGUAGE sql STABLE AS $$
 SELECT concat_ws(' ', d.open_amount, d.settled_on, d.is_cash, (SELECT string_agg(p.paid_on || '=' || p.amount, ',' ORDER BY p.paid_on) FROM credit.paid_of(a.account_id, state_of.as_of) p WHERE p.key = invoice::text))
@@ -362,6 +369,20 @@ SELECT books.same($$SELECT currency, month, write_off_amount FROM credit.receiva
 	$$SELECT i.currency, date_trunc('month', t.paid_on)::date, sum(t.amount) FROM silent.truth t JOIN silent.invoice i ON i.id = t.debt JOIN silent.payment p ON p.id = t.payment WHERE t.day = '2026-01-01' AND p.lost AND t.paid_on >= '2025-06-01' GROUP BY 1, 2$$, 'so do write-offs');
 SELECT books.same($$SELECT segment, currency, sum(sales), sum(receivables_begin), sum(receivables_end), sum(overdue_amount), sum(write_off_amount), sum(paid_amount) FROM credit.customer_indicators_on('2025-08-15') GROUP BY 1, 2$$,
 	$$SELECT segment, currency, sales, receivables_begin, receivables_end, overdue_amount, write_off_amount, paid_amount FROM credit.receivable_indicators_on('2025-08-15', 1)$$, 'customers add up to their segment here, too');
+
+-- The same as signed lines of a ledger: the same is paid by the same.
+SELECT count(*) > 0 AS is_detached FROM (SELECT credit.detach(name) FROM credit.source ORDER BY kind = 'customer') d;
+CREATE TABLE silent.line AS
+SELECT 'i' || id AS id, customer, currency, day, due, amount FROM silent.invoice UNION ALL SELECT 'p' || id, customer, currency, day, NULL, -amount FROM silent.payment;
+SELECT credit.attach('silent.line', 'receivable', key => 'id', customer => 'customer', currency => 'currency', amount => 'amount', document_date => 'day', due_date => 'due');
+SELECT books.same($$SELECT key, payment_key, settled_on, amount FROM credit.allocations_on('2025-08-15')$$,
+	$$SELECT 'i' || debt, 'p' || payment, paid_on, amount FROM silent.truth WHERE day = '2025-08-15'$$, 'allocation of signed lines');
+SELECT books.same($$SELECT a.customer, o.currency, sum(o.open_amount) FILTER (WHERE o.open_amount > 0), sum(o.open_amount) FROM credit.account a CROSS JOIN LATERAL credit.open_items_of(a.account_id, '2025-08-15') o GROUP BY 1, 2$$,
+	$$SELECT customer, currency, sum(open_amount) FILTER (WHERE open_amount > 0), sum(open_amount) FROM credit.open_items_on('2025-08-15') GROUP BY 1, 2$$, 'and what it leaves open');
+SELECT books.same($$SELECT sum(sales), sum(window_sales) FROM credit.receivable_indicators_on('2025-08-15', 1, 100)$$,
+	$$SELECT sum(amount) FILTER (WHERE day >= '2025-08-01'), sum(amount) FROM silent.invoice WHERE day <= '2025-08-15' AND day > date '2025-08-15' - 100$$, 'positive lines are sales');
+SELECT books.same($$SELECT customer, currency, n_payment_days, last_payment_on FROM credit.funds_profile_on('2025-08-15') WHERE n_payment_days > 0$$,
+	$$SELECT customer, currency, count(DISTINCT day)::int, max(day) FROM silent.payment WHERE day <= '2025-08-15' GROUP BY 1, 2$$, 'negative lines are payments');
 
 -- Chains of documents at random, changed, cancelled and taken back in any order:
 -- what is receivable is what the ERP's tables add up to.
