@@ -61,9 +61,8 @@ CREATE FUNCTION credit.funds_of(of_account bigint, as_of date, days integer)
 RETURNS TABLE (currency text, cycle credit.cycle_measures, last_payment_on date,
 			   capacity credit.capacity_measures, trend credit.trend_measures,
 			   due_amount numeric, paid_of_due numeric, n_recent bigint, n_before bigint,
-			   change credit.change_measures, capability float8, demand credit.demand_measures,
-			   by_debt credit.payment_measures, by_amount credit.payment_measures,
-			   payment_index float8, partial credit.partial_measures)
+			   change credit.change_measures, capability float8,
+			   partial credit.partial_measures)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 SET search_path = pg_catalog, pg_temp SET jit = off
 BEGIN ATOMIC
@@ -109,12 +108,9 @@ measure AS
 SELECT m.currency, m.cycle, m.last_payment_on, m.capacity, m.trend, m.due_amount, m.paid_of_due, m.n_recent, m.n_before,
 	   CASE WHEN (m.change).mean IS NULL THEN m.change_within ELSE m.change END AS change,
 	   credit.payment_to_order_ratio(m.paid_of_due, m.due_amount) AS capability,
-	   credit.demand_signal(m.n_recent, 30, m.n_before, 180) AS demand,
-	   b.by_debt, b.by_amount, (b.by_amount).payment_index AS payment_index, f.partial
+	   f.partial
   FROM measure m
-  LEFT JOIN first_payment f ON f.currency = m.currency
-  LEFT JOIN credit.behaviour_of(of_account, as_of, days, 0, 90) b
-	ON b.currency = m.currency;
+  LEFT JOIN first_payment f ON f.currency = m.currency;
 END;
 COMMENT ON FUNCTION credit.funds_of(bigint, date, integer) IS
 'Measures of the funds profile of one account, by currency.';
@@ -137,7 +133,7 @@ RETURNS TABLE (customer text, segment text, name text, currency text,
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
 SELECT a.customer, a.segment, a.name, q.currency,
-	   credit.funds_segment(q.payment_index, q.capability), q.payment_index, q.capability, (q.by_debt).sd_days_late,
+	   credit.funds_segment((b.by_amount).payment_index, q.capability), (b.by_amount).payment_index, q.capability, (b.by_debt).sd_days_late,
 	   (q.cycle).habit, (q.cycle).habit_day,
 	   CASE (q.cycle).habit WHEN 'weekday' THEN (q.cycle).weekday_strength WHEN 'month_day' THEN (q.cycle).month_day_strength
 			WHEN 'month_end' THEN (q.cycle).month_end_strength
@@ -147,17 +143,20 @@ SELECT a.customer, a.segment, a.name, q.currency,
 			ELSE LEAST((q.cycle).weekday_p, (q.cycle).month_day_p, (q.cycle).month_end_p) END,
 	   COALESCE((q.cycle).n_days, 0), (q.cycle).mean_interval, (q.cycle).sd_interval, (q.cycle).cv_interval,
 	   (q.cycle).period, (q.cycle).period_p,
-	   COALESCE((q.by_debt).n_paid, 0), (q.by_debt).mean_days_late, (q.by_debt).median_days_late, (q.by_debt).cv_days_to_pay,
+	   COALESCE((b.by_debt).n_paid, 0), (b.by_debt).mean_days_late, (b.by_debt).median_days_late, (b.by_debt).cv_days_to_pay,
 	   (q.change).last_rise_began, (q.change).last_rise, (q.change).last_fall_began, (q.change).last_fall,
 	   (q.change).mean, COALESCE((q.change).n_reference, 0),
 	   (q.trend).slope, (q.trend).p, (q.trend).direction,
 	   COALESCE(q.due_amount, 0), COALESCE(q.paid_of_due, 0),
 	   (q.capacity).capacity, COALESCE((q.capacity).n_months, 0),
-	   q.n_recent, q.n_before, (q.demand).rate_ratio, (q.demand).p,
+	   q.n_recent, q.n_before, (o.demand).rate_ratio, (o.demand).p,
 	   (q.partial).partial_ratio, (q.partial).residue_ratio, COALESCE((q.partial).n_partial, 0),
-	   COALESCE((q.by_amount).open_amount, 0), COALESCE((q.by_amount).overdue_amount, 0), q.last_payment_on
+	   COALESCE((b.by_amount).open_amount, 0), COALESCE((b.by_amount).overdue_amount, 0), q.last_payment_on
   FROM credit.account a
- CROSS JOIN LATERAL credit.funds_of(a.account_id, funds_profile_on.as_of, funds_profile_on.days) q;
+ CROSS JOIN LATERAL credit.funds_of(a.account_id, funds_profile_on.as_of, funds_profile_on.days) q
+  LEFT JOIN LATERAL credit.behaviour_of(a.account_id, funds_profile_on.as_of, funds_profile_on.days, 0, 90) b
+	ON b.currency = q.currency
+ CROSS JOIN LATERAL (SELECT credit.demand_signal(q.n_recent, 30, q.n_before, 180) AS demand OFFSET 0) o;
 END;
 COMMENT ON FUNCTION credit.funds_profile_on(date, integer) IS
 'Funds profile of each customer and currency as of a day, from the days before it: habit and cycle of payment, stability and changes of lateness, capability, capacity, demand, willingness and the segment these make.';

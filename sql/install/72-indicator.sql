@@ -279,13 +279,18 @@ WITH open AS
 	   FROM (SELECT last_day AS day UNION ALL SELECT month - 1) d
 	  CROSS JOIN LATERAL credit.open_items_of(of_account, d.day) o),
 stock AS
-	(SELECT c.*, (c.netted).d1_30 + (c.netted).d31_60 + (c.netted).d61_90 + (c.netted).d91_120 + (c.netted).d121_plus AS overdue
+	(SELECT c.day, c.currency, c.netted,
+			(c.netted).d1_30 + (c.netted).d31_60 + (c.netted).d61_90 + (c.netted).d91_120 + (c.netted).d121_plus AS overdue,
+			(c.gross).total - (c.gross).credits AS debts, c.late_days, c.dated,
+			(c.gross).d1_30 + (c.gross).d31_60 + (c.gross).d61_90 + (c.gross).d91_120 + (c.gross).d121_plus AS late,
+			(c.gross).d91_120 + (c.gross).d121_plus AS severe
 	   FROM (SELECT o.day, o.currency, credit.aging(o.open_amount, o.due_date, o.day, 'oldest') AS netted,
-					credit.overdue_shares(credit.aging(o.open_amount, o.due_date, o.day)) AS shares,
-					credit.ratio(sum(o.open_amount * GREATEST(o.day - o.due_date, 0)) FILTER (WHERE o.open_amount > 0),
-								 sum(o.open_amount) FILTER (WHERE o.open_amount > 0 AND o.due_date IS NOT NULL)) AS late
+					credit.aging(o.open_amount, o.due_date, o.day) AS gross,
+					sum(o.open_amount * GREATEST(o.day - o.due_date, 0)) FILTER (WHERE o.open_amount > 0) AS late_days,
+					sum(o.open_amount) FILTER (WHERE o.open_amount > 0 AND o.due_date IS NOT NULL) AS dated
 			   FROM open o
-			  GROUP BY o.day, o.currency) c),
+			  GROUP BY o.day, o.currency
+			 OFFSET 0) c),
 flow AS
 	(SELECT s.currency, s.day, s.sales
 	   FROM credit.sales_of(of_account, last_day) s),
@@ -302,7 +307,7 @@ written_off AS
 part AS
 	(SELECT f.currency FROM flow f UNION SELECT s.currency FROM stock s),
 balance AS
-	(SELECT k.currency, e.netted, e.overdue, e.shares, e.late,
+	(SELECT k.currency, e.netted, e.overdue, e.late, e.severe, e.debts, e.late_days, e.dated,
 			COALESCE((b.netted).total, 0) AS receivables_begin, COALESCE((e.netted).total, 0) AS receivables_end
 	   FROM part k
 	   LEFT JOIN stock b ON b.currency = k.currency AND b.day = month - 1
@@ -322,7 +327,7 @@ movement AS
 SELECT k.currency, (last_day - month + 1), last_day - window_begin AS window_days,
 	   v.sales, v.window_sales, v.countback, v.by_age, k.receivables_begin, k.receivables_end,
 	   COALESCE(k.overdue, 0) AS overdue, COALESCE((k.netted).undated, 0) AS undated,
-	   (k.shares).overdue_ratio, (k.shares).severe_overdue_ratio, k.late AS open_days_beyond_terms,
+	   credit.ratio(k.late, k.debts), credit.ratio(k.severe, k.debts), credit.ratio(k.late_days, k.dated),
 	   COALESCE(w.amount, 0) AS write_offs, p.paid
   FROM balance k
   JOIN movement v ON v.currency = k.currency
