@@ -29,7 +29,7 @@ REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure currency \
 	health aging behaviour logit validation maintenance financials \
 	calibrate rating trend balance indicator state binning scorecard \
-	receivable view feature monitor
+	receivable view payment feature monitor
 
 PG_CONFIG ?= pg_config
 

@@ -83,6 +83,9 @@ typedef struct TotalStatement
 	long		looked_at;		/* by next */
 } TotalStatement;
 
+/* So often a document is looked up that others change in the same moment. */
+#define MAX_ATTEMPTS 50
+
 /* item_write: the row of the journal does not exist yet */
 #define SEQ_LATER (-1)
 
@@ -741,15 +744,24 @@ apply_family(Family *family)
  * those of families are, cannot be among them.
  */
 static void
-apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals)
+apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals,
+			int attempts)
 {
 	Family	   *family = NULL;
 	int			ntaken;
 
+	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < n; i++)
 	{
 		if (!documents[i]->is_taken)
 			continue;
+		if (attempts == MAX_ATTEMPTS)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("document %s of \"%s\" goes on being changed by others",
+							documents[i]->key, documents[i]->source->name),
+					 errdetail("It was read and could not be written %d times.", attempts),
+					 errhint("Repeat the transaction.")));
 		if (family == NULL)
 		{
 			CommandCounterIncrement();	/* what it names was written */
@@ -761,7 +773,7 @@ apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals)
 	if (family == NULL)
 		return;
 	documents = write_family(family, totals, &ntaken);
-	apply_taken(items, documents, ntaken, totals);
+	apply_taken(items, documents, ntaken, totals, attempts + 1);
 }
 
 static void
@@ -781,7 +793,7 @@ apply_documents(Change **changes, int nchanges, ApplyTotals *totals)
 		CHECK_FOR_INTERRUPTS();
 	}
 	documents = write_family(family, totals, &n);
-	apply_taken(items, documents, n, totals);
+	apply_taken(items, documents, n, totals, 1);
 	ledger_close(items);
 }
 

@@ -108,7 +108,7 @@ item_find(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 	TransactionId xid;
 
 	set_absent(item);
-	if (!SABOTAGED(NEW_KEY) && item_is_absent(items, source_id, key))
+	if (SABOTAGED(NEW_KEY) || item_is_absent(items, source_id, key))
 		return;
 	for (;;)
 	{

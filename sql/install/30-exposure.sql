@@ -62,7 +62,7 @@ COMMENT ON FUNCTION credit.exposure_documents_on(date) IS
 'Documents dated up to a day, as they are known now, with what each added to exposure by stage on that day; infinity: all of them, with what they add now. A document without dates counts from the day it was recorded. An order that does not count and stands in for its deliveries has amount 0.';
 
 CREATE VIEW credit.exposure_document AS
-SELECT d.customer COLLATE "C" AS customer, d.segment COLLATE "C" AS segment, d.name, d.source, d.kind, d.key, d.number,
+SELECT d.customer, d.segment, d.name, d.source, d.kind, d.key, d.number,
 	   d.document_date, d.due_date, d.currency, d.amount, d.ordered, d.delivered,
 	   d.invoiced, d.unapplied, d.exposure, d.is_disputed, d.origin, d.recorded_at
   FROM credit.exposure_documents_on
@@ -137,7 +137,7 @@ COMMENT ON FUNCTION credit.exposure_on(date) IS
 'Exposure of every account on a day, from the dates of the documents as they are known now, beside its present limit; in the currency of the account, documents in others (other_currencies) converted at the rates of that day. total, and each stage, is NULL where a rate it needs is missing.';
 
 CREATE VIEW credit.exposure AS
-SELECT e.customer COLLATE "C" AS customer, e.segment COLLATE "C" AS segment, e.name, e.currency,
+SELECT e.customer, e.segment, e.name, e.currency,
 	   e.ordered, e.delivered, e.invoiced, e.unapplied, e.total,
 	   e.limit_state, e.credit_limit, e.valid_until,
 	   CASE e.limit_state WHEN 'amount' THEN e.credit_limit - e.total

@@ -5,166 +5,315 @@
  */
 
 /*
+ * Every function comes twice: NAME_of() looks at one account, by the indexes
+ * of its documents, and NAME_on() goes through the accounts with it.  So one
+ * customer of a view costs what that customer has, which no query over all
+ * accounts that groups or numbers rows could promise.
+ */
+
+/* In the sign of the balance, before anything is allocated. */
+CREATE FUNCTION credit.unallocated_of(of_account bigint, as_of date)
+RETURNS TABLE (source_id integer, key text, currency text, kind text, rule text,
+			   day date, due_date date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT d.source_id, d.key, d.currency, d.kind, d.rule, d.day, d.due_date, d.open_amount
+  FROM (SELECT i.source_id, i.key, i.currency, r.kind, r.rule,
+			   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+			   COALESCE(i.due_date, i.document_date, i.posting_date) AS due_date,
+			   CASE WHEN r.kind IN ('payment', 'credit_note') THEN o.settled - i.amount ELSE i.amount - o.settled END AS open_amount
+		  FROM credit.item i
+		  JOIN credit.settlement_rule r ON r.source_id = i.source_id
+		 CROSS JOIN LATERAL
+			   (SELECT COALESCE((SELECT sum(t.amount) FROM credit.settlement t
+								  WHERE t.source_id = i.source_id AND t.key = i.key
+									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) +
+					   COALESCE((SELECT sum(CASE r.kind WHEN 'receivable' THEN -t.amount ELSE t.amount END)
+								   FROM credit.settlement t
+								   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+								  WHERE t.payment_source_id = i.source_id AND t.payment_key = i.key
+									AND x.amount IS NOT NULL
+									AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
+									AND (x.reversed_on IS NULL OR x.reversed_on > as_of)
+									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) AS settled) o
+		 WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
+		   AND i.amount IS NOT NULL
+		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+		   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+		OFFSET 0) d
+ WHERE d.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.unallocated_of(bigint, date) IS
+'What was open of one account on a day, before payments of which nobody says what they pay are allocated.';
+
+/*
  * Where nobody says what pays what: equal amounts pay each other, the n-th the
  * n-th; then both sides are laid out one behind the other, the oldest first,
  * and what lies opposite pays.
  */
+CREATE FUNCTION credit.allocations_of(of_account bigint, as_of date)
+RETURNS TABLE (source_id integer, key text, payment_source_id integer, payment_key text,
+			   settled_on date, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+WITH numbered AS
+	(SELECT o.source_id, o.key, o.currency, abs(o.open_amount) AS amount, o.open_amount < 0 AS pays,
+			o.due_date, o.day,
+			row_number() OVER (PARTITION BY o.currency, o.open_amount
+							   ORDER BY o.due_date, o.source_id, o.key COLLATE "C") AS number
+	   FROM credit.unallocated_of(of_account, as_of) o
+	  WHERE CASE WHEN o.open_amount < 0 THEN o.rule = 'allocated' ELSE o.rule <> 'stated' END),
+/* a debt and a payment of one amount and number make a pair */
+matched AS
+	(SELECT n.*, count(*) OVER pair = 2 AS is_equal,
+			max(n.source_id) FILTER (WHERE n.pays) OVER pair AS payment_source_id,
+			max(n.key) FILTER (WHERE n.pays) OVER pair AS payment_key,
+			max(n.day) FILTER (WHERE n.pays) OVER pair AS payment_day
+	   FROM numbered n
+	 WINDOW pair AS (PARTITION BY n.currency, n.amount, n.number)),
+laid_out AS
+	(SELECT m.currency, m.pays, m.source_id, m.key, m.day,
+			sum(m.amount) OVER w AS upto
+	   FROM matched m
+	  WHERE NOT m.is_equal
+	 WINDOW w AS (PARTITION BY m.currency, m.pays ORDER BY m.due_date, m.source_id, m.key COLLATE "C")),
+/* between two ends, of whichever side, the next debt lies opposite the next payment */
+piece AS
+	(SELECT l.*, l.upto - COALESCE(lag(l.upto) OVER w, 0) AS amount,
+			count(*) FILTER (WHERE NOT l.pays) OVER before AS debts,
+			count(*) FILTER (WHERE l.pays) OVER before AS payments
+	   FROM laid_out l
+	 WINDOW w AS (PARTITION BY l.currency ORDER BY l.upto, l.pays),
+			before AS (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
+pair AS
+	(SELECT e.currency, e.amount,
+			max(e.source_id) FILTER (WHERE NOT e.pays) OVER debt AS source_id,
+			max(e.key) FILTER (WHERE NOT e.pays) OVER debt AS key,
+			max(e.source_id) FILTER (WHERE e.pays) OVER payment AS payment_source_id,
+			max(e.key) FILTER (WHERE e.pays) OVER payment AS payment_key,
+			max(e.day) FILTER (WHERE e.pays) OVER payment AS day
+	   FROM piece e
+	 WINDOW debt AS (PARTITION BY e.currency, e.debts), payment AS (PARTITION BY e.currency, e.payments))
+SELECT m.source_id, m.key, m.payment_source_id, m.payment_key, m.payment_day, m.amount
+  FROM matched m
+ WHERE m.is_equal AND NOT m.pays
+UNION ALL
+SELECT p.source_id, p.key, p.payment_source_id, p.payment_key, p.day, p.amount
+  FROM pair p
+ WHERE p.amount > 0 AND p.key IS NOT NULL AND p.payment_key IS NOT NULL;
+END;
+COMMENT ON FUNCTION credit.allocations_of(bigint, date) IS
+'Which payment pays which debt of one account, where the ERP does not say it: equal amounts first, then the oldest due. Worked out from what is known now, never stored.';
+
 CREATE FUNCTION credit.allocations_on(as_of date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (source_id integer, key text, payment_source_id integer, payment_key text,
 			   settled_on date, amount numeric)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-WITH open AS
-	(SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
-	   FROM credit.open_on(as_of) o
-	  WHERE of_account IS NULL OR o.account_id = of_account),
-side AS
-	(SELECT o.source_id, o.key, o.account_id, o.currency, abs(o.open_amount) AS amount,
-			o.open_amount < 0 AS pays,
-			COALESCE(i.due_date, i.document_date, i.posting_date) AS due,
-			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day
-	   FROM open o
-	   JOIN credit.settlement_rule r ON r.source_id = o.source_id
-	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
-	  WHERE CASE WHEN o.open_amount < 0 THEN r.rule = 'allocated' ELSE r.rule <> 'stated' END),
-numbered AS
-	(SELECT s.*, row_number() OVER (PARTITION BY s.account_id, s.currency, s.amount, s.pays
-									ORDER BY s.due, s.source_id, s.key) AS number
-	   FROM side s),
-equal AS
-	(SELECT d.source_id, d.key, p.source_id AS payment_source_id, p.key AS payment_key, p.day, d.amount
-	   FROM numbered d
-	   JOIN numbered p ON p.account_id = d.account_id AND p.currency = d.currency
-			AND p.amount = d.amount AND p.number = d.number AND p.pays
-	  WHERE NOT d.pays),
-laid_out AS
-	(SELECT n.account_id, n.currency, n.pays, n.source_id, n.key, n.day,
-			sum(n.amount) OVER w AS upto, row_number() OVER w AS place
-	   FROM numbered n
-	  WHERE NOT EXISTS (SELECT FROM equal e WHERE e.source_id = n.source_id AND e.key = n.key)
-		AND NOT EXISTS (SELECT FROM equal e WHERE e.payment_source_id = n.source_id AND e.payment_key = n.key)
-	 WINDOW w AS (PARTITION BY n.account_id, n.currency, n.pays ORDER BY n.due, n.source_id, n.key)),
-/* between two ends, of whichever side, one debt lies opposite one payment */
-piece AS
-	(SELECT l.account_id, l.currency, l.upto,
-			l.upto - COALESCE(lag(l.upto) OVER w, 0) AS amount,
-			min(l.place) FILTER (WHERE NOT l.pays) OVER (w ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS debt,
-			min(l.place) FILTER (WHERE l.pays) OVER (w ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS payment
-	   FROM laid_out l
-	 WINDOW w AS (PARTITION BY l.account_id, l.currency ORDER BY l.upto, l.pays))
-SELECT e.source_id, e.key, e.payment_source_id, e.payment_key, e.day, e.amount
-  FROM equal e
-UNION ALL
-SELECT d.source_id, d.key, p.source_id, p.key, p.day, x.amount
-  FROM piece x
-  JOIN laid_out d ON d.account_id = x.account_id AND d.currency = x.currency AND NOT d.pays AND d.place = x.debt
-  JOIN laid_out p ON p.account_id = x.account_id AND p.currency = x.currency AND p.pays AND p.place = x.payment
- WHERE x.amount > 0;
+SELECT l.source_id, l.key, l.payment_source_id, l.payment_key, l.settled_on, l.amount
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.allocations_of(a.account_id, as_of) l
+ WHERE of_account IS NULL OR a.account_id = of_account;
 END;
 COMMENT ON FUNCTION credit.allocations_on(date, bigint) IS
-'Which payment pays which debt, of all accounts or of one, where the ERP does not say it: equal amounts first, then the oldest due. Worked out from what is known now, never stored.';
+'Which payment pays which debt, of all accounts or of one, where the ERP does not say it; see allocations_of().';
 
-/*
- * Settlements of one debt up to a day, corrections and reversals set off: what
- * was taken back is gone, the latest first, and what is left keeps its day.
- */
-CREATE FUNCTION credit.settlements_of_debt(source_id integer, key text, as_of date)
-RETURNS TABLE (settled_on date, amount numeric, kind text, payment_source_id integer, payment_key text)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+CREATE FUNCTION credit.settlements_of(of_account bigint, as_of date)
+RETURNS TABLE (currency text, source_id integer, key text, settled_on date, amount numeric,
+			   kind text, payment_source_id integer, payment_key text,
+			   document_date date, due_date date, debt numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
-SELECT l.settled_on, l.left_over, l.kind, l.payment_source_id, l.payment_key
-  FROM (SELECT d.settled_on, d.kind, d.payment_source_id, d.payment_key,
-			   LEAST(d.amount, min(d.upto) OVER (PARTITION BY d.stated_by_source_id, d.stated_by_key
-												 ORDER BY d.settled_on NULLS FIRST
-												 ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
-							   - (d.upto - d.amount)) AS left_over
-		  FROM (SELECT t.stated_by_source_id, t.stated_by_key, t.settled_on, sum(t.amount) AS amount,
-					   (array_agg(t.kind ORDER BY t.recorded_at DESC))[1] AS kind,
-					   (array_agg(t.payment_source_id ORDER BY t.recorded_at DESC))[1] AS payment_source_id,
-					   (array_agg(t.payment_key ORDER BY t.recorded_at DESC))[1] AS payment_key,
-					   sum(sum(t.amount)) OVER (PARTITION BY t.stated_by_source_id, t.stated_by_key
-												ORDER BY t.settled_on NULLS FIRST) AS upto
-				  FROM credit.settlement t
-				 WHERE t.source_id = settlements_of_debt.source_id AND t.key = settlements_of_debt.key
-				   AND (t.settled_on <= settlements_of_debt.as_of OR t.settled_on IS NULL)
-				 GROUP BY t.stated_by_source_id, t.stated_by_key, t.settled_on) d) l
- WHERE l.left_over > 0;
+WITH allocated AS
+	(SELECT l.* FROM credit.allocations_of(of_account, as_of) l
+	  /* needs_allocation(), which would be planned anew for each account */
+	  WHERE EXISTS (SELECT FROM credit.settlement_rule r
+					 WHERE r.rule = 'allocated' AND r.kind IN ('payment', 'credit_note', 'receivable')))
+SELECT i.currency, i.source_id, i.key, t.settled_on, t.amount, t.kind,
+	   t.payment_source_id, t.payment_key,
+	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
+	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
+	   i.amount
+  FROM credit.item i
+  JOIN credit.account a ON a.account_id = i.account_id
+  JOIN credit.source s ON s.source_id = i.source_id
+ CROSS JOIN LATERAL
+	   (SELECT t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
+		  FROM credit.settlement t
+		 WHERE t.source_id = i.source_id AND t.key = i.key
+		   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+		 OFFSET 0) t
+ WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
+   AND s.kind IN ('invoice', 'receivable') AND i.amount IS NOT NULL
+   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+UNION ALL
+SELECT i.currency, l.source_id, l.key, l.settled_on, l.amount,
+	   CASE WHEN p.is_write_off THEN 'write_off' ELSE s.kind END, l.payment_source_id, l.payment_key,
+	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
+	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
+	   i.amount
+  FROM allocated l
+  JOIN credit.item i ON i.source_id = l.source_id AND i.key = l.key
+  JOIN credit.account a ON a.account_id = i.account_id
+  JOIN credit.item p ON p.source_id = l.payment_source_id AND p.key = l.payment_key
+  JOIN credit.source s ON s.source_id = l.payment_source_id;
 END;
-COMMENT ON FUNCTION credit.settlements_of_debt(integer, text, date) IS
-'What settled a debt up to a day, one row per document that says so and day; what was corrected or taken back by then is set off.';
+COMMENT ON FUNCTION credit.settlements_of(bigint, date) IS
+'What was settled of which debt of one account up to a day, by what. settled_on NULL: before the source was attached. debt: amount of the debt.';
 
 CREATE FUNCTION credit.settlements_on(as_of date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, settled_on date,
 			   amount numeric, kind text, payment_source_id integer, payment_key text)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-/* of few debts anything was ever taken back */
-WITH taken_back AS
-	(SELECT DISTINCT t.source_id, t.key FROM credit.settlement t WHERE t.amount < 0)
-SELECT i.account_id, i.currency, t.source_id, t.key,
-	   t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
-  FROM credit.settlement t
-  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key AND i.amount IS NOT NULL
-  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
- WHERE (t.settled_on <= settlements_on.as_of OR t.settled_on IS NULL)
-   AND (of_account IS NULL OR (i.account_id = of_account AND (i.is_open OR NOT i.is_open)))
-   AND NOT EXISTS (SELECT FROM taken_back b WHERE b.source_id = t.source_id AND b.key = t.key)
-UNION ALL
-SELECT i.account_id, i.currency, i.source_id, i.key,
-	   t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
-  FROM taken_back b
-  JOIN credit.item i ON i.source_id = b.source_id AND i.key = b.key AND i.amount IS NOT NULL
-  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
- CROSS JOIN LATERAL credit.settlements_of_debt(i.source_id, i.key, settlements_on.as_of) t
- WHERE of_account IS NULL OR i.account_id = of_account
-UNION ALL
-SELECT i.account_id, i.currency, a.source_id, a.key, a.settled_on, a.amount, s.kind,
-	   a.payment_source_id, a.payment_key
-  FROM credit.allocations_on(settlements_on.as_of, of_account) a
-  JOIN credit.item i ON i.source_id = a.source_id AND i.key = a.key
-  JOIN credit.source s ON s.source_id = a.payment_source_id
- WHERE credit.needs_allocation();
+SELECT a.account_id, t.currency, t.source_id, t.key, t.settled_on, t.amount, t.kind,
+	   t.payment_source_id, t.payment_key
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.settlements_of(a.account_id, as_of) t
+ WHERE of_account IS NULL OR a.account_id = of_account;
 END;
 COMMENT ON FUNCTION credit.settlements_on(date, bigint) IS
-'What was settled of which debt up to a day, by what, corrections and reversals set off; of all accounts or of one. settled_on NULL: before the source was attached.';
+'What was settled of which debt dated up to a day, by what; of all accounts or of one. settled_on is the day of the payment or application, also where the debt came later; NULL: before the source was attached.';
 
-/* One row per debt: the day on which nothing was open any more. */
+/*
+ * The day on which nothing was open any more is the first one from which on the
+ * settlements have made up the debt: a payment that was returned and came again
+ * does not count with its first day, one that came on top not with its own.  An
+ * unknown day is before all others.
+ */
+CREATE FUNCTION credit.debts_of(of_account bigint, as_of date)
+RETURNS TABLE (currency text, source_id integer, key text, amount numeric,
+			   document_date date, due_date date, open_amount numeric, paid_amount numeric,
+			   credited_amount numeric, settled_on date, is_cash boolean, is_dated boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+WITH by_day AS
+	(SELECT q.currency, q.source_id, q.key, q.amount, q.document_date, q.due_date, q.day,
+			sum(q.settled) AS settled, sum(q.paid) AS paid, sum(q.credited) AS credited,
+			sum(sum(q.settled)) OVER (PARTITION BY q.source_id, q.key ORDER BY q.day) AS upto
+	   FROM (SELECT i.currency, i.source_id, i.key, i.amount,
+					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+					COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+					date '-infinity' AS day, 0::numeric AS settled, 0::numeric AS paid, 0::numeric AS credited
+			   FROM credit.item i
+			   JOIN credit.account a ON a.account_id = i.account_id
+			   JOIN credit.source s ON s.source_id = i.source_id
+			  WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
+				AND s.kind IN ('invoice', 'receivable') AND i.amount > 0
+				AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+				AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+			 UNION ALL
+			 SELECT t.currency, t.source_id, t.key, t.debt, t.document_date, t.due_date,
+					COALESCE(t.settled_on, '-infinity'), t.amount,
+					CASE WHEN t.kind NOT IN ('credit_note', 'write_off') THEN t.amount ELSE 0 END,
+					CASE WHEN t.kind = 'credit_note' THEN t.amount ELSE 0 END
+			   FROM credit.settlements_of(of_account, as_of) t
+			  WHERE t.debt > 0) q
+	  GROUP BY q.currency, q.source_id, q.key, q.amount, q.document_date, q.due_date, q.day),
+marked AS
+	(SELECT d.*, max(d.day) FILTER (WHERE d.upto < d.amount) OVER (PARTITION BY d.source_id, d.key) AS last_open
+	   FROM by_day d)
+SELECT d.currency, d.source_id, d.key, d.amount, d.document_date, d.due_date,
+	   d.amount - d.settled, d.paid, d.credited, NULLIF(d.settled_on, '-infinity'), d.paid <> 0,
+	   d.settled_on IS DISTINCT FROM '-infinity'
+  FROM (SELECT m.currency, m.source_id, m.key, m.amount, m.document_date, m.due_date,
+			   sum(m.settled) AS settled, sum(m.paid) AS paid, sum(m.credited) AS credited,
+			   min(m.day) FILTER (WHERE m.upto >= m.amount AND (m.last_open IS NULL OR m.day > m.last_open)) AS settled_on
+		  FROM marked m
+		 GROUP BY m.currency, m.source_id, m.key, m.amount, m.document_date, m.due_date) d;
+END;
+COMMENT ON FUNCTION credit.debts_of(bigint, date) IS
+'Every debt of one account dated up to a day: what was open of it then, and the day on which nothing was open any more. is_cash: some of it was paid, not only credited or written off; is_dated false: it was settled before its source was attached, nobody knows when.';
+
 CREATE FUNCTION credit.debts_on(as_of date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, amount numeric,
 			   document_date date, due_date date, open_amount numeric, paid_amount numeric,
 			   settled_on date, is_cash boolean, is_dated boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-SELECT i.account_id, i.currency, i.source_id, i.key, i.amount,
-	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
-	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
-	   i.amount - COALESCE(t.amount, 0), COALESCE(t.paid, 0),
-	   CASE WHEN t.amount >= i.amount THEN t.settled_on END,
-	   COALESCE(t.is_cash, false), COALESCE(t.is_dated, true)
-  FROM credit.item i
-  JOIN credit.source s ON s.source_id = i.source_id
-  JOIN credit.account a ON a.account_id = i.account_id
-  LEFT JOIN (SELECT x.source_id, x.key, sum(x.amount) AS amount,
-					sum(x.amount) FILTER (WHERE x.kind NOT IN ('credit_note', 'write_off')) AS paid,
-					max(x.settled_on) AS settled_on,
-					bool_or(x.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
-					bool_and(x.settled_on IS NOT NULL) AS is_dated
-			   FROM credit.settlements_on(debts_on.as_of, of_account) x
-			  GROUP BY x.source_id, x.key) t
-	ON t.source_id = i.source_id AND t.key = i.key
- WHERE s.kind IN ('invoice', 'receivable') AND i.amount > 0
-   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= debts_on.as_of
-   AND (i.reversed_on IS NULL OR i.reversed_on > debts_on.as_of)
-   AND (of_account IS NULL OR (i.account_id = of_account AND (i.is_open OR NOT i.is_open)));
+SELECT a.account_id, d.currency, d.source_id, d.key, d.amount, d.document_date, d.due_date,
+	   d.open_amount, d.paid_amount, d.settled_on, d.is_cash, d.is_dated
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.debts_of(a.account_id, as_of) d
+ WHERE of_account IS NULL OR a.account_id = of_account;
 END;
 COMMENT ON FUNCTION credit.debts_on(date, bigint) IS
-'Every debt dated up to a day: what was open of it then, and the day on which nothing was open any more. is_cash: some of it was paid, not only credited or written off; is_dated false: it was settled before its source was attached, nobody knows when.';
+'Every debt dated up to a day, of all accounts or of one; see debts_of().';
 
 /*
- * Invoices give counts, rates, quantiles and trend: one row for each one that
- * was paid in the window or is open.  Settlements give what is weighted by
- * amount, so that an invoice paid in two parts counts with both days.
+ * One row per payment of a debt and day.  A correction cancels the row that it
+ * corrects, a return takes away the latest that the same payment had paid of
+ * the debt: what a day adds for good is what it adds to the least of all sums
+ * from it on.
  */
+CREATE FUNCTION credit.paid_of(of_account bigint, as_of date)
+RETURNS TABLE (currency text, source_id integer, key text, debt numeric, document_date date,
+			   due_date date, paid_on date, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT q.currency, q.source_id, q.key, q.debt, q.document_date, q.due_date, q.day, q.amount
+  FROM (SELECT f.*, f.lasting - COALESCE(lag(f.lasting) OVER (PARTITION BY f.source_id, f.key, f.payment_source_id, f.payment_key
+															  ORDER BY f.day), 0) AS amount
+		  FROM (SELECT u.*, min(u.upto) OVER (PARTITION BY u.source_id, u.key, u.payment_source_id, u.payment_key
+											  ORDER BY u.day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lasting
+				  FROM (SELECT t.currency, t.source_id, t.key, t.debt, t.document_date, t.due_date,
+							   t.payment_source_id, t.payment_key,
+							   COALESCE(t.settled_on, '-infinity') AS day,
+							   sum(sum(t.amount)) OVER (PARTITION BY t.source_id, t.key, t.payment_source_id, t.payment_key
+														ORDER BY COALESCE(t.settled_on, '-infinity')) AS upto
+						  FROM credit.settlements_of(of_account, as_of) t
+						 WHERE t.kind NOT IN ('credit_note', 'write_off') AND t.debt > 0
+						 GROUP BY t.currency, t.source_id, t.key, t.debt, t.document_date, t.due_date,
+								  t.payment_source_id, t.payment_key, COALESCE(t.settled_on, '-infinity')) u) f) q
+ WHERE q.amount > 0;
+END;
+COMMENT ON FUNCTION credit.paid_of(bigint, date) IS
+'What was paid of each debt of one account on which day, without credit notes and write-offs, and without payments that were returned. paid_on -infinity: before the source was attached.';
+
+/*
+ * Debts give counts, rates, quantiles and trend: one row for each one that was
+ * paid in the window or is open.  Payments give what is weighted by amount, so
+ * that a debt paid in two parts counts with both days.  The setting of jit
+ * keeps the function from being put in line: a plan of so many parts would be
+ * compiled for seconds to run for milliseconds.
+ */
+CREATE FUNCTION credit.behaviour_of
+	(of_account bigint, as_of date, days integer, grace_days integer, half_life integer)
+RETURNS TABLE (currency text, by_debt credit.payment_measures, by_amount credit.payment_measures,
+			   n_undated bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH debt AS
+	(SELECT d.* FROM credit.debts_of(of_account, as_of) d),
+n AS
+	(SELECT d.currency,
+			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on, as_of, grace_days, half_life)
+				FILTER (WHERE d.is_dated AND (d.settled_on IS NULL OR d.is_cash)) AS p,
+			count(*) FILTER (WHERE NOT d.is_dated) AS n_undated
+	   FROM debt d
+	  WHERE d.settled_on IS NULL OR d.settled_on > as_of - days
+	  GROUP BY d.currency),
+m AS
+	(SELECT q.currency,
+			credit.payment_profile(q.amount, q.document_date, q.due_date, q.paid_on, as_of, grace_days, half_life) AS p
+	   FROM (SELECT t.currency, t.amount, t.document_date, t.due_date, t.paid_on
+			   FROM credit.paid_of(of_account, as_of) t
+			  WHERE t.paid_on > as_of - days
+			 UNION ALL
+			 SELECT d.currency, d.open_amount, d.document_date, d.due_date, NULL
+			   FROM debt d
+			  WHERE d.open_amount > 0) q
+	  GROUP BY q.currency)
+SELECT COALESCE(n.currency, m.currency), n.p, m.p, COALESCE(n.n_undated, 0)
+  FROM n
+  FULL JOIN m ON m.currency = n.currency;
+END;
+COMMENT ON FUNCTION credit.behaviour_of(bigint, date, integer, integer, integer) IS
+'Profiles of how one account pays, by currency: by_debt has a row for each debt paid in the days before the day or open on it, by_amount one for each payment and each open amount.';
+
 CREATE FUNCTION credit.payment_behaviour_on
 	(as_of date, days integer DEFAULT 365, grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
 RETURNS TABLE (customer text, segment text, name text, currency text,
@@ -181,53 +330,44 @@ RETURNS TABLE (customer text, segment text, name text, currency text,
 			   first_invoice_date date, first_paid_date date, last_paid_date date)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
-WITH by_invoice AS
-	(SELECT d.account_id, d.currency,
-			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on,
-								   payment_behaviour_on.as_of, payment_behaviour_on.grace_days,
-								   payment_behaviour_on.half_life)
-				FILTER (WHERE d.is_dated AND (d.settled_on IS NULL OR d.is_cash)) AS p,
-			count(*) FILTER (WHERE NOT d.is_dated) AS n_undated
-	   FROM credit.debts_on(payment_behaviour_on.as_of) d
-	  WHERE d.settled_on IS NULL OR NOT d.is_dated
-		 OR d.settled_on > payment_behaviour_on.as_of - payment_behaviour_on.days
-	  GROUP BY d.account_id, d.currency),
-by_amount AS
-	(SELECT q.account_id, q.currency,
-			credit.payment_profile(q.amount, q.document_date, q.due_date, q.settled_on,
-								   payment_behaviour_on.as_of, payment_behaviour_on.grace_days,
-								   payment_behaviour_on.half_life) AS p
-	   FROM (SELECT t.account_id, t.currency, t.amount, i.document_date,
-					COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
-					t.settled_on
-			   FROM credit.settlements_on(payment_behaviour_on.as_of) t
-			   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
-			   JOIN credit.account a ON a.account_id = i.account_id
-			  WHERE t.kind NOT IN ('credit_note', 'write_off') AND i.amount > 0
-				AND t.settled_on > payment_behaviour_on.as_of - payment_behaviour_on.days
-			 UNION ALL
-			 SELECT d.account_id, d.currency, d.open_amount, d.document_date, d.due_date, NULL
-			   FROM credit.debts_on(payment_behaviour_on.as_of) d
-			  WHERE d.open_amount > 0) q
-	  GROUP BY q.account_id, q.currency)
-SELECT a.customer, a.segment, a.name, n.currency,
-	   (n.p).n_paid, (n.p).n_open, (n.p).n_overdue, n.n_undated,
-	   (m.p).paid_amount, (m.p).open_amount, (m.p).overdue_amount,
-	   (n.p).on_time_rate, (m.p).on_time_rate_by_amount,
-	   (n.p).mean_days_late, (m.p).weighted_days_late, (n.p).median_days_late,
-	   (n.p).p90_days_late, (n.p).max_days_late, (n.p).max_days_overdue,
-	   (m.p).days_beyond_terms, (m.p).open_days_beyond_terms,
-	   (n.p).mean_days_to_pay, (m.p).weighted_days_to_pay, (m.p).weighted_terms,
-	   (n.p).sd_days_late, (n.p).mean_deviation, (n.p).cv_days_to_pay,
-	   (n.p).trend_slope, (n.p).trend_se, (n.p).trend_p, (n.p).is_worsening,
-	   (n.p).recent_days_late, (n.p).recent_n, (m.p).payment_index,
-	   (n.p).first_invoice_date, (n.p).first_paid_date, (n.p).last_paid_date
-  FROM by_invoice n
-  JOIN credit.account a ON a.account_id = n.account_id
-  LEFT JOIN by_amount m ON m.account_id = n.account_id AND m.currency = n.currency;
+SELECT a.customer, a.segment, a.name, b.currency,
+	   COALESCE((b.by_debt).n_paid, 0), COALESCE((b.by_debt).n_open, 0), COALESCE((b.by_debt).n_overdue, 0), b.n_undated,
+	   COALESCE((b.by_amount).paid_amount, 0), COALESCE((b.by_amount).open_amount, 0), COALESCE((b.by_amount).overdue_amount, 0),
+	   (b.by_debt).on_time_rate, (b.by_amount).on_time_rate_by_amount,
+	   (b.by_debt).mean_days_late, (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
+	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,
+	   (b.by_amount).days_beyond_terms, (b.by_amount).open_days_beyond_terms,
+	   (b.by_debt).mean_days_to_pay, (b.by_amount).weighted_days_to_pay, (b.by_amount).weighted_terms,
+	   (b.by_debt).sd_days_late, (b.by_debt).mean_deviation, (b.by_debt).cv_days_to_pay,
+	   (b.by_debt).trend_slope, (b.by_debt).trend_se, (b.by_debt).trend_p, (b.by_debt).is_worsening,
+	   (b.by_debt).recent_days_late, (b.by_debt).recent_n, (b.by_amount).payment_index,
+	   (b.by_debt).first_invoice_date, (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.behaviour_of(a.account_id, payment_behaviour_on.as_of, payment_behaviour_on.days,
+										payment_behaviour_on.grace_days, payment_behaviour_on.half_life) b;
 END;
 COMMENT ON FUNCTION credit.payment_behaviour_on(date, integer, integer, integer) IS
-'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Counts, rates, quantiles and trend are by debt, weighted measures by amount settled.';
+'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Counts, rates, quantiles and trend are by debt, weighted measures by amount paid.';
+
+CREATE FUNCTION credit.trend_of(of_account bigint, as_of date, months integer)
+RETURNS TABLE (currency text, month date, p credit.payment_measures, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+SELECT d.currency, e.month,
+	   credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on) FILTER (WHERE e.is_payment) AS p,
+	   sum(d.amount) FILTER (WHERE NOT e.is_payment) AS amount
+  FROM credit.debts_of(of_account, as_of) d
+ CROSS JOIN LATERAL
+	   (SELECT date_trunc('month', d.settled_on::timestamp)::date AS month, true AS is_payment
+		 WHERE d.is_dated AND d.is_cash AND d.settled_on IS NOT NULL
+		UNION ALL
+		SELECT date_trunc('month', d.document_date::timestamp)::date, false) e
+ WHERE e.month >= date_trunc('month', as_of::timestamp) - make_interval(months => months - 1)
+ GROUP BY d.currency, e.month;
+END;
+COMMENT ON FUNCTION credit.trend_of(bigint, date, integer) IS
+'How one account has paid, and what was invoiced, by currency and month.';
 
 CREATE FUNCTION credit.payment_trend_on(as_of date, months integer DEFAULT 24)
 RETURNS TABLE (customer text, segment text, name text, currency text, month date,
@@ -236,33 +376,19 @@ RETURNS TABLE (customer text, segment text, name text, currency text, month date
 			   p90_days_late float8, payment_index float8, invoiced_amount numeric)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-WITH paid AS
-	(SELECT d.account_id, d.currency, date_trunc('month', d.settled_on::timestamp)::date AS month,
-			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on) AS p
-	   FROM credit.debts_on(payment_trend_on.as_of) d
-	  WHERE d.is_dated AND d.is_cash
-		AND d.settled_on >= date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => months - 1)
-	  GROUP BY 1, 2, 3),
-invoiced AS
-	(SELECT d.account_id, d.currency, date_trunc('month', d.document_date::timestamp)::date AS month, sum(d.amount) AS amount
-	   FROM credit.debts_on(payment_trend_on.as_of) d
-	  WHERE d.document_date >= date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => months - 1)
-	  GROUP BY 1, 2, 3)
 SELECT a.customer, a.segment, a.name, q.currency, q.month,
 	   COALESCE((q.p).n_paid, 0), COALESCE((q.p).paid_amount, 0), (q.p).on_time_rate,
 	   (q.p).mean_days_late, (q.p).weighted_days_late, (q.p).median_days_late,
 	   (q.p).p90_days_late, (q.p).payment_index, COALESCE(q.amount, 0)
-  FROM (SELECT COALESCE(n.account_id, i.account_id) AS account_id, COALESCE(n.currency, i.currency) AS currency,
-			   COALESCE(n.month, i.month) AS month, n.p, i.amount
-		  FROM paid n
-		  FULL JOIN invoiced i ON i.account_id = n.account_id AND i.currency = n.currency AND i.month = n.month) q
-  JOIN credit.account a ON a.account_id = q.account_id;
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.trend_of(a.account_id, payment_trend_on.as_of, payment_trend_on.months) q;
 END;
 COMMENT ON FUNCTION credit.payment_trend_on(date, integer) IS
-'How each customer has paid month by month (by the month of the payment), and what was invoiced in it, for so many months up to a day.';
+'How each customer has paid month by month (by the month in which a debt was paid), and what was invoiced in it, for so many months up to a day.';
 
 CREATE VIEW credit.payment_trend AS
-SELECT t.customer, t.segment, t.name, t.currency, t.month, t.n_paid, t.paid_amount,
+SELECT t.customer COLLATE "C" AS customer, t.segment COLLATE "C" AS segment, t.name,
+	   t.currency COLLATE "C" AS currency, t.month, t.n_paid, t.paid_amount,
 	   t.on_time_rate, t.mean_days_late, t.weighted_days_late, t.median_days_late,
 	   t.p90_days_late, t.payment_index, t.invoiced_amount
   FROM credit.payment_trend_on(credit.as_of()) t;

@@ -33,56 +33,29 @@ CREATE INDEX month_state_month ON credit.month_state (month);
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.month_state
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
 
-/* The debts of some accounts as of today, by the indexes of the accounts. */
-CREATE FUNCTION credit.debts_of(accounts bigint[])
-RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, amount numeric,
-			   document_date date, due_date date)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
-BEGIN ATOMIC
-SELECT i.account_id, i.currency, i.source_id, i.key, i.amount,
-	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
-	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date)
-  FROM credit.item i
-  JOIN credit.source s ON s.source_id = i.source_id
-  JOIN credit.account a ON a.account_id = i.account_id
- WHERE i.account_id = ANY (accounts) AND (i.is_open OR NOT i.is_open)
-   AND s.kind IN ('invoice', 'receivable') AND i.amount > 0
-   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()
-   AND (i.reversed_on IS NULL OR i.reversed_on > credit.today());
-END;
-COMMENT ON FUNCTION credit.debts_of(bigint[]) IS 'Debts of some accounts, dated up to today.';
-
-/* What paid them, and the day since which nothing is open of each. */
 CREATE FUNCTION credit.month_states_of(accounts bigint[])
 RETURNS TABLE (account_id bigint, currency text, month date, by_debt credit.payment_state,
 			   by_amount credit.payment_state, n_undated bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
-WITH debt AS (SELECT d.* FROM credit.debts_of(accounts) d),
-settled AS
-	(SELECT d.account_id, d.currency, d.source_id, d.key, d.amount AS debt, d.document_date, d.due_date,
-			t.settled_on, t.amount, t.kind
-	   FROM debt d
-	  CROSS JOIN LATERAL credit.settlements_of_debt(d.source_id, d.key, credit.today()) t),
-whole AS
-	(SELECT s.account_id, s.currency, s.debt, s.document_date, s.due_date, sum(s.amount) AS amount,
-			max(s.settled_on) AS settled_on, bool_or(s.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
-			bool_and(s.settled_on IS NOT NULL) AS is_dated
-	   FROM settled s
-	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date),
+WITH debt AS
+	(SELECT a.account_id, d.* FROM unnest(accounts) a (account_id)
+	  CROSS JOIN LATERAL credit.debts_of(a.account_id, credit.today()) d),
 by_debt AS
-	(SELECT w.account_id, w.currency, date_trunc('month', w.settled_on::timestamp)::date AS month,
-			credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on) AS state
-	   FROM whole w WHERE w.amount >= w.debt AND w.is_dated AND w.is_cash
+	(SELECT d.account_id, d.currency, date_trunc('month', d.settled_on::timestamp)::date AS month,
+			credit.payment_state(d.amount, d.document_date, d.due_date, d.settled_on) AS state
+	   FROM debt d WHERE d.settled_on IS NOT NULL AND d.is_cash
 	  GROUP BY 1, 2, 3),
 by_amount AS
-	(SELECT s.account_id, s.currency, date_trunc('month', s.settled_on::timestamp)::date AS month,
-			credit.payment_state(s.amount, s.document_date, s.due_date, s.settled_on) AS state
-	   FROM settled s WHERE s.settled_on IS NOT NULL AND s.kind NOT IN ('credit_note', 'write_off')
+	(SELECT a.account_id, p.currency, date_trunc('month', p.paid_on::timestamp)::date AS month,
+			credit.payment_state(p.amount, p.document_date, p.due_date, p.paid_on) AS state
+	   FROM unnest(accounts) a (account_id)
+	  CROSS JOIN LATERAL credit.paid_of(a.account_id, credit.today()) p
+	  WHERE isfinite(p.paid_on)
 	  GROUP BY 1, 2, 3),
 undated AS
-	(SELECT w.account_id, w.currency, count(*) AS n
-	   FROM whole w WHERE NOT w.is_dated GROUP BY 1, 2)
+	(SELECT d.account_id, d.currency, count(*) AS n
+	   FROM debt d WHERE NOT d.is_dated GROUP BY 1, 2)
 SELECT COALESCE(d.account_id, m.account_id), COALESCE(d.currency, m.currency), COALESCE(d.month, m.month),
 	   d.state, m.state, 0
   FROM by_debt d
@@ -236,27 +209,52 @@ settled AS
 	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
 			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
 			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
-			x.settled_on, x.amount, x.kind
+			COALESCE(x.settled_on, '-infinity') AS day, x.amount, x.kind, x.payment_source_id, x.payment_key
 	   FROM recent r
 	   JOIN credit.item i ON i.source_id = r.source_id AND i.key = r.key AND i.amount > 0
 	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
 	   JOIN credit.account a ON a.account_id = i.account_id
+	   JOIN credit.settlement x ON x.source_id = r.source_id AND x.key = r.key
 	  CROSS JOIN time t
-	  CROSS JOIN LATERAL credit.settlements_of_debt(i.source_id, i.key, t.today) x
-	  WHERE COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today
+	  WHERE (x.settled_on <= t.today OR x.settled_on IS NULL)
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today
 		AND (i.reversed_on IS NULL OR i.reversed_on > t.today)),
-whole AS
-	(SELECT s.account_id, s.currency, s.debt, s.document_date, s.due_date, sum(s.amount) AS amount,
-			max(s.settled_on) AS settled_on, bool_or(s.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
-			bool_and(s.settled_on IS NOT NULL) AS is_dated
+/* as debts_of() has it */
+by_day AS
+	(SELECT s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date, s.day,
+			sum(CASE WHEN s.kind NOT IN ('credit_note', 'write_off') THEN s.amount ELSE 0 END) AS paid,
+			sum(sum(s.amount)) OVER (PARTITION BY s.source_id, s.key ORDER BY s.day) AS upto
 	   FROM settled s
-	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date),
+	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date, s.day),
+marked AS
+	(SELECT d.*, max(d.day) FILTER (WHERE d.upto < d.debt) OVER (PARTITION BY d.source_id, d.key) AS last_open
+	   FROM by_day d),
+whole AS
+	(SELECT m.account_id, m.currency, m.debt, m.document_date, m.due_date, sum(m.paid) AS paid,
+			min(m.day) FILTER (WHERE m.upto >= m.debt AND (m.last_open IS NULL OR m.day > m.last_open)) AS settled_on
+	   FROM marked m
+	  GROUP BY m.account_id, m.currency, m.source_id, m.key, m.debt, m.document_date, m.due_date),
+/* as paid_of() has it */
+lasting AS
+	(SELECT u.*, min(u.upto) OVER (PARTITION BY u.source_id, u.key, u.payment_source_id, u.payment_key
+								   ORDER BY u.day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lasting
+	   FROM (SELECT s.account_id, s.currency, s.source_id, s.key, s.document_date, s.due_date,
+					s.payment_source_id, s.payment_key, s.day,
+					sum(sum(s.amount)) OVER (PARTITION BY s.source_id, s.key, s.payment_source_id, s.payment_key
+											 ORDER BY s.day) AS upto
+			   FROM settled s
+			  WHERE s.kind NOT IN ('credit_note', 'write_off')
+			  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.document_date, s.due_date,
+					   s.payment_source_id, s.payment_key, s.day) u),
+paid AS
+	(SELECT l.account_id, l.currency, l.document_date, l.due_date, l.day,
+			l.lasting - COALESCE(lag(l.lasting) OVER (PARTITION BY l.source_id, l.key, l.payment_source_id, l.payment_key
+													  ORDER BY l.day), 0) AS amount
+	   FROM lasting l),
 open AS
 	(SELECT i.account_id, i.currency, i.amount, o.open_amount,
 			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
-			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
-			NOT EXISTS (SELECT FROM credit.settlements_of_debt(o.source_id, o.key, t.today) x
-						 WHERE x.settled_on IS NULL) AS is_dated
+			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date
 	   FROM credit.open_now o
 	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key AND i.amount > 0
 	   JOIN credit.account a ON a.account_id = i.account_id
@@ -270,18 +268,18 @@ state AS
 	 UNION ALL
 	 SELECT w.account_id, w.currency, credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on), NULL, 0
 	   FROM whole w CROSS JOIN time t
-	  WHERE w.amount >= w.debt AND w.is_dated AND w.is_cash
-		AND (w.settled_on >= t.this_month OR (w.settled_on > t.after AND w.settled_on < t.first_month))
+	  WHERE w.paid <> 0
+		AND ((w.settled_on >= t.this_month AND w.settled_on <= t.today) OR (w.settled_on > t.after AND w.settled_on < t.first_month))
 	  GROUP BY w.account_id, w.currency
 	 UNION ALL
-	 SELECT s.account_id, s.currency, NULL, credit.payment_state(s.amount, s.document_date, s.due_date, s.settled_on), 0
-	   FROM settled s CROSS JOIN time t
-	  WHERE s.kind NOT IN ('credit_note', 'write_off')
-		AND (s.settled_on >= t.this_month OR (s.settled_on > t.after AND s.settled_on < t.first_month))
-	  GROUP BY s.account_id, s.currency
+	 SELECT p.account_id, p.currency, NULL, credit.payment_state(p.amount, p.document_date, p.due_date, p.day), 0
+	   FROM paid p CROSS JOIN time t
+	  WHERE p.amount > 0
+		AND ((p.day >= t.this_month AND p.day <= t.today) OR (p.day > t.after AND p.day < t.first_month))
+	  GROUP BY p.account_id, p.currency
 	 UNION ALL
 	 SELECT o.account_id, o.currency,
-			credit.payment_state(o.amount, o.document_date, o.due_date, NULL) FILTER (WHERE o.is_dated),
+			credit.payment_state(o.amount, o.document_date, o.due_date, NULL),
 			credit.payment_state(o.open_amount, o.document_date, o.due_date, NULL), 0
 	   FROM open o GROUP BY o.account_id, o.currency)
 SELECT q.account_id, q.currency,
@@ -296,9 +294,12 @@ COMMENT ON FUNCTION credit.payment_behaviour_folded(integer, integer, integer) I
 'Payment measures of each account as of today, by debt and by amount, from the states of closed months and what is live; what payment_behaviour_on() works out from the rows.';
 
 CREATE VIEW credit.payment_behaviour AS
-SELECT a.customer, a.segment, a.name, f.currency COLLATE "C" AS currency, (f.by_debt).n_paid, (f.by_debt).n_open,
-	   (f.by_debt).n_overdue, f.n_undated, (f.by_amount).paid_amount,
-	   (f.by_amount).open_amount, (f.by_amount).overdue_amount, (f.by_debt).on_time_rate,
+SELECT a.customer, a.segment, a.name, f.currency COLLATE "C" AS currency,
+	   COALESCE((f.by_debt).n_paid, 0) AS n_paid, COALESCE((f.by_debt).n_open, 0) AS n_open,
+	   COALESCE((f.by_debt).n_overdue, 0) AS n_overdue, f.n_undated,
+	   COALESCE((f.by_amount).paid_amount, 0) AS paid_amount,
+	   COALESCE((f.by_amount).open_amount, 0) AS open_amount,
+	   COALESCE((f.by_amount).overdue_amount, 0) AS overdue_amount, (f.by_debt).on_time_rate,
 	   (f.by_amount).on_time_rate_by_amount, (f.by_debt).mean_days_late,
 	   (f.by_amount).weighted_days_late, (f.by_debt).median_days_late,
 	   (f.by_debt).p90_days_late, (f.by_debt).max_days_late, (f.by_debt).max_days_overdue,
@@ -313,9 +314,10 @@ SELECT a.customer, a.segment, a.name, f.currency COLLATE "C" AS currency, (f.by_
   JOIN credit.account a ON a.account_id = f.account_id
  WHERE credit.as_of() = credit.today() AND NOT credit.needs_allocation()
 UNION ALL
-SELECT b.customer COLLATE "C", b.segment COLLATE "C", b.name, b.currency COLLATE "C", b.n_paid,
-	   b.n_open, b.n_overdue, b.n_undated, b.paid_amount, b.open_amount, b.overdue_amount,
-	   b.on_time_rate, b.on_time_rate_by_amount, b.mean_days_late, b.weighted_days_late,
+SELECT b.customer COLLATE "C" AS customer, b.segment COLLATE "C" AS segment, b.name,
+	   b.currency COLLATE "C" AS currency, b.n_paid, b.n_open, b.n_overdue,
+	   b.n_undated, b.paid_amount, b.open_amount, b.overdue_amount, b.on_time_rate,
+	   b.on_time_rate_by_amount, b.mean_days_late, b.weighted_days_late,
 	   b.median_days_late, b.p90_days_late, b.max_days_late, b.max_days_overdue,
 	   b.days_beyond_terms, b.open_days_beyond_terms, b.mean_days_to_pay,
 	   b.weighted_days_to_pay, b.weighted_terms, b.sd_days_late, b.mean_deviation,

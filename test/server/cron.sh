@@ -71,7 +71,7 @@ cluster_psql cron -d erp -c 'CREATE EXTENSION pg_cron'
 # --- jobs ------------------------------------------------------------------------
 
 wanted="credit daily|15 3 * * *|CALL credit.daily()|erp|postgres|t
-credit vacuum|45 3 * * *|VACUUM (SKIP_LOCKED, ANALYZE) credit.journal, credit.item, credit.item_version, credit.account, credit.account_limit, credit.limit_change, credit.decision_log|erp|postgres|t"
+credit vacuum|45 3 * * *|VACUUM (SKIP_LOCKED, ANALYZE) credit.journal, credit.item, credit.item_version, credit.settlement, credit.account, credit.account_limit, credit.limit_change, credit.decision_log|erp|postgres|t"
 is "$(cluster_value cron "SELECT job, schedule, command, database, role, 't' FROM credit.schedule()" -d erp)" \
 	"$wanted" 'schedule() returns the jobs it made'
 is "$(jobs erp)" "$wanted" 'which are those that pg_cron has'
