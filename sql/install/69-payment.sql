@@ -122,7 +122,7 @@ COMMENT ON FUNCTION credit.allocations_on(date, bigint) IS
 CREATE FUNCTION credit.settlements_of(of_account bigint, as_of date)
 RETURNS TABLE (currency text, source_id integer, key text, settled_on date, amount numeric,
 			   kind text, payment_source_id integer, payment_key text,
-			   document_date date, due_date date, debt numeric)
+			   document_date date, due_date date, debt numeric, is_allocated boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
 WITH allocated AS
@@ -134,7 +134,7 @@ SELECT i.currency, i.source_id, i.key, t.settled_on, t.amount, t.kind,
 	   t.payment_source_id, t.payment_key,
 	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
 	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
-	   i.amount
+	   i.amount, false
   FROM credit.item i
   JOIN credit.account a ON a.account_id = i.account_id
   JOIN credit.source s ON s.source_id = i.source_id
@@ -153,7 +153,7 @@ SELECT i.currency, l.source_id, l.key, l.settled_on, l.amount,
 	   CASE WHEN p.is_write_off THEN 'write_off' ELSE s.kind END, l.payment_source_id, l.payment_key,
 	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
 	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
-	   i.amount
+	   i.amount, true
   FROM allocated l
   JOIN credit.item i ON i.source_id = l.source_id AND i.key = l.key
   JOIN credit.account a ON a.account_id = i.account_id
@@ -161,18 +161,35 @@ SELECT i.currency, l.source_id, l.key, l.settled_on, l.amount,
   JOIN credit.source s ON s.source_id = l.payment_source_id;
 END;
 COMMENT ON FUNCTION credit.settlements_of(bigint, date) IS
-'What was settled of which debt of one account up to a day, by what. settled_on NULL: before the source was attached. debt: amount of the debt.';
+'What was settled of which debt of one account up to a day, by what. settled_on NULL: before the source was attached. debt: amount of the debt. is_allocated: nobody says so, it is worked out.';
 
 CREATE FUNCTION credit.settlements_on(as_of date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, settled_on date,
 			   amount numeric, kind text, payment_source_id integer, payment_key text)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
+/* of all accounts by hash, of one by its indexes */
+SELECT i.account_id, i.currency, t.source_id, t.key, t.settled_on, t.amount, t.kind,
+	   t.payment_source_id, t.payment_key
+  FROM credit.settlement t
+  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+  JOIN credit.source s ON s.source_id = i.source_id
+ WHERE of_account IS NULL
+   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+   AND s.kind IN ('invoice', 'receivable') AND i.amount IS NOT NULL
+   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+UNION ALL
 SELECT a.account_id, t.currency, t.source_id, t.key, t.settled_on, t.amount, t.kind,
 	   t.payment_source_id, t.payment_key
   FROM credit.account a
  CROSS JOIN LATERAL credit.settlements_of(a.account_id, as_of) t
- WHERE of_account IS NULL OR a.account_id = of_account;
+ WHERE of_account IS NULL AND credit.needs_allocation() AND t.is_allocated
+UNION ALL
+SELECT of_account, t.currency, t.source_id, t.key, t.settled_on, t.amount, t.kind,
+	   t.payment_source_id, t.payment_key
+  FROM credit.settlements_of(of_account, as_of) t
+ WHERE of_account IS NOT NULL;
 END;
 COMMENT ON FUNCTION credit.settlements_on(date, bigint) IS
 'What was settled of which debt dated up to a day, by what; of all accounts or of one. settled_on is the day of the payment or application, also where the debt came later; NULL: before the source was attached.';
@@ -233,11 +250,41 @@ RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, am
 			   settled_on date, is_cash boolean, is_dated boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-SELECT a.account_id, d.currency, d.source_id, d.key, d.amount, d.document_date, d.due_date,
+/* of all accounts set by set, as debts_of() has it for one */
+WITH by_day AS
+	(SELECT t.source_id, t.key, COALESCE(t.settled_on, '-infinity') AS day, sum(t.amount) AS settled,
+			sum(CASE WHEN t.kind NOT IN ('credit_note', 'write_off') THEN t.amount ELSE 0 END) AS paid,
+			sum(sum(t.amount)) OVER (PARTITION BY t.source_id, t.key ORDER BY COALESCE(t.settled_on, '-infinity')) AS upto
+	   FROM credit.settlements_on(as_of) t
+	  WHERE of_account IS NULL
+	  GROUP BY t.source_id, t.key, COALESCE(t.settled_on, '-infinity')),
+marked AS
+	(SELECT d.*, i.amount, max(d.day) FILTER (WHERE d.upto < i.amount) OVER (PARTITION BY d.source_id, d.key) AS last_open
+	   FROM by_day d
+	   JOIN credit.item i ON i.source_id = d.source_id AND i.key = d.key),
+settled AS
+	(SELECT m.source_id, m.key, sum(m.settled) AS settled, sum(m.paid) AS paid,
+			min(m.day) FILTER (WHERE m.upto >= m.amount AND (m.last_open IS NULL OR m.day > m.last_open)) AS settled_on
+	   FROM marked m
+	  GROUP BY m.source_id, m.key)
+SELECT i.account_id, i.currency, i.source_id, i.key, i.amount,
+	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
+	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
+	   i.amount - COALESCE(t.settled, 0), COALESCE(t.paid, 0), NULLIF(t.settled_on, '-infinity'),
+	   COALESCE(t.paid, 0) <> 0, t.settled_on IS DISTINCT FROM '-infinity'
+  FROM credit.item i
+  JOIN credit.source s ON s.source_id = i.source_id
+  JOIN credit.account a ON a.account_id = i.account_id
+  LEFT JOIN settled t ON t.source_id = i.source_id AND t.key = i.key
+ WHERE of_account IS NULL
+   AND s.kind IN ('invoice', 'receivable') AND i.amount > 0
+   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+UNION ALL
+SELECT of_account, d.currency, d.source_id, d.key, d.amount, d.document_date, d.due_date,
 	   d.open_amount, d.paid_amount, d.settled_on, d.is_cash, d.is_dated
-  FROM credit.account a
- CROSS JOIN LATERAL credit.debts_of(a.account_id, as_of) d
- WHERE of_account IS NULL OR a.account_id = of_account;
+  FROM credit.debts_of(of_account, as_of) d
+ WHERE of_account IS NOT NULL;
 END;
 COMMENT ON FUNCTION credit.debts_on(date, bigint) IS
 'Every debt dated up to a day, of all accounts or of one; see debts_of().';
@@ -271,6 +318,41 @@ SELECT q.currency, q.source_id, q.key, q.debt, q.document_date, q.due_date, q.da
 END;
 COMMENT ON FUNCTION credit.paid_of(bigint, date) IS
 'What was paid of each debt of one account on which day, without credit notes and write-offs, and without payments that were returned. paid_on -infinity: before the source was attached.';
+
+/* The same of all accounts, set by set. */
+CREATE FUNCTION credit.paid_on(as_of date)
+RETURNS TABLE (account_id bigint, currency text, source_id integer, key text,
+			   document_date date, due_date date, paid_on date, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+WITH by_day AS
+	(SELECT t.account_id, t.currency, t.source_id, t.key, t.payment_source_id, t.payment_key,
+			COALESCE(t.settled_on, '-infinity') AS day,
+			sum(sum(t.amount)) OVER (PARTITION BY t.source_id, t.key, t.payment_source_id, t.payment_key
+									 ORDER BY COALESCE(t.settled_on, '-infinity')) AS upto
+	   FROM credit.settlements_on(paid_on.as_of) t
+	  WHERE t.kind NOT IN ('credit_note', 'write_off')
+	  GROUP BY t.account_id, t.currency, t.source_id, t.key, t.payment_source_id, t.payment_key,
+			   COALESCE(t.settled_on, '-infinity')),
+lasting AS
+	(SELECT u.*, min(u.upto) OVER (PARTITION BY u.source_id, u.key, u.payment_source_id, u.payment_key
+								   ORDER BY u.day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lasting
+	   FROM by_day u),
+paid AS
+	(SELECT l.*, l.lasting - COALESCE(lag(l.lasting) OVER (PARTITION BY l.source_id, l.key, l.payment_source_id, l.payment_key
+														   ORDER BY l.day), 0) AS amount
+	   FROM lasting l)
+SELECT p.account_id, p.currency, p.source_id, p.key,
+	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
+	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
+	   p.day, p.amount
+  FROM paid p
+  JOIN credit.item i ON i.source_id = p.source_id AND i.key = p.key AND i.amount > 0
+  JOIN credit.account a ON a.account_id = i.account_id
+ WHERE p.amount > 0;
+END;
+COMMENT ON FUNCTION credit.paid_on(date) IS
+'What was paid of each debt on which day, of all accounts; see paid_of().';
 
 /*
  * Debts give counts, rates, quantiles and trend: one row for each one that was
@@ -330,6 +412,28 @@ RETURNS TABLE (customer text, segment text, name text, currency text,
 			   first_invoice_date date, first_paid_date date, last_paid_date date)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
+WITH debt AS
+	(SELECT d.* FROM credit.debts_on(payment_behaviour_on.as_of) d),
+by_debt AS
+	(SELECT d.account_id, d.currency,
+			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on, payment_behaviour_on.as_of,
+								   payment_behaviour_on.grace_days, payment_behaviour_on.half_life)
+				FILTER (WHERE d.is_dated AND (d.settled_on IS NULL OR d.is_cash)) AS p,
+			count(*) FILTER (WHERE NOT d.is_dated) AS n_undated
+	   FROM debt d
+	  WHERE d.settled_on IS NULL OR d.settled_on > payment_behaviour_on.as_of - payment_behaviour_on.days
+	  GROUP BY d.account_id, d.currency),
+by_amount AS
+	(SELECT q.account_id, q.currency,
+			credit.payment_profile(q.amount, q.document_date, q.due_date, q.paid_on, payment_behaviour_on.as_of,
+								   payment_behaviour_on.grace_days, payment_behaviour_on.half_life) AS p
+	   FROM (SELECT t.account_id, t.currency, t.amount, t.document_date, t.due_date, t.paid_on
+			   FROM credit.paid_on(payment_behaviour_on.as_of) t
+			  WHERE t.paid_on > payment_behaviour_on.as_of - payment_behaviour_on.days
+			 UNION ALL
+			 SELECT d.account_id, d.currency, d.open_amount, d.document_date, d.due_date, NULL
+			   FROM debt d WHERE d.open_amount > 0) q
+	  GROUP BY q.account_id, q.currency)
 SELECT a.customer, a.segment, a.name, b.currency,
 	   COALESCE((b.by_debt).n_paid, 0), COALESCE((b.by_debt).n_open, 0), COALESCE((b.by_debt).n_overdue, 0), b.n_undated,
 	   COALESCE((b.by_amount).paid_amount, 0), COALESCE((b.by_amount).open_amount, 0), COALESCE((b.by_amount).overdue_amount, 0),
@@ -342,12 +446,72 @@ SELECT a.customer, a.segment, a.name, b.currency,
 	   (b.by_debt).trend_slope, (b.by_debt).trend_se, (b.by_debt).trend_p, (b.by_debt).is_worsening,
 	   (b.by_debt).recent_days_late, (b.by_debt).recent_n, (b.by_amount).payment_index,
 	   (b.by_debt).first_invoice_date, (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
-  FROM credit.account a
- CROSS JOIN LATERAL credit.behaviour_of(a.account_id, payment_behaviour_on.as_of, payment_behaviour_on.days,
-										payment_behaviour_on.grace_days, payment_behaviour_on.half_life) b;
+  FROM (SELECT COALESCE(n.account_id, m.account_id) AS account_id, COALESCE(n.currency, m.currency) AS currency,
+			   n.p AS by_debt, m.p AS by_amount, COALESCE(n.n_undated, 0) AS n_undated
+		  FROM by_debt n
+		  FULL JOIN by_amount m ON m.account_id = n.account_id AND m.currency = n.currency) b
+  JOIN credit.account a ON a.account_id = b.account_id;
 END;
 COMMENT ON FUNCTION credit.payment_behaviour_on(date, integer, integer, integer) IS
 'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Counts, rates, quantiles and trend are by debt, weighted measures by amount paid.';
+
+CREATE VIEW credit.payment_behaviour AS
+SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
+	   COALESCE((b.by_debt).n_paid, 0) AS n_paid, COALESCE((b.by_debt).n_open, 0) AS n_open,
+	   COALESCE((b.by_debt).n_overdue, 0) AS n_overdue, b.n_undated,
+	   COALESCE((b.by_amount).paid_amount, 0) AS paid_amount,
+	   COALESCE((b.by_amount).open_amount, 0) AS open_amount,
+	   COALESCE((b.by_amount).overdue_amount, 0) AS overdue_amount, (b.by_debt).on_time_rate,
+	   (b.by_amount).on_time_rate_by_amount, (b.by_debt).mean_days_late,
+	   (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
+	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,
+	   (b.by_amount).days_beyond_terms, (b.by_amount).open_days_beyond_terms,
+	   (b.by_debt).mean_days_to_pay, (b.by_amount).weighted_days_to_pay,
+	   (b.by_amount).weighted_terms, (b.by_debt).sd_days_late, (b.by_debt).mean_deviation,
+	   (b.by_debt).cv_days_to_pay, (b.by_debt).trend_slope, (b.by_debt).trend_se,
+	   (b.by_debt).trend_p, (b.by_debt).is_worsening, (b.by_debt).recent_days_late,
+	   (b.by_debt).recent_n, (b.by_amount).payment_index, (b.by_debt).first_invoice_date,
+	   (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.behaviour_of(a.account_id, credit.as_of(), 365, 0, 90) b;
+COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of. Worked out customer by customer, which is quick for few; payment_behaviour_on() is the same, quick for all.';
+COMMENT ON COLUMN credit.payment_behaviour.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.payment_behaviour.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.payment_behaviour.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.payment_behaviour.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.payment_behaviour.n_paid IS 'Number of debts paid in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.n_open IS 'Number of debts that are open.';
+COMMENT ON COLUMN credit.payment_behaviour.n_overdue IS 'Number of these that are past due.';
+COMMENT ON COLUMN credit.payment_behaviour.n_undated IS 'Number of debts settled before their source was attached: nobody knows when, so they are left out.';
+COMMENT ON COLUMN credit.payment_behaviour.paid_amount IS 'Sum of what was paid in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.open_amount IS 'Sum of the open debts.';
+COMMENT ON COLUMN credit.payment_behaviour.overdue_amount IS 'Sum of the debts past due.';
+COMMENT ON COLUMN credit.payment_behaviour.on_time_rate IS 'Share (0 to 1) of debts paid on time, among those paid and those overdue.';
+COMMENT ON COLUMN credit.payment_behaviour.on_time_rate_by_amount IS 'The same share of amounts.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_days_late IS 'Mean of days from due date to payment; early payments are negative.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_days_late IS 'The same weighted by amount.';
+COMMENT ON COLUMN credit.payment_behaviour.median_days_late IS 'Median of days late.';
+COMMENT ON COLUMN credit.payment_behaviour.p90_days_late IS 'Ninetieth percentile of days late; below 10 debts it says little.';
+COMMENT ON COLUMN credit.payment_behaviour.max_days_late IS 'Latest payment, in days late.';
+COMMENT ON COLUMN credit.payment_behaviour.max_days_overdue IS 'Most days past due of an open debt.';
+COMMENT ON COLUMN credit.payment_behaviour.days_beyond_terms IS 'Days late weighted by amount, early payments counted as 0.';
+COMMENT ON COLUMN credit.payment_behaviour.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_days_to_pay IS 'Mean of days from document date to payment.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_days_to_pay IS 'The same weighted by amount: terms and days late together.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_terms IS 'Days from document date to due date, weighted by amount.';
+COMMENT ON COLUMN credit.payment_behaviour.sd_days_late IS 'Standard deviation of days late: stability of the habit.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_deviation IS 'Mean absolute deviation of days late from their mean.';
+COMMENT ON COLUMN credit.payment_behaviour.cv_days_to_pay IS 'Coefficient of variation of days to pay.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_slope IS 'By how many days payments get later in 30 days.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_se IS 'Standard error of the slope.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_p IS 'Probability of such a slope without a trend.';
+COMMENT ON COLUMN credit.payment_behaviour.is_worsening IS 'True: the slope is positive, p is below 0.05 and there are at least 6 payments.';
+COMMENT ON COLUMN credit.payment_behaviour.recent_days_late IS 'Mean days late with weights that halve with every 90 days.';
+COMMENT ON COLUMN credit.payment_behaviour.recent_n IS 'Number of payments that this mean is worth.';
+COMMENT ON COLUMN credit.payment_behaviour.payment_index IS 'Index of payment from 1 to 100, weighted by amount: 80 is prompt, 100 is 30 days early, 50 is 30 days late.';
+COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the oldest of these debts.';
+COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';
 
 CREATE FUNCTION credit.trend_of(of_account bigint, as_of date, months integer)
 RETURNS TABLE (currency text, month date, p credit.payment_measures, amount numeric)

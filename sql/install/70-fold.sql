@@ -135,11 +135,11 @@ BEGIN
 	LOCK TABLE credit.month_state IN SHARE ROW EXCLUSIVE MODE;
 	PERFORM credit.maintain(true);
 	INSERT INTO credit.month_mark (account_id, month)
-	SELECT i.account_id, 'infinity'
+	SELECT i.account_id, date 'infinity'
 	  FROM credit.item i JOIN credit.source s ON s.source_id = i.source_id
 	 WHERE s.kind IN ('invoice', 'receivable') AND i.account_id IS NOT NULL
 	UNION
-	SELECT s.account_id, 'infinity' FROM credit.month_state s;
+	SELECT s.account_id, date 'infinity' FROM credit.month_state s;
 	PERFORM credit.maintain(false);
 	RETURN credit.fold_months();
 END
@@ -292,75 +292,3 @@ SELECT q.account_id, q.currency,
 END;
 COMMENT ON FUNCTION credit.payment_behaviour_folded(integer, integer, integer) IS
 'Payment measures of each account as of today, by debt and by amount, from the states of closed months and what is live; what payment_behaviour_on() works out from the rows.';
-
-CREATE VIEW credit.payment_behaviour AS
-SELECT a.customer, a.segment, a.name, f.currency COLLATE "C" AS currency,
-	   COALESCE((f.by_debt).n_paid, 0) AS n_paid, COALESCE((f.by_debt).n_open, 0) AS n_open,
-	   COALESCE((f.by_debt).n_overdue, 0) AS n_overdue, f.n_undated,
-	   COALESCE((f.by_amount).paid_amount, 0) AS paid_amount,
-	   COALESCE((f.by_amount).open_amount, 0) AS open_amount,
-	   COALESCE((f.by_amount).overdue_amount, 0) AS overdue_amount, (f.by_debt).on_time_rate,
-	   (f.by_amount).on_time_rate_by_amount, (f.by_debt).mean_days_late,
-	   (f.by_amount).weighted_days_late, (f.by_debt).median_days_late,
-	   (f.by_debt).p90_days_late, (f.by_debt).max_days_late, (f.by_debt).max_days_overdue,
-	   (f.by_amount).days_beyond_terms, (f.by_amount).open_days_beyond_terms,
-	   (f.by_debt).mean_days_to_pay, (f.by_amount).weighted_days_to_pay,
-	   (f.by_amount).weighted_terms, (f.by_debt).sd_days_late, (f.by_debt).mean_deviation,
-	   (f.by_debt).cv_days_to_pay, (f.by_debt).trend_slope, (f.by_debt).trend_se,
-	   (f.by_debt).trend_p, (f.by_debt).is_worsening, (f.by_debt).recent_days_late,
-	   (f.by_debt).recent_n, (f.by_amount).payment_index, (f.by_debt).first_invoice_date,
-	   (f.by_debt).first_paid_date, (f.by_debt).last_paid_date
-  FROM credit.payment_behaviour_folded() f
-  JOIN credit.account a ON a.account_id = f.account_id
- WHERE credit.as_of() = credit.today() AND NOT credit.needs_allocation()
-UNION ALL
-SELECT b.customer COLLATE "C" AS customer, b.segment COLLATE "C" AS segment, b.name,
-	   b.currency COLLATE "C" AS currency, b.n_paid, b.n_open, b.n_overdue,
-	   b.n_undated, b.paid_amount, b.open_amount, b.overdue_amount, b.on_time_rate,
-	   b.on_time_rate_by_amount, b.mean_days_late, b.weighted_days_late,
-	   b.median_days_late, b.p90_days_late, b.max_days_late, b.max_days_overdue,
-	   b.days_beyond_terms, b.open_days_beyond_terms, b.mean_days_to_pay,
-	   b.weighted_days_to_pay, b.weighted_terms, b.sd_days_late, b.mean_deviation,
-	   b.cv_days_to_pay, b.trend_slope, b.trend_se, b.trend_p, b.is_worsening,
-	   b.recent_days_late, b.recent_n, b.payment_index, b.first_invoice_date,
-	   b.first_paid_date, b.last_paid_date
-  FROM credit.payment_behaviour_on(credit.as_of()) b
- WHERE credit.as_of() <> credit.today() OR credit.needs_allocation();
-COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of; see payment_behaviour_on(). Today''s comes from the states of closed months and what is live.';
-COMMENT ON COLUMN credit.payment_behaviour.customer IS 'Key of the customer in the ERP.';
-COMMENT ON COLUMN credit.payment_behaviour.segment IS 'Company, division or the like.';
-COMMENT ON COLUMN credit.payment_behaviour.name IS 'Name of the customer.';
-COMMENT ON COLUMN credit.payment_behaviour.currency IS 'Currency of the amounts.';
-COMMENT ON COLUMN credit.payment_behaviour.n_paid IS 'Number of debts paid in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.n_open IS 'Number of debts that are open.';
-COMMENT ON COLUMN credit.payment_behaviour.n_overdue IS 'Number of these that are past due.';
-COMMENT ON COLUMN credit.payment_behaviour.n_undated IS 'Number of debts settled before their source was attached: nobody knows when, so they are left out.';
-COMMENT ON COLUMN credit.payment_behaviour.paid_amount IS 'Sum of what was paid in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.open_amount IS 'Sum of the open debts.';
-COMMENT ON COLUMN credit.payment_behaviour.overdue_amount IS 'Sum of the debts past due.';
-COMMENT ON COLUMN credit.payment_behaviour.on_time_rate IS 'Share (0 to 1) of debts paid on time, among those paid and those overdue.';
-COMMENT ON COLUMN credit.payment_behaviour.on_time_rate_by_amount IS 'The same share of amounts.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_days_late IS 'Mean of days from due date to payment; early payments are negative.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_days_late IS 'The same weighted by amount.';
-COMMENT ON COLUMN credit.payment_behaviour.median_days_late IS 'Median of days late.';
-COMMENT ON COLUMN credit.payment_behaviour.p90_days_late IS 'Ninetieth percentile of days late; below 10 debts it says little.';
-COMMENT ON COLUMN credit.payment_behaviour.max_days_late IS 'Latest payment, in days late.';
-COMMENT ON COLUMN credit.payment_behaviour.max_days_overdue IS 'Most days past due of an open debt.';
-COMMENT ON COLUMN credit.payment_behaviour.days_beyond_terms IS 'Days late weighted by amount, early payments counted as 0.';
-COMMENT ON COLUMN credit.payment_behaviour.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_days_to_pay IS 'Mean of days from document date to payment.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_days_to_pay IS 'The same weighted by amount: terms and days late together.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_terms IS 'Days from document date to due date, weighted by amount.';
-COMMENT ON COLUMN credit.payment_behaviour.sd_days_late IS 'Standard deviation of days late: stability of the habit.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_deviation IS 'Mean absolute deviation of days late from their mean.';
-COMMENT ON COLUMN credit.payment_behaviour.cv_days_to_pay IS 'Coefficient of variation of days to pay.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_slope IS 'By how many days payments get later in 30 days.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_se IS 'Standard error of the slope.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_p IS 'Probability of such a slope without a trend.';
-COMMENT ON COLUMN credit.payment_behaviour.is_worsening IS 'True: the slope is positive, p is below 0.05 and there are at least 6 payments.';
-COMMENT ON COLUMN credit.payment_behaviour.recent_days_late IS 'Mean days late with weights that halve with every 90 days.';
-COMMENT ON COLUMN credit.payment_behaviour.recent_n IS 'Number of payments that this mean is worth.';
-COMMENT ON COLUMN credit.payment_behaviour.payment_index IS 'Index of payment from 1 to 100, weighted by amount: 80 is prompt, 100 is 30 days early, 50 is 30 days late.';
-COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the oldest of these debts.';
-COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';

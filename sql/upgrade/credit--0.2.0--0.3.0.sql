@@ -20,10 +20,85 @@ ALTER TABLE credit.source
 	ADD COLUMN applies_to_kind text COLLATE "C" CHECK (applies_to_kind IN ('invoice', 'receivable')),
 	ADD COLUMN payment_kind text COLLATE "C" CHECK (payment_kind IN ('payment', 'credit_note', 'receivable'));
 
+COMMENT ON COLUMN credit.source.relation IS 'Table or view of the ERP.';
 COMMENT ON COLUMN credit.source.kind IS 'customer, or the kind of document: order, delivery, invoice, receivable, credit_note, payment, application or link.';
 COMMENT ON COLUMN credit.source.origin_kind IS 'Kind of the documents that field origin names; NULL: it is not mapped, or only shown.';
 COMMENT ON COLUMN credit.source.applies_to_kind IS 'Kind of the documents that field applies_to names, of a link field document; NULL: it is not mapped, or only shown.';
 COMMENT ON COLUMN credit.source.payment_kind IS 'Kind of the documents that field payment names; NULL: it is not mapped.';
+/*
+ * Subject dependency: the tables that a source which is a view is made of.
+ *
+ * This piece has what the mapping of sources needs; depend() stands in
+ * 42-dependency.sql, after attach().
+ */
+CREATE TABLE credit.dependency
+(
+	source_id	integer NOT NULL,
+	relation	regclass NOT NULL,
+	changed_keys text NOT NULL,
+	declared_at	timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	declared_by	text NOT NULL DEFAULT SESSION_USER,
+	PRIMARY KEY (source_id, relation)
+);
+COMMENT ON TABLE credit.dependency IS
+'Tables that the documents of a view are made of, as declared by depend(). View dependencies shows them with their health.';
+COMMENT ON COLUMN credit.dependency.source_id IS 'Source, which is a view.';
+COMMENT ON COLUMN credit.dependency.relation IS 'Table of the ERP.';
+COMMENT ON COLUMN credit.dependency.changed_keys IS 'Query over relation changed (old and new rows of a statement) that returns the keys of the documents they belong to, fully qualified.';
+COMMENT ON COLUMN credit.dependency.declared_at IS 'When it was declared.';
+COMMENT ON COLUMN credit.dependency.declared_by IS 'Session user who declared it.';
+CREATE FUNCTION credit.invalidate_dependency() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'credit_invalidate_dependency';
+COMMENT ON FUNCTION credit.invalidate_dependency() IS
+'Trigger on dependency: makes every session read the list of dependencies anew.';
+CREATE TRIGGER invalidate_dependency AFTER INSERT OR UPDATE OR DELETE ON credit.dependency
+	FOR EACH ROW EXECUTE FUNCTION credit.invalidate_dependency();
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.dependency
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+CREATE FUNCTION credit.check_view(relation regclass, fields jsonb) RETURNS void
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'credit_check_view';
+COMMENT ON FUNCTION credit.check_view(regclass, jsonb) IS
+'Plans the queries of a view as its owner, as the triggers will; an error says why that cannot be done.';
+CREATE FUNCTION credit.view_rows(relation regclass, fields jsonb) RETURNS SETOF record
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'credit_view_rows';
+COMMENT ON FUNCTION credit.view_rows(regclass, jsonb) IS
+'What a view has, read through a mapping as the owner of the view; mapping_query() says with which columns.';
+CREATE FUNCTION credit.normalise_changed_keys
+	(view regclass, relation regclass, changed_keys text, path text)
+RETURNS text
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'credit_normalise_changed_keys';
+COMMENT ON FUNCTION credit.normalise_changed_keys(regclass, regclass, text, text) IS
+'Checks the key query of a dependency, reading its names along a search path, tries it as the owner of the view, and returns it with every name qualified.';
+CREATE FUNCTION credit.reevaluate(source_id integer) RETURNS bigint
+LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'credit_reevaluate';
+COMMENT ON FUNCTION credit.reevaluate(integer) IS
+'Looks at every document of a view and takes in what has become of it, without refusing any; returns how many there are, those that are gone included.';
+/* The tables behind a view, through views it reads. */
+CREATE FUNCTION credit.view_tables(relation regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+WITH RECURSIVE reads (oid) AS
+	(SELECT relation::oid
+	 UNION
+	 SELECT d.refobjid
+	   FROM reads r
+	   JOIN pg_class v ON v.oid = r.oid AND v.relkind = 'v'
+	   JOIN pg_rewrite w ON w.ev_class = r.oid
+	   JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+						AND d.refclassid = 'pg_class'::regclass)
+SELECT c.oid::regclass
+  FROM reads r JOIN pg_class c ON c.oid = r.oid
+ WHERE c.relkind IN ('r', 'p', 'f', 'm')
+ ORDER BY c.oid::regclass::text
+$$;
+COMMENT ON FUNCTION credit.view_tables(regclass) IS
+'Tables that a view reads, through other views too. What its functions read is not known.';
 /*
  * No row is written anew for a column; what adds nothing to exposure is not
  * open, which few documents are.
@@ -594,13 +669,6 @@ END;
 
 COMMENT ON FUNCTION credit.exposure_documents_on(date) IS
 'Documents dated up to a day, as they are known now, with what each added to exposure by stage on that day; infinity: all of them, with what they add now. A document without dates counts from the day it was recorded. An order that does not count and stands in for its deliveries has amount 0.';
-CREATE OR REPLACE VIEW credit.exposure_document AS
-SELECT d.customer COLLATE "C" AS customer, d.segment COLLATE "C" AS segment, d.name, d.source, d.kind, d.key, d.number,
-	   d.document_date, d.due_date, d.currency, d.amount, d.ordered, d.delivered,
-	   d.invoiced, d.unapplied, d.exposure, d.is_disputed, d.origin, d.recorded_at
-  FROM credit.exposure_documents_on
-	   (CASE WHEN credit.as_of() = credit.today() THEN 'infinity' ELSE credit.as_of() END) d;
-
 COMMENT ON COLUMN credit.exposure_document.kind IS 'Kind of document.';
 COMMENT ON COLUMN credit.exposure_document.amount IS 'Amount of the document, tax included; 0: an order that does not count, and stands in for its deliveries.';
 CREATE OR REPLACE FUNCTION credit.exposure_on(as_of date)
@@ -651,7 +719,7 @@ END;
 COMMENT ON FUNCTION credit.exposure_on(date) IS
 'Exposure of every account on a day, from the dates of the documents as they are known now, beside its present limit; in the currency of the account, documents in others (other_currencies) converted at the rates of that day. total, and each stage, is NULL where a rate it needs is missing.';
 CREATE OR REPLACE VIEW credit.exposure AS
-SELECT e.customer COLLATE "C" AS customer, e.segment COLLATE "C" AS segment, e.name, e.currency,
+SELECT e.customer, e.segment, e.name, e.currency,
 	   e.ordered, e.delivered, e.invoiced, e.unapplied, e.total,
 	   e.limit_state, e.credit_limit, e.valid_until,
 	   CASE e.limit_state WHEN 'amount' THEN e.credit_limit - e.total
@@ -826,6 +894,107 @@ COMMENT ON COLUMN credit.exposure_history.unapplied IS 'Cash received, negative.
 COMMENT ON COLUMN credit.exposure_history.total IS 'Exposure at the end of the day: the sum of the four.';
 COMMENT ON COLUMN credit.exposure_history.change IS 'What the day added to it.';
 COMMENT ON COLUMN credit.exposure_history.n_postings IS 'Number of rows of the journal on the day.';
+CREATE FUNCTION credit.has_triggers(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT count(*) = 4
+  FROM pg_trigger g
+ WHERE g.tgrelid = relation AND g.tgenabled IN ('O', 'A')
+   AND g.tgname IN ('zz_credit_begin', 'zz_credit_row', 'zz_credit_end', 'zz_credit_truncate')
+$$;
+COMMENT ON FUNCTION credit.has_triggers(regclass) IS
+'True: all four triggers of an attached table are there and enabled.';
+CREATE FUNCTION credit.create_triggers(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = 'zz_credit_row') THEN
+		RETURN;
+	END IF;
+	EXECUTE format('CREATE TRIGGER zz_credit_begin BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.begin_statement()', relation);
+	EXECUTE format('CREATE TRIGGER zz_credit_row AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION credit.capture_row()', relation);
+	EXECUTE format('CREATE TRIGGER zz_credit_end AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.end_statement()', relation);
+	EXECUTE format('CREATE TRIGGER zz_credit_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.capture_truncate()', relation);
+END
+$$;
+COMMENT ON FUNCTION credit.create_triggers(regclass) IS
+'Puts the triggers of an attached table in place, unless they are there; use attach() and depend().';
+CREATE FUNCTION credit.drop_triggers(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) OR
+	   EXISTS (SELECT FROM credit.source s WHERE s.relation = drop_triggers.relation) OR
+	   EXISTS (SELECT FROM credit.dependency d WHERE d.relation = drop_triggers.relation) THEN
+		RETURN;
+	END IF;
+	EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_begin ON %s', relation);
+	EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_row ON %s', relation);
+	EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_end ON %s', relation);
+	EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_truncate ON %s', relation);
+END
+$$;
+COMMENT ON FUNCTION credit.drop_triggers(regclass) IS
+'Takes the triggers off a table that nothing needs them on any more; use detach() and undepend().';
+CREATE FUNCTION credit.is_view(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind = 'v')
+$$;
+COMMENT ON FUNCTION credit.is_view(regclass) IS 'True: it is a view.';
+/* What is wrong with the table itself, one sentence each. */
+CREATE OR REPLACE FUNCTION credit.relation_problems(relation regclass, kind text) RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	c pg_class%ROWTYPE;
+	related regclass;
+BEGIN
+	SELECT * INTO c FROM pg_class WHERE oid = relation;
+	IF c.relkind NOT IN ('r', 'p', 'v') THEN
+		RETURN NEXT format(CASE c.relkind
+			WHEN 'm' THEN '%s is a materialised view, which changes only when it is refreshed. Attach a view with the same query, or the table the rows are written to.'
+			WHEN 'f' THEN '%s is a foreign table: what others write to it does not pass through here. Attach the table the rows are written to, in its own database.'
+			ELSE '%s is not a table. Attach the table the rows are written to.' END, relation);
+		RETURN;
+	END IF;
+	IF c.relpersistence = 't' THEN
+		RETURN NEXT format('%s is a temporary table.', relation);
+	END IF;
+	IF c.relnamespace IN ('pg_catalog'::regnamespace, 'credit'::regnamespace) THEN
+		RETURN NEXT format('%s belongs to the system.', relation);
+	END IF;
+	IF (c.relkind <> 'v' AND NOT has_table_privilege(relation, 'TRIGGER')) OR NOT has_table_privilege(relation, 'SELECT') THEN
+		RETURN NEXT format('Role %s lacks TRIGGER or SELECT on %s.', current_user, relation);
+	END IF;
+	IF row_security_active(relation) THEN
+		RETURN NEXT format('Row security hides rows of %s from role %s. Attach as the owner or a superuser.', relation, current_user);
+	END IF;
+	IF NOT c.relispartition AND c.relkind = 'r' AND EXISTS
+		(SELECT FROM pg_inherits h WHERE relation IN (h.inhrelid, h.inhparent)) THEN
+		RETURN NEXT format('%s takes part in table inheritance, which triggers do not follow. Attach partitioned tables or plain ones.', relation);
+	END IF;
+	IF EXISTS (SELECT FROM credit.source s WHERE s.relation = relation_problems.relation AND s.kind = relation_problems.kind) THEN
+		RETURN NEXT format('%s is attached as %s already. Detach it first.', relation, kind);
+	END IF;
+	FOR related IN
+		SELECT s.relation FROM credit.source s
+		 WHERE s.kind = relation_problems.kind AND s.relation <> relation_problems.relation
+		   AND (s.relation IN (SELECT p.relid FROM pg_partition_ancestors(relation_problems.relation) p)
+				OR s.relation IN (SELECT t.relid FROM pg_partition_tree(relation_problems.relation) t))
+	LOOP
+		RETURN NEXT format('%s, of the same partitioned table, is attached as %s already: its rows would count twice.', related, kind);
+	END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION credit.relation_problems(regclass, text) IS
+'Why a table or view cannot be attached as this kind, one sentence each; no row: it can.';
 /*
  * The SELECT that reads a table through a mapping, as the triggers do row by
  * row: every field with its final type.
@@ -834,7 +1003,13 @@ CREATE OR REPLACE FUNCTION credit.mapping_query(relation regclass, kind text, fi
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT format('SELECT %s FROM %s WHERE %s',
+SELECT CASE WHEN credit.is_view(relation)
+	   /* as its owner, whoever asks */
+	   THEN (SELECT format('SELECT * FROM credit.view_rows(%L::pg_catalog.regclass, %L::pg_catalog.jsonb) v (%s)',
+						   relation, fields, string_agg(format('%I %s', c.field, c.type), ', ' ORDER BY c.field))
+			   FROM credit.field_catalog() c
+			  WHERE kind = ANY (c.kinds) AND c.field <> 'counts_when')
+	   ELSE format('SELECT %s FROM %s WHERE %s',
 			  (SELECT string_agg(format(CASE WHEN c.field IN ('origin', 'applies_to', 'payment', 'document')
 											  AND fields ->> c.field ~ '^(ROW)?\('
 											 /* a composite key of NULLs names nothing */
@@ -844,7 +1019,69 @@ SELECT format('SELECT %s FROM %s WHERE %s',
 								 ORDER BY c.field)
 				 FROM credit.field_catalog() c
 				WHERE kind = ANY (c.kinds) AND c.field <> 'counts_when'),
-			  relation, COALESCE('(' || (fields ->> 'counts_when') || ')', 'true'))
+			  relation, COALESCE('(' || (fields ->> 'counts_when') || ')', 'true')) END
+$$;
+
+/* Dry run: says what attach() would do, changes nothing. */
+CREATE OR REPLACE FUNCTION credit.attach_estimate(relation regclass, kind text, fields jsonb) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
+AS $$
+DECLARE
+	query text := credit.mapping_query(relation, kind, fields);
+	estimated float8;
+	portion text := '10000';
+	bytes bigint;
+	sampled bigint;
+	started timestamptz;
+	seconds float8;
+	nulls bigint;
+	zeros bigint;
+BEGIN
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
+	SELECT GREATEST(sum(GREATEST(c.reltuples, 0)), 0), sum(pg_table_size(c.oid))
+	  INTO estimated, bytes
+	  FROM pg_class c
+	 WHERE c.oid IN (SELECT relation UNION ALL SELECT t.relid FROM pg_partition_tree(relation) t);
+	IF credit.is_view(relation) THEN
+		/* its rows are known when all are read, and are not those of its tables */
+		estimated := 0;
+		portion := 'ALL';
+		bytes := (SELECT COALESCE(sum(pg_table_size(t.oid)), 0)
+					FROM (SELECT v.oid FROM credit.view_tables(relation) v (oid)
+						  UNION
+						  SELECT p.relid FROM credit.view_tables(relation) v (oid), pg_partition_tree(v.oid) p) t);
+	END IF;
+	started := clock_timestamp();
+	EXECUTE format('SELECT count(*) FROM (%s LIMIT %s) q', query, portion) INTO sampled;
+	EXECUTE format('SELECT count(*) FROM (SELECT q.*::text FROM (%s LIMIT %s) q OFFSET 0) q', query, portion) INTO sampled;
+	seconds := extract(epoch FROM clock_timestamp() - started);
+	estimated := GREATEST(estimated, sampled);
+	RAISE NOTICE 'dry run: nothing is changed';
+	RAISE NOTICE 'would read about % rows (%) of %', estimated::bigint, pg_size_pretty(bytes), relation;
+	IF credit.is_view(relation) THEN
+		RAISE NOTICE 'would lock nothing and create no trigger; credit.depend() does, on each table that is declared';
+	ELSE
+		RAISE NOTICE 'would lock % in mode SHARE ROW EXCLUSIVE until the end of the transaction: reads go on, writes wait', relation;
+	END IF;
+	/* six times reading as sampled, plus 25 microseconds a row to write the ledger */
+	RAISE NOTICE 'would take about % s and write about % into schema credit',
+		round((estimated * (6 * seconds / GREATEST(sampled, 1) + 0.000025))::numeric + 0.1, 1),
+		pg_size_pretty((estimated * CASE kind WHEN 'customer' THEN 450 ELSE 270 END)::bigint);
+	IF NOT credit.is_view(relation) THEN
+		RAISE NOTICE 'would create triggers zz_credit_begin, zz_credit_row, zz_credit_end and zz_credit_truncate on %', relation;
+	END IF;
+	IF fields ? 'credit_limit' THEN
+		EXECUTE format('SELECT count(*) FILTER (WHERE credit_limit IS NULL), count(*) FILTER (WHERE credit_limit = 0) FROM (%s) q', query)
+		   INTO nulls, zeros;
+		RAISE NOTICE 'limits: % are NULL, % are 0 (null_limit and zero_limit say what that means)', nulls, zeros;
+	END IF;
+END
 $$;
 
 /* The columns of an item that are fields of the same name, as a list. */
@@ -1079,6 +1316,28 @@ END
 $$;
 COMMENT ON FUNCTION credit.check_references(text, jsonb, text, text, text) IS
 'Which kind of document the references of a mapping name, and what is wrong with what the caller says about them.';
+/* What speaks against reading a view, NULL: nothing. */
+CREATE FUNCTION credit.view_problem(relation regclass, fields jsonb) RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	problem text;
+	hint text;
+BEGIN
+	PERFORM credit.check_view(relation, fields);
+	RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+	RETURN format('The view cannot be read as its owner, %s: %s.%s',
+				  (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = relation), problem,
+				  CASE WHEN problem LIKE '%row-level security%'
+					   THEN ' Give the view an owner whom row security does not restrict.'
+					   ELSE COALESCE(' ' || NULLIF(hint, ''), '') END);
+END
+$$;
+COMMENT ON FUNCTION credit.view_problem(regclass, jsonb) IS
+'Why a view cannot be read through a mapping, in words; NULL: it can.';
 CREATE FUNCTION credit.attach_mapping
 	(relation regclass, kind text, fields jsonb, on_breach text, null_limit text,
 	 zero_limit text, on_error text, lock_timeout text, backfill boolean,
@@ -1095,6 +1354,8 @@ DECLARE
 	new_id integer;
 	n bigint := 0;
 	refs record;
+	is_view boolean := credit.is_view(relation);
+	missing record;
 BEGIN
 	IF relation IS NULL THEN
 		RAISE EXCEPTION 'the table to attach is NULL' USING ERRCODE = 'null_value_not_allowed';
@@ -1128,15 +1389,20 @@ BEGIN
 	END IF;
 	SELECT * INTO refs FROM credit.check_references(kind, fields, origin_kind, applies_to_kind, payment_kind);
 	problems := problems || refs.problems || ARRAY(SELECT credit.relation_problems(relation, kind));
-	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) THEN
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p', 'v')) THEN
 		SELECT * INTO checked FROM credit.check_fields(relation, kind, fields, path);
 		problems := problems || checked.problems;
+		IF is_view AND cardinality(checked.problems) = 0 THEN
+			problems := array_remove(problems || credit.view_problem(relation, checked.normalised), NULL);
+		END IF;
 	END IF;
 
 	IF cardinality(problems) = 0 AND NOT dry_run THEN
 		PERFORM credit.progress_begin('attach', relation::text);
-		PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
-		PERFORM credit.lock_source_table(relation, lock_timeout);
+		IF NOT is_view THEN
+			PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
+			PERFORM credit.lock_source_table(relation, lock_timeout);
+		END IF;
 	END IF;
 	IF cardinality(problems) = 0 THEN
 		PERFORM credit.progress_phase('checking the rows', credit.estimated_rows(relation));
@@ -1154,7 +1420,7 @@ BEGIN
 	IF EXISTS (SELECT FROM credit.source s WHERE s.name = source_name) THEN
 		source_name := source_name || ':' || kind;
 	END IF;
-	IF NOT credit.has_unique_key(relation, checked.normalised ->> 'key') THEN
+	IF NOT is_view AND NOT credit.has_unique_key(relation, checked.normalised ->> 'key') THEN
 		RAISE NOTICE 'no unique, immediate index of % covers the key %: rows that come to share a key, if only for a moment, will count as one',
 			relation, checked.normalised ->> 'key';
 	END IF;
@@ -1168,12 +1434,9 @@ BEGIN
 	VALUES (source_name, relation, kind, checked.normalised, on_breach, null_limit, zero_limit, on_error,
 			refs.origin, refs.applies_to, refs.payment)
 	RETURNING source_id INTO new_id;
-	PERFORM credit.progress_phase('creating the triggers', NULL);
-	IF NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = 'zz_credit_row') THEN
-		EXECUTE format('CREATE TRIGGER zz_credit_begin BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.begin_statement()', relation);
-		EXECUTE format('CREATE TRIGGER zz_credit_row AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION credit.capture_row()', relation);
-		EXECUTE format('CREATE TRIGGER zz_credit_end AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.end_statement()', relation);
-		EXECUTE format('CREATE TRIGGER zz_credit_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION credit.capture_truncate()', relation);
+	IF NOT is_view THEN
+		PERFORM credit.progress_phase('creating the triggers', NULL);
+		PERFORM credit.create_triggers(relation);
 	END IF;
 	IF backfill AND kind = 'customer' THEN
 		n := credit.backfill_customers(relation, new_id, checked.normalised);
@@ -1187,6 +1450,12 @@ BEGIN
 	END IF;
 	PERFORM credit.progress_phase('looking at the result', NULL);
 	PERFORM credit.attach_report(source_name, kind, n);
+	IF is_view THEN
+		RAISE NOTICE '% is a view: nothing of it is captured until the tables it is made of are declared', relation;
+		FOR missing IN SELECT m.suggestion FROM credit.missing_dependencies(source_name) m LOOP
+			RAISE NOTICE 'for example: %', missing.suggestion;
+		END LOOP;
+	END IF;
 	PERFORM credit.progress_end();
 	RETURN source_name;
 END
@@ -1232,7 +1501,7 @@ SELECT credit.attach_mapping
 	 current_setting('search_path'), origin_kind, applies_to_kind, payment_kind);
 END;
 COMMENT ON FUNCTION credit.attach(regclass, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, text, boolean, boolean, text, text, text, text, text, text, text, text, text, text) IS
-'Maps a table of the ERP: a kind (customer, order, delivery, invoice, receivable, credit_note, payment, application, link), and an SQL expression over the row for each field (field_catalog() lists them). Creates triggers on the table and takes what is there into the ledger; returns the name of the source. Answers with everything that is wrong at once. dry_run => true changes nothing and says what would be read, locked and written. on_breach (orders, deliveries): off, shadow, warn or reject, default reject. null_limit, zero_limit: what NULL and 0 in credit_limit mean. on_error: pass or refuse rows that the mapping cannot read any more. origin_kind, applies_to_kind, payment_kind: which documents origin, applies_to (of a link: document) and payment name, where it is not the order, the invoice, the payment.';
+'Maps a table of the ERP, or a view that yields one row per document (then declare what it is made of: credit.depend()): a kind (customer, order, delivery, invoice, receivable, credit_note, payment, application, link), and an SQL expression over the row for each field (field_catalog() lists them). Creates triggers on the table and takes what is there into the ledger; returns the name of the source. Answers with everything that is wrong at once. dry_run => true changes nothing and says what would be read, locked and written. on_breach (orders, deliveries): off, shadow, warn or reject, default reject. null_limit, zero_limit: what NULL and 0 in credit_limit mean. on_error: pass or refuse rows that the mapping cannot read any more. origin_kind, applies_to_kind, payment_kind: which documents origin, applies_to (of a link: document) and payment name, where it is not the order, the invoice, the payment.';
 CREATE OR REPLACE FUNCTION credit.detach(source text, lock_timeout text DEFAULT '5s') RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -1240,19 +1509,24 @@ AS $$
 DECLARE
 	s credit.source%ROWTYPE;
 	n bigint;
-	is_there boolean;
+	used regclass[];
+	one regclass;
 BEGIN
 	SELECT * INTO s FROM credit.source x WHERE x.name = detach.source;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no source "%"', source
 			USING ERRCODE = 'undefined_object', HINT = 'View credit.sources lists them.';
 	END IF;
-	is_there := EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation);
+	used := ARRAY(SELECT c.oid::regclass FROM pg_class c
+				   WHERE c.relkind IN ('r', 'p')
+					 AND (c.oid = s.relation OR c.oid IN
+						  (SELECT d.relation FROM credit.dependency d WHERE d.source_id = s.source_id))
+				   ORDER BY c.oid);
 	PERFORM credit.progress_begin('detach', s.name);
-	IF is_there THEN
+	FOREACH one IN ARRAY used LOOP
 		PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
-		PERFORM credit.lock_source_table(s.relation, lock_timeout);
-	END IF;
+		PERFORM credit.lock_source_table(one, lock_timeout);
+	END LOOP;
 	SELECT CASE s.kind WHEN 'customer' THEN (SELECT count(*) FROM credit.account a WHERE a.source_id = s.source_id)
 					   ELSE (SELECT count(*) FROM credit.item i WHERE i.source_id = s.source_id AND i.amount IS NOT NULL) END INTO n;
 	PERFORM credit.progress_phase('taking documents out of exposure', n);
@@ -1262,21 +1536,280 @@ BEGIN
 	PERFORM credit.maintain(true);
 	DELETE FROM credit.item i WHERE i.source_id = s.source_id;
 	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
+	DELETE FROM credit.dependency d WHERE d.source_id = s.source_id;
 	DELETE FROM credit.source x WHERE x.source_id = s.source_id;
 	PERFORM credit.maintain(false);
 	PERFORM credit.stat_forget(s.source_id);
-	IF is_there AND NOT EXISTS (SELECT FROM credit.source x WHERE x.relation = s.relation) THEN
-		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_begin ON %s', s.relation);
-		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_row ON %s', s.relation);
-		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_end ON %s', s.relation);
-		EXECUTE format('DROP TRIGGER IF EXISTS zz_credit_truncate ON %s', s.relation);
-	END IF;
+	FOREACH one IN ARRAY used LOOP
+		PERFORM credit.drop_triggers(one);
+	END LOOP;
 	PERFORM credit.progress_end();
 	RETURN n;
 END
 $$;
 
+COMMENT ON FUNCTION credit.detach(text, text) IS
+'Undoes attach() and depend(): drops the triggers and takes the documents of the source out of exposure; returns how many there were. Their history stays. The table itself is not touched.';
+/*
+ * Why a mapping does not work any more; NULL: it does.  Runs as its owner: an
+ * analyst who cannot read the ERP's table must not see a healthy mapping as
+ * broken.  It parses the expressions and evaluates none.
+ */
+CREATE OR REPLACE FUNCTION credit.mapping_error(source_id integer) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s credit.source%ROWTYPE;
+	checked record;
+	d credit.dependency%ROWTYPE;
+	problem text;
+BEGIN
+	SELECT * INTO s FROM credit.source x WHERE x.source_id = mapping_error.source_id;
+	IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation) THEN
+		RETURN 'the table is gone';
+	END IF;
+	SELECT * INTO checked FROM credit.check_fields(s.relation, s.kind, s.fields, 'pg_catalog, pg_temp');
+	IF cardinality(checked.problems) > 0 THEN
+		RETURN array_to_string(checked.problems, ' ');
+	END IF;
+	IF NOT credit.is_view(s.relation) THEN
+		RETURN NULL;
+	END IF;
+	problem := credit.view_problem(s.relation, s.fields);
+	FOR d IN SELECT * FROM credit.dependency x WHERE x.source_id = s.source_id AND problem IS NULL LOOP
+		BEGIN
+			IF EXISTS (SELECT FROM pg_class c WHERE c.oid = d.relation) THEN
+				PERFORM credit.normalise_changed_keys(s.relation, d.relation, d.changed_keys, 'pg_catalog, pg_temp');
+			ELSE
+				problem := 'a table it depends on is gone';
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			problem := format('changed_keys of %s: %s', d.relation, SQLERRM);
+		END;
+	END LOOP;
+	RETURN problem;
+END
+$$;
+
+CREATE OR REPLACE VIEW credit.sources AS
+SELECT s.name, s.relation, s.kind, s.on_breach, s.null_limit, s.zero_limit, s.on_error,
+	   CASE WHEN m.error IS NOT NULL THEN 'broken'
+			WHEN t.n_tables = 0 THEN 'nothing captured'
+			WHEN t.n_bare > 0 THEN 'triggers missing or disabled'
+			WHEN p.n > 0 THEN 'unverified'
+			ELSE 'ok' END AS health,
+	   COALESCE(m.error, p.message) AS problem,
+	   p.n AS n_problems,
+	   p.seen_at AS last_problem_at,
+	   s.fields, s.attached_at, s.attached_by
+  FROM credit.source s
+  CROSS JOIN LATERAL (SELECT credit.mapping_error(s.source_id) AS error) m
+  /* the tables that are written to: its own, or those a view depends on */
+  CROSS JOIN LATERAL (SELECT count(*) AS n_tables,
+							 count(*) FILTER (WHERE NOT credit.has_triggers(w.relation)) AS n_bare
+						FROM (SELECT s.relation WHERE NOT credit.is_view(s.relation)
+							  UNION ALL
+							  SELECT d.relation FROM credit.dependency d WHERE d.source_id = s.source_id) w) t
+  CROSS JOIN LATERAL (SELECT count(*) AS n, max(x.seen_at) AS seen_at,
+							 (array_agg(x.message ORDER BY x.seen_at DESC))[1] AS message
+						FROM credit.source_problem x WHERE x.source_id = s.source_id) p;
+
+COMMENT ON COLUMN credit.sources.relation IS 'Table or view of the ERP.';
 COMMENT ON COLUMN credit.sources.kind IS 'customer, or the kind of document.';
+COMMENT ON COLUMN credit.sources.health IS 'ok, unverified (rows passed unread), broken (the mapping does not fit the table now), triggers missing or disabled, or nothing captured (a view of which no table is declared).';
+/*
+ * Subject dependency: depend() and undepend(), which put the triggers of a
+ * view on the tables it is made of.
+ */
+
+/* What to write for the tables of a view that are not declared yet. */
+CREATE FUNCTION credit.missing_dependencies(source text, OUT relation regclass, OUT suggestion text)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $f$
+SELECT t.relation,
+	   format('SELECT credit.depend(%L, %L, $$%s$$);', s.name, t.relation,
+			  COALESCE(own.query, joined.query, 'SELECT <key of the document> FROM changed'))
+  FROM credit.source s
+  CROSS JOIN LATERAL credit.view_tables(s.relation) t (relation)
+  CROSS JOIN LATERAL (SELECT s.fields ->> 'key' AS key) k
+  LEFT JOIN LATERAL
+	   (SELECT format('SELECT %I FROM changed', a.attname) AS query
+		  FROM pg_attribute a
+		 WHERE a.attrelid = t.relation AND quote_ident(a.attname) = k.key AND NOT a.attisdropped) own ON true
+  LEFT JOIN LATERAL
+	   (SELECT CASE WHEN quote_ident(b.attname) = k.key
+					THEN format('SELECT %I FROM changed', a.attname)
+					ELSE format('SELECT d.%s FROM changed c JOIN %s d ON d.%I = c.%I',
+								k.key, f.confrelid::regclass, b.attname, a.attname) END AS query
+		  FROM pg_constraint f
+		  JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
+		  JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = f.confkey[1]
+		 WHERE f.conrelid = t.relation AND f.contype = 'f' AND cardinality(f.conkey) = 1
+		   AND f.confrelid IN (SELECT credit.view_tables(s.relation))
+		   AND EXISTS (SELECT FROM pg_attribute h
+						WHERE h.attrelid = f.confrelid AND quote_ident(h.attname) = k.key AND NOT h.attisdropped)
+		 ORDER BY f.conname LIMIT 1) joined ON true
+ WHERE s.name = missing_dependencies.source
+   AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation AND c.relkind = 'v')
+   AND NOT EXISTS (SELECT FROM credit.dependency d
+					WHERE d.source_id = s.source_id AND d.relation = t.relation)
+ ORDER BY t.relation::text
+$f$;
+COMMENT ON FUNCTION credit.missing_dependencies(text) IS
+'Tables that a view reads and that are not declared by depend(), each with a call that may fit. A table that never changes need not be declared.';
+/* What speaks against a table as a dependency, one sentence each. */
+CREATE FUNCTION credit.dependency_problems(source_id integer, relation regclass) RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	c pg_class%ROWTYPE;
+	s credit.source%ROWTYPE;
+BEGIN
+	SELECT * INTO s FROM credit.source x WHERE x.source_id = dependency_problems.source_id;
+	IF NOT credit.is_view(s.relation) THEN
+		RETURN NEXT format('%s is no view: what is written to it is captured by its own triggers.', s.name);
+	END IF;
+	SELECT * INTO c FROM pg_class WHERE oid = relation;
+	IF c.relkind NOT IN ('r', 'p') THEN
+		RETURN NEXT format('%s is not a table. Declare the tables that are behind it.', relation);
+		RETURN;
+	END IF;
+	IF c.relpersistence = 't' THEN
+		RETURN NEXT format('%s is a temporary table.', relation);
+	END IF;
+	IF c.relnamespace IN ('pg_catalog'::regnamespace, 'credit'::regnamespace) THEN
+		RETURN NEXT format('%s belongs to the system.', relation);
+	END IF;
+	IF NOT has_table_privilege(relation, 'TRIGGER') THEN
+		RETURN NEXT format('Role %s lacks TRIGGER on %s.', current_user, relation);
+	END IF;
+	IF NOT c.relispartition AND c.relkind = 'r' AND EXISTS
+		(SELECT FROM pg_inherits h WHERE relation IN (h.inhrelid, h.inhparent)) THEN
+		RETURN NEXT format('%s takes part in table inheritance, which triggers do not follow.', relation);
+	END IF;
+	IF EXISTS (SELECT FROM credit.dependency d
+				WHERE d.source_id = s.source_id AND d.relation = dependency_problems.relation) THEN
+		RETURN NEXT format('%s is declared already. Call credit.undepend() first.', relation);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION credit.dependency_problems(integer, regclass) IS
+'Why a source cannot depend on a table, one sentence each; no row: it can.';
+CREATE FUNCTION credit.declare_dependency
+	(source text, relation regclass, changed_keys text, lock_timeout text, path text)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s credit.source%ROWTYPE;
+	problems text[];
+	problem text;
+	hint text;
+	query text;
+	n bigint;
+	missing text;
+BEGIN
+	SELECT * INTO s FROM credit.source x WHERE x.name = declare_dependency.source;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no source "%"', source
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.sources lists them.';
+	END IF;
+	IF relation IS NULL OR changed_keys IS NULL THEN
+		RAISE EXCEPTION 'the table or its key query is NULL' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+		RAISE EXCEPTION 'depend cannot run in a transaction in %', upper(current_setting('transaction_isolation'))
+			USING ERRCODE = 'invalid_transaction_state',
+				  DETAIL = 'It must see every row that was committed before it got its lock.',
+				  HINT = 'Use READ COMMITTED.';
+	END IF;
+	problems := ARRAY(SELECT credit.dependency_problems(s.source_id, relation));
+	IF cardinality(problems) = 0 THEN
+		BEGIN
+			query := credit.normalise_changed_keys(s.relation, relation, changed_keys, path);
+		EXCEPTION WHEN OTHERS THEN
+			GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+			problems := problems || rtrim(format('%s. %s', problem, hint));
+		END;
+	END IF;
+	IF cardinality(problems) > 0 THEN
+		RAISE EXCEPTION '% cannot depend on %', source, relation
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = array_to_string(problems, E'\n'),
+				  HINT = 'Nothing was changed.';
+	END IF;
+	PERFORM credit.progress_begin('depend', s.name);
+	PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
+	PERFORM credit.lock_source_table(relation, lock_timeout);
+	INSERT INTO credit.dependency (source_id, relation, changed_keys) VALUES (s.source_id, relation, query);
+	PERFORM credit.create_triggers(relation);
+	/* what has changed since attach() read the view */
+	PERFORM credit.progress_phase('reading the view again', NULL);
+	n := credit.reevaluate(s.source_id);
+	PERFORM credit.progress_end();
+	SELECT string_agg(m.relation::text, ', ' ORDER BY m.relation::text) INTO missing
+	  FROM credit.missing_dependencies(source) m;
+	RAISE NOTICE '% depends on %: % documents looked at', source, relation, n;
+	IF missing IS NOT NULL THEN
+		RAISE NOTICE 'not declared: %', missing;
+	END IF;
+	RETURN n;
+END
+$$;
+COMMENT ON FUNCTION credit.declare_dependency(text, regclass, text, text, text) IS
+'The work of depend(), with the search path its names are read along.';
+CREATE FUNCTION credit.depend
+	(source text, relation regclass, changed_keys text, lock_timeout text DEFAULT '5s')
+RETURNS bigint
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+SELECT credit.declare_dependency(source, relation, changed_keys, lock_timeout,
+								 current_setting('search_path'));
+END;
+COMMENT ON FUNCTION credit.depend(text, regclass, text, text) IS
+'Declares a table that the documents of a view are made of. changed_keys is a query over relation changed, which has the old and new rows of a statement on that table, and returns the keys of the documents they belong to: SELECT invoice_id FROM changed. Creates triggers on the table and takes in what has changed since attach(); returns the number of documents looked at. Declare every table on the way from a row to its document.';
+CREATE FUNCTION credit.undepend(source text, relation regclass, lock_timeout text DEFAULT '5s') RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	d credit.dependency%ROWTYPE;
+BEGIN
+	SELECT x.* INTO d FROM credit.dependency x JOIN credit.source s ON s.source_id = x.source_id
+	 WHERE s.name = undepend.source AND x.relation = undepend.relation;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'source "%" does not depend on %', source, relation
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.dependencies lists what is declared.';
+	END IF;
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = d.relation) THEN
+		PERFORM credit.lock_source_table(relation, lock_timeout);
+	END IF;
+	PERFORM credit.maintain(true);
+	DELETE FROM credit.dependency x WHERE x.source_id = d.source_id AND x.relation = d.relation;
+	PERFORM credit.maintain(false);
+	PERFORM credit.drop_triggers(d.relation);
+END
+$$;
+COMMENT ON FUNCTION credit.undepend(text, regclass, text) IS
+'Undoes depend(): from now on, writes to that table do not reach the documents of the view.';
+CREATE VIEW credit.dependencies AS
+SELECT s.name AS source, d.relation, d.changed_keys,
+	   credit.has_triggers(d.relation) AS has_triggers,
+	   d.declared_at, d.declared_by
+  FROM credit.dependency d
+  JOIN credit.source s ON s.source_id = d.source_id;
+COMMENT ON VIEW credit.dependencies IS 'Tables that sources which are views depend on, as declared by depend().';
+COMMENT ON COLUMN credit.dependencies.source IS 'Name of the source, a view.';
+COMMENT ON COLUMN credit.dependencies.relation IS 'Table of the ERP.';
+COMMENT ON COLUMN credit.dependencies.changed_keys IS 'Query over relation changed that returns the keys of the documents.';
+COMMENT ON COLUMN credit.dependencies.has_triggers IS 'True: all four triggers are there and enabled.';
+COMMENT ON COLUMN credit.dependencies.declared_at IS 'When it was declared.';
+COMMENT ON COLUMN credit.dependencies.declared_by IS 'Session user who declared it.';
 /*
  * Subject reconcile: does the ledger say what the ERP says?
  *
@@ -5172,162 +5705,387 @@ COMMENT ON COLUMN credit.rating_check.is_review IS 'True: two notches or more, t
  */
 
 /*
+ * Every function comes twice: NAME_of() looks at one account, by the indexes
+ * of its documents, and NAME_on() goes through the accounts with it.  So one
+ * customer of a view costs what that customer has, which no query over all
+ * accounts that groups or numbers rows could promise.
+ */
+
+/* In the sign of the balance, before anything is allocated. */
+CREATE FUNCTION credit.unallocated_of(of_account bigint, as_of date)
+RETURNS TABLE (source_id integer, key text, currency text, kind text, rule text,
+			   day date, due_date date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT d.source_id, d.key, d.currency, d.kind, d.rule, d.day, d.due_date, d.open_amount
+  FROM (SELECT i.source_id, i.key, i.currency, r.kind, r.rule,
+			   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+			   COALESCE(i.due_date, i.document_date, i.posting_date) AS due_date,
+			   CASE WHEN r.kind IN ('payment', 'credit_note') THEN o.settled - i.amount ELSE i.amount - o.settled END AS open_amount
+		  FROM credit.item i
+		  JOIN credit.settlement_rule r ON r.source_id = i.source_id
+		 CROSS JOIN LATERAL
+			   (SELECT COALESCE((SELECT sum(t.amount) FROM credit.settlement t
+								  WHERE t.source_id = i.source_id AND t.key = i.key
+									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) +
+					   COALESCE((SELECT sum(CASE r.kind WHEN 'receivable' THEN -t.amount ELSE t.amount END)
+								   FROM credit.settlement t
+								   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+								  WHERE t.payment_source_id = i.source_id AND t.payment_key = i.key
+									AND x.amount IS NOT NULL
+									AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
+									AND (x.reversed_on IS NULL OR x.reversed_on > as_of)
+									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) AS settled) o
+		 WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
+		   AND i.amount IS NOT NULL
+		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+		   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+		OFFSET 0) d
+ WHERE d.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.unallocated_of(bigint, date) IS
+'What was open of one account on a day, before payments of which nobody says what they pay are allocated.';
+/*
  * Where nobody says what pays what: equal amounts pay each other, the n-th the
  * n-th; then both sides are laid out one behind the other, the oldest first,
  * and what lies opposite pays.
  */
+CREATE FUNCTION credit.allocations_of(of_account bigint, as_of date)
+RETURNS TABLE (source_id integer, key text, payment_source_id integer, payment_key text,
+			   settled_on date, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+WITH numbered AS
+	(SELECT o.source_id, o.key, o.currency, abs(o.open_amount) AS amount, o.open_amount < 0 AS pays,
+			o.due_date, o.day,
+			row_number() OVER (PARTITION BY o.currency, o.open_amount
+							   ORDER BY o.due_date, o.source_id, o.key COLLATE "C") AS number
+	   FROM credit.unallocated_of(of_account, as_of) o
+	  WHERE CASE WHEN o.open_amount < 0 THEN o.rule = 'allocated' ELSE o.rule <> 'stated' END),
+/* a debt and a payment of one amount and number make a pair */
+matched AS
+	(SELECT n.*, count(*) OVER pair = 2 AS is_equal,
+			max(n.source_id) FILTER (WHERE n.pays) OVER pair AS payment_source_id,
+			max(n.key) FILTER (WHERE n.pays) OVER pair AS payment_key,
+			max(n.day) FILTER (WHERE n.pays) OVER pair AS payment_day
+	   FROM numbered n
+	 WINDOW pair AS (PARTITION BY n.currency, n.amount, n.number)),
+laid_out AS
+	(SELECT m.currency, m.pays, m.source_id, m.key, m.day,
+			sum(m.amount) OVER w AS upto
+	   FROM matched m
+	  WHERE NOT m.is_equal
+	 WINDOW w AS (PARTITION BY m.currency, m.pays ORDER BY m.due_date, m.source_id, m.key COLLATE "C")),
+/* between two ends, of whichever side, the next debt lies opposite the next payment */
+piece AS
+	(SELECT l.*, l.upto - COALESCE(lag(l.upto) OVER w, 0) AS amount,
+			count(*) FILTER (WHERE NOT l.pays) OVER before AS debts,
+			count(*) FILTER (WHERE l.pays) OVER before AS payments
+	   FROM laid_out l
+	 WINDOW w AS (PARTITION BY l.currency ORDER BY l.upto, l.pays),
+			before AS (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
+pair AS
+	(SELECT e.currency, e.amount,
+			max(e.source_id) FILTER (WHERE NOT e.pays) OVER debt AS source_id,
+			max(e.key) FILTER (WHERE NOT e.pays) OVER debt AS key,
+			max(e.source_id) FILTER (WHERE e.pays) OVER payment AS payment_source_id,
+			max(e.key) FILTER (WHERE e.pays) OVER payment AS payment_key,
+			max(e.day) FILTER (WHERE e.pays) OVER payment AS day
+	   FROM piece e
+	 WINDOW debt AS (PARTITION BY e.currency, e.debts), payment AS (PARTITION BY e.currency, e.payments))
+SELECT m.source_id, m.key, m.payment_source_id, m.payment_key, m.payment_day, m.amount
+  FROM matched m
+ WHERE m.is_equal AND NOT m.pays
+UNION ALL
+SELECT p.source_id, p.key, p.payment_source_id, p.payment_key, p.day, p.amount
+  FROM pair p
+ WHERE p.amount > 0 AND p.key IS NOT NULL AND p.payment_key IS NOT NULL;
+END;
+COMMENT ON FUNCTION credit.allocations_of(bigint, date) IS
+'Which payment pays which debt of one account, where the ERP does not say it: equal amounts first, then the oldest due. Worked out from what is known now, never stored.';
 CREATE FUNCTION credit.allocations_on(as_of date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (source_id integer, key text, payment_source_id integer, payment_key text,
 			   settled_on date, amount numeric)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-WITH open AS
-	(SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
-	   FROM credit.open_on(as_of) o
-	  WHERE of_account IS NULL OR o.account_id = of_account),
-side AS
-	(SELECT o.source_id, o.key, o.account_id, o.currency, abs(o.open_amount) AS amount,
-			o.open_amount < 0 AS pays,
-			COALESCE(i.due_date, i.document_date, i.posting_date) AS due,
-			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day
-	   FROM open o
-	   JOIN credit.settlement_rule r ON r.source_id = o.source_id
-	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
-	  WHERE CASE WHEN o.open_amount < 0 THEN r.rule = 'allocated' ELSE r.rule <> 'stated' END),
-numbered AS
-	(SELECT s.*, row_number() OVER (PARTITION BY s.account_id, s.currency, s.amount, s.pays
-									ORDER BY s.due, s.source_id, s.key) AS number
-	   FROM side s),
-equal AS
-	(SELECT d.source_id, d.key, p.source_id AS payment_source_id, p.key AS payment_key, p.day, d.amount
-	   FROM numbered d
-	   JOIN numbered p ON p.account_id = d.account_id AND p.currency = d.currency
-			AND p.amount = d.amount AND p.number = d.number AND p.pays
-	  WHERE NOT d.pays),
-laid_out AS
-	(SELECT n.account_id, n.currency, n.pays, n.source_id, n.key, n.day,
-			sum(n.amount) OVER w AS upto, row_number() OVER w AS place
-	   FROM numbered n
-	  WHERE NOT EXISTS (SELECT FROM equal e WHERE e.source_id = n.source_id AND e.key = n.key)
-		AND NOT EXISTS (SELECT FROM equal e WHERE e.payment_source_id = n.source_id AND e.payment_key = n.key)
-	 WINDOW w AS (PARTITION BY n.account_id, n.currency, n.pays ORDER BY n.due, n.source_id, n.key)),
-/* between two ends, of whichever side, one debt lies opposite one payment */
-piece AS
-	(SELECT l.account_id, l.currency, l.upto,
-			l.upto - COALESCE(lag(l.upto) OVER w, 0) AS amount,
-			min(l.place) FILTER (WHERE NOT l.pays) OVER (w ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS debt,
-			min(l.place) FILTER (WHERE l.pays) OVER (w ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS payment
-	   FROM laid_out l
-	 WINDOW w AS (PARTITION BY l.account_id, l.currency ORDER BY l.upto, l.pays))
-SELECT e.source_id, e.key, e.payment_source_id, e.payment_key, e.day, e.amount
-  FROM equal e
-UNION ALL
-SELECT d.source_id, d.key, p.source_id, p.key, p.day, x.amount
-  FROM piece x
-  JOIN laid_out d ON d.account_id = x.account_id AND d.currency = x.currency AND NOT d.pays AND d.place = x.debt
-  JOIN laid_out p ON p.account_id = x.account_id AND p.currency = x.currency AND p.pays AND p.place = x.payment
- WHERE x.amount > 0;
+SELECT l.source_id, l.key, l.payment_source_id, l.payment_key, l.settled_on, l.amount
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.allocations_of(a.account_id, as_of) l
+ WHERE of_account IS NULL OR a.account_id = of_account;
 END;
 COMMENT ON FUNCTION credit.allocations_on(date, bigint) IS
-'Which payment pays which debt, of all accounts or of one, where the ERP does not say it: equal amounts first, then the oldest due. Worked out from what is known now, never stored.';
-/*
- * Settlements of one debt up to a day, corrections and reversals set off: what
- * was taken back is gone, the latest first, and what is left keeps its day.
- */
-CREATE FUNCTION credit.settlements_of_debt(source_id integer, key text, as_of date)
-RETURNS TABLE (settled_on date, amount numeric, kind text, payment_source_id integer, payment_key text)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+'Which payment pays which debt, of all accounts or of one, where the ERP does not say it; see allocations_of().';
+CREATE FUNCTION credit.settlements_of(of_account bigint, as_of date)
+RETURNS TABLE (currency text, source_id integer, key text, settled_on date, amount numeric,
+			   kind text, payment_source_id integer, payment_key text,
+			   document_date date, due_date date, debt numeric, is_allocated boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
-SELECT l.settled_on, l.left_over, l.kind, l.payment_source_id, l.payment_key
-  FROM (SELECT d.settled_on, d.kind, d.payment_source_id, d.payment_key,
-			   LEAST(d.amount, min(d.upto) OVER (PARTITION BY d.stated_by_source_id, d.stated_by_key
-												 ORDER BY d.settled_on NULLS FIRST
-												 ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
-							   - (d.upto - d.amount)) AS left_over
-		  FROM (SELECT t.stated_by_source_id, t.stated_by_key, t.settled_on, sum(t.amount) AS amount,
-					   (array_agg(t.kind ORDER BY t.recorded_at DESC))[1] AS kind,
-					   (array_agg(t.payment_source_id ORDER BY t.recorded_at DESC))[1] AS payment_source_id,
-					   (array_agg(t.payment_key ORDER BY t.recorded_at DESC))[1] AS payment_key,
-					   sum(sum(t.amount)) OVER (PARTITION BY t.stated_by_source_id, t.stated_by_key
-												ORDER BY t.settled_on NULLS FIRST) AS upto
-				  FROM credit.settlement t
-				 WHERE t.source_id = settlements_of_debt.source_id AND t.key = settlements_of_debt.key
-				   AND (t.settled_on <= settlements_of_debt.as_of OR t.settled_on IS NULL)
-				 GROUP BY t.stated_by_source_id, t.stated_by_key, t.settled_on) d) l
- WHERE l.left_over > 0;
+WITH allocated AS
+	(SELECT l.* FROM credit.allocations_of(of_account, as_of) l
+	  /* needs_allocation(), which would be planned anew for each account */
+	  WHERE EXISTS (SELECT FROM credit.settlement_rule r
+					 WHERE r.rule = 'allocated' AND r.kind IN ('payment', 'credit_note', 'receivable')))
+SELECT i.currency, i.source_id, i.key, t.settled_on, t.amount, t.kind,
+	   t.payment_source_id, t.payment_key,
+	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
+	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
+	   i.amount, false
+  FROM credit.item i
+  JOIN credit.account a ON a.account_id = i.account_id
+  JOIN credit.source s ON s.source_id = i.source_id
+ CROSS JOIN LATERAL
+	   (SELECT t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
+		  FROM credit.settlement t
+		 WHERE t.source_id = i.source_id AND t.key = i.key
+		   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+		 OFFSET 0) t
+ WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
+   AND s.kind IN ('invoice', 'receivable') AND i.amount IS NOT NULL
+   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+UNION ALL
+SELECT i.currency, l.source_id, l.key, l.settled_on, l.amount,
+	   CASE WHEN p.is_write_off THEN 'write_off' ELSE s.kind END, l.payment_source_id, l.payment_key,
+	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
+	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
+	   i.amount, true
+  FROM allocated l
+  JOIN credit.item i ON i.source_id = l.source_id AND i.key = l.key
+  JOIN credit.account a ON a.account_id = i.account_id
+  JOIN credit.item p ON p.source_id = l.payment_source_id AND p.key = l.payment_key
+  JOIN credit.source s ON s.source_id = l.payment_source_id;
 END;
-COMMENT ON FUNCTION credit.settlements_of_debt(integer, text, date) IS
-'What settled a debt up to a day, one row per document that says so and day; what was corrected or taken back by then is set off.';
+COMMENT ON FUNCTION credit.settlements_of(bigint, date) IS
+'What was settled of which debt of one account up to a day, by what. settled_on NULL: before the source was attached. debt: amount of the debt. is_allocated: nobody says so, it is worked out.';
 CREATE FUNCTION credit.settlements_on(as_of date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, settled_on date,
 			   amount numeric, kind text, payment_source_id integer, payment_key text)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-/* of few debts anything was ever taken back */
-WITH taken_back AS
-	(SELECT DISTINCT t.source_id, t.key FROM credit.settlement t WHERE t.amount < 0)
-SELECT i.account_id, i.currency, t.source_id, t.key,
-	   t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
+/* of all accounts by hash, of one by its indexes */
+SELECT i.account_id, i.currency, t.source_id, t.key, t.settled_on, t.amount, t.kind,
+	   t.payment_source_id, t.payment_key
   FROM credit.settlement t
-  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key AND i.amount IS NOT NULL
-  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
- WHERE (t.settled_on <= settlements_on.as_of OR t.settled_on IS NULL)
-   AND (of_account IS NULL OR i.account_id = of_account)
-   AND NOT EXISTS (SELECT FROM taken_back b WHERE b.source_id = t.source_id AND b.key = t.key)
+  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+  JOIN credit.source s ON s.source_id = i.source_id
+ WHERE of_account IS NULL
+   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+   AND s.kind IN ('invoice', 'receivable') AND i.amount IS NOT NULL
+   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
 UNION ALL
-SELECT i.account_id, i.currency, i.source_id, i.key,
-	   t.settled_on, t.amount, t.kind, t.payment_source_id, t.payment_key
-  FROM taken_back b
-  JOIN credit.item i ON i.source_id = b.source_id AND i.key = b.key AND i.amount IS NOT NULL
-  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
- CROSS JOIN LATERAL credit.settlements_of_debt(i.source_id, i.key, settlements_on.as_of) t
- WHERE of_account IS NULL OR i.account_id = of_account
+SELECT a.account_id, t.currency, t.source_id, t.key, t.settled_on, t.amount, t.kind,
+	   t.payment_source_id, t.payment_key
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.settlements_of(a.account_id, as_of) t
+ WHERE of_account IS NULL AND credit.needs_allocation() AND t.is_allocated
 UNION ALL
-SELECT i.account_id, i.currency, a.source_id, a.key, a.settled_on, a.amount, s.kind,
-	   a.payment_source_id, a.payment_key
-  FROM credit.allocations_on(settlements_on.as_of, of_account) a
-  JOIN credit.item i ON i.source_id = a.source_id AND i.key = a.key
-  JOIN credit.source s ON s.source_id = a.payment_source_id
- WHERE credit.needs_allocation();
+SELECT of_account, t.currency, t.source_id, t.key, t.settled_on, t.amount, t.kind,
+	   t.payment_source_id, t.payment_key
+  FROM credit.settlements_of(of_account, as_of) t
+ WHERE of_account IS NOT NULL;
 END;
 COMMENT ON FUNCTION credit.settlements_on(date, bigint) IS
-'What was settled of which debt up to a day, by what, corrections and reversals set off; of all accounts or of one. settled_on NULL: before the source was attached.';
-/* One row per debt: the day on which nothing was open any more. */
+'What was settled of which debt dated up to a day, by what; of all accounts or of one. settled_on is the day of the payment or application, also where the debt came later; NULL: before the source was attached.';
+/*
+ * The day on which nothing was open any more is the first one from which on the
+ * settlements have made up the debt: a payment that was returned and came again
+ * does not count with its first day, one that came on top not with its own.  An
+ * unknown day is before all others.
+ */
+CREATE FUNCTION credit.debts_of(of_account bigint, as_of date)
+RETURNS TABLE (currency text, source_id integer, key text, amount numeric,
+			   document_date date, due_date date, open_amount numeric, paid_amount numeric,
+			   credited_amount numeric, settled_on date, is_cash boolean, is_dated boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+WITH by_day AS
+	(SELECT q.currency, q.source_id, q.key, q.amount, q.document_date, q.due_date, q.day,
+			sum(q.settled) AS settled, sum(q.paid) AS paid, sum(q.credited) AS credited,
+			sum(sum(q.settled)) OVER (PARTITION BY q.source_id, q.key ORDER BY q.day) AS upto
+	   FROM (SELECT i.currency, i.source_id, i.key, i.amount,
+					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+					COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+					date '-infinity' AS day, 0::numeric AS settled, 0::numeric AS paid, 0::numeric AS credited
+			   FROM credit.item i
+			   JOIN credit.account a ON a.account_id = i.account_id
+			   JOIN credit.source s ON s.source_id = i.source_id
+			  WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
+				AND s.kind IN ('invoice', 'receivable') AND i.amount > 0
+				AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+				AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+			 UNION ALL
+			 SELECT t.currency, t.source_id, t.key, t.debt, t.document_date, t.due_date,
+					COALESCE(t.settled_on, '-infinity'), t.amount,
+					CASE WHEN t.kind NOT IN ('credit_note', 'write_off') THEN t.amount ELSE 0 END,
+					CASE WHEN t.kind = 'credit_note' THEN t.amount ELSE 0 END
+			   FROM credit.settlements_of(of_account, as_of) t
+			  WHERE t.debt > 0) q
+	  GROUP BY q.currency, q.source_id, q.key, q.amount, q.document_date, q.due_date, q.day),
+marked AS
+	(SELECT d.*, max(d.day) FILTER (WHERE d.upto < d.amount) OVER (PARTITION BY d.source_id, d.key) AS last_open
+	   FROM by_day d)
+SELECT d.currency, d.source_id, d.key, d.amount, d.document_date, d.due_date,
+	   d.amount - d.settled, d.paid, d.credited, NULLIF(d.settled_on, '-infinity'), d.paid <> 0,
+	   d.settled_on IS DISTINCT FROM '-infinity'
+  FROM (SELECT m.currency, m.source_id, m.key, m.amount, m.document_date, m.due_date,
+			   sum(m.settled) AS settled, sum(m.paid) AS paid, sum(m.credited) AS credited,
+			   min(m.day) FILTER (WHERE m.upto >= m.amount AND (m.last_open IS NULL OR m.day > m.last_open)) AS settled_on
+		  FROM marked m
+		 GROUP BY m.currency, m.source_id, m.key, m.amount, m.document_date, m.due_date) d;
+END;
+COMMENT ON FUNCTION credit.debts_of(bigint, date) IS
+'Every debt of one account dated up to a day: what was open of it then, and the day on which nothing was open any more. is_cash: some of it was paid, not only credited or written off; is_dated false: it was settled before its source was attached, nobody knows when.';
 CREATE FUNCTION credit.debts_on(as_of date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, amount numeric,
 			   document_date date, due_date date, open_amount numeric, paid_amount numeric,
 			   settled_on date, is_cash boolean, is_dated boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
+/* of all accounts set by set, as debts_of() has it for one */
+WITH by_day AS
+	(SELECT t.source_id, t.key, COALESCE(t.settled_on, '-infinity') AS day, sum(t.amount) AS settled,
+			sum(CASE WHEN t.kind NOT IN ('credit_note', 'write_off') THEN t.amount ELSE 0 END) AS paid,
+			sum(sum(t.amount)) OVER (PARTITION BY t.source_id, t.key ORDER BY COALESCE(t.settled_on, '-infinity')) AS upto
+	   FROM credit.settlements_on(as_of) t
+	  WHERE of_account IS NULL
+	  GROUP BY t.source_id, t.key, COALESCE(t.settled_on, '-infinity')),
+marked AS
+	(SELECT d.*, i.amount, max(d.day) FILTER (WHERE d.upto < i.amount) OVER (PARTITION BY d.source_id, d.key) AS last_open
+	   FROM by_day d
+	   JOIN credit.item i ON i.source_id = d.source_id AND i.key = d.key),
+settled AS
+	(SELECT m.source_id, m.key, sum(m.settled) AS settled, sum(m.paid) AS paid,
+			min(m.day) FILTER (WHERE m.upto >= m.amount AND (m.last_open IS NULL OR m.day > m.last_open)) AS settled_on
+	   FROM marked m
+	  GROUP BY m.source_id, m.key)
 SELECT i.account_id, i.currency, i.source_id, i.key, i.amount,
 	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
 	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
-	   i.amount - COALESCE(t.amount, 0), COALESCE(t.paid, 0),
-	   CASE WHEN t.amount >= i.amount THEN t.settled_on END,
-	   COALESCE(t.is_cash, false), COALESCE(t.is_dated, true)
+	   i.amount - COALESCE(t.settled, 0), COALESCE(t.paid, 0), NULLIF(t.settled_on, '-infinity'),
+	   COALESCE(t.paid, 0) <> 0, t.settled_on IS DISTINCT FROM '-infinity'
   FROM credit.item i
   JOIN credit.source s ON s.source_id = i.source_id
   JOIN credit.account a ON a.account_id = i.account_id
-  LEFT JOIN (SELECT x.source_id, x.key, sum(x.amount) AS amount,
-					sum(x.amount) FILTER (WHERE x.kind NOT IN ('credit_note', 'write_off')) AS paid,
-					max(x.settled_on) AS settled_on,
-					bool_or(x.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
-					bool_and(x.settled_on IS NOT NULL) AS is_dated
-			   FROM credit.settlements_on(debts_on.as_of, of_account) x
-			  GROUP BY x.source_id, x.key) t
-	ON t.source_id = i.source_id AND t.key = i.key
- WHERE s.kind IN ('invoice', 'receivable') AND i.amount > 0
-   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= debts_on.as_of
-   AND (i.reversed_on IS NULL OR i.reversed_on > debts_on.as_of)
-   AND (of_account IS NULL OR (i.account_id = of_account AND (i.is_open OR NOT i.is_open)));
+  LEFT JOIN settled t ON t.source_id = i.source_id AND t.key = i.key
+ WHERE of_account IS NULL
+   AND s.kind IN ('invoice', 'receivable') AND i.amount > 0
+   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+UNION ALL
+SELECT of_account, d.currency, d.source_id, d.key, d.amount, d.document_date, d.due_date,
+	   d.open_amount, d.paid_amount, d.settled_on, d.is_cash, d.is_dated
+  FROM credit.debts_of(of_account, as_of) d
+ WHERE of_account IS NOT NULL;
 END;
 COMMENT ON FUNCTION credit.debts_on(date, bigint) IS
-'Every debt dated up to a day: what was open of it then, and the day on which nothing was open any more. is_cash: some of it was paid, not only credited or written off; is_dated false: it was settled before its source was attached, nobody knows when.';
+'Every debt dated up to a day, of all accounts or of one; see debts_of().';
 /*
- * Invoices give counts, rates, quantiles and trend: one row for each one that
- * was paid in the window or is open.  Settlements give what is weighted by
- * amount, so that an invoice paid in two parts counts with both days.
+ * One row per payment of a debt and day.  A correction cancels the row that it
+ * corrects, a return takes away the latest that the same payment had paid of
+ * the debt: what a day adds for good is what it adds to the least of all sums
+ * from it on.
  */
+CREATE FUNCTION credit.paid_of(of_account bigint, as_of date)
+RETURNS TABLE (currency text, source_id integer, key text, debt numeric, document_date date,
+			   due_date date, paid_on date, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT q.currency, q.source_id, q.key, q.debt, q.document_date, q.due_date, q.day, q.amount
+  FROM (SELECT f.*, f.lasting - COALESCE(lag(f.lasting) OVER (PARTITION BY f.source_id, f.key, f.payment_source_id, f.payment_key
+															  ORDER BY f.day), 0) AS amount
+		  FROM (SELECT u.*, min(u.upto) OVER (PARTITION BY u.source_id, u.key, u.payment_source_id, u.payment_key
+											  ORDER BY u.day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lasting
+				  FROM (SELECT t.currency, t.source_id, t.key, t.debt, t.document_date, t.due_date,
+							   t.payment_source_id, t.payment_key,
+							   COALESCE(t.settled_on, '-infinity') AS day,
+							   sum(sum(t.amount)) OVER (PARTITION BY t.source_id, t.key, t.payment_source_id, t.payment_key
+														ORDER BY COALESCE(t.settled_on, '-infinity')) AS upto
+						  FROM credit.settlements_of(of_account, as_of) t
+						 WHERE t.kind NOT IN ('credit_note', 'write_off') AND t.debt > 0
+						 GROUP BY t.currency, t.source_id, t.key, t.debt, t.document_date, t.due_date,
+								  t.payment_source_id, t.payment_key, COALESCE(t.settled_on, '-infinity')) u) f) q
+ WHERE q.amount > 0;
+END;
+COMMENT ON FUNCTION credit.paid_of(bigint, date) IS
+'What was paid of each debt of one account on which day, without credit notes and write-offs, and without payments that were returned. paid_on -infinity: before the source was attached.';
+/* The same of all accounts, set by set. */
+CREATE FUNCTION credit.paid_on(as_of date)
+RETURNS TABLE (account_id bigint, currency text, source_id integer, key text,
+			   document_date date, due_date date, paid_on date, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+WITH by_day AS
+	(SELECT t.account_id, t.currency, t.source_id, t.key, t.payment_source_id, t.payment_key,
+			COALESCE(t.settled_on, '-infinity') AS day,
+			sum(sum(t.amount)) OVER (PARTITION BY t.source_id, t.key, t.payment_source_id, t.payment_key
+									 ORDER BY COALESCE(t.settled_on, '-infinity')) AS upto
+	   FROM credit.settlements_on(paid_on.as_of) t
+	  WHERE t.kind NOT IN ('credit_note', 'write_off')
+	  GROUP BY t.account_id, t.currency, t.source_id, t.key, t.payment_source_id, t.payment_key,
+			   COALESCE(t.settled_on, '-infinity')),
+lasting AS
+	(SELECT u.*, min(u.upto) OVER (PARTITION BY u.source_id, u.key, u.payment_source_id, u.payment_key
+								   ORDER BY u.day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lasting
+	   FROM by_day u),
+paid AS
+	(SELECT l.*, l.lasting - COALESCE(lag(l.lasting) OVER (PARTITION BY l.source_id, l.key, l.payment_source_id, l.payment_key
+														   ORDER BY l.day), 0) AS amount
+	   FROM lasting l)
+SELECT p.account_id, p.currency, p.source_id, p.key,
+	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
+	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date),
+	   p.day, p.amount
+  FROM paid p
+  JOIN credit.item i ON i.source_id = p.source_id AND i.key = p.key AND i.amount > 0
+  JOIN credit.account a ON a.account_id = i.account_id
+ WHERE p.amount > 0;
+END;
+COMMENT ON FUNCTION credit.paid_on(date) IS
+'What was paid of each debt on which day, of all accounts; see paid_of().';
+/*
+ * Debts give counts, rates, quantiles and trend: one row for each one that was
+ * paid in the window or is open.  Payments give what is weighted by amount, so
+ * that a debt paid in two parts counts with both days.  The setting of jit
+ * keeps the function from being put in line: a plan of so many parts would be
+ * compiled for seconds to run for milliseconds.
+ */
+CREATE FUNCTION credit.behaviour_of
+	(of_account bigint, as_of date, days integer, grace_days integer, half_life integer)
+RETURNS TABLE (currency text, by_debt credit.payment_measures, by_amount credit.payment_measures,
+			   n_undated bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH debt AS
+	(SELECT d.* FROM credit.debts_of(of_account, as_of) d),
+n AS
+	(SELECT d.currency,
+			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on, as_of, grace_days, half_life)
+				FILTER (WHERE d.is_dated AND (d.settled_on IS NULL OR d.is_cash)) AS p,
+			count(*) FILTER (WHERE NOT d.is_dated) AS n_undated
+	   FROM debt d
+	  WHERE d.settled_on IS NULL OR d.settled_on > as_of - days
+	  GROUP BY d.currency),
+m AS
+	(SELECT q.currency,
+			credit.payment_profile(q.amount, q.document_date, q.due_date, q.paid_on, as_of, grace_days, half_life) AS p
+	   FROM (SELECT t.currency, t.amount, t.document_date, t.due_date, t.paid_on
+			   FROM credit.paid_of(of_account, as_of) t
+			  WHERE t.paid_on > as_of - days
+			 UNION ALL
+			 SELECT d.currency, d.open_amount, d.document_date, d.due_date, NULL
+			   FROM debt d
+			  WHERE d.open_amount > 0) q
+	  GROUP BY q.currency)
+SELECT COALESCE(n.currency, m.currency), n.p, m.p, COALESCE(n.n_undated, 0)
+  FROM n
+  FULL JOIN m ON m.currency = n.currency;
+END;
+COMMENT ON FUNCTION credit.behaviour_of(bigint, date, integer, integer, integer) IS
+'Profiles of how one account pays, by currency: by_debt has a row for each debt paid in the days before the day or open on it, by_amount one for each payment and each open amount.';
 CREATE FUNCTION credit.payment_behaviour_on
 	(as_of date, days integer DEFAULT 365, grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
 RETURNS TABLE (customer text, segment text, name text, currency text,
@@ -5344,53 +6102,124 @@ RETURNS TABLE (customer text, segment text, name text, currency text,
 			   first_invoice_date date, first_paid_date date, last_paid_date date)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
-WITH by_invoice AS
+WITH debt AS
+	(SELECT d.* FROM credit.debts_on(payment_behaviour_on.as_of) d),
+by_debt AS
 	(SELECT d.account_id, d.currency,
-			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on,
-								   payment_behaviour_on.as_of, payment_behaviour_on.grace_days,
-								   payment_behaviour_on.half_life)
+			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on, payment_behaviour_on.as_of,
+								   payment_behaviour_on.grace_days, payment_behaviour_on.half_life)
 				FILTER (WHERE d.is_dated AND (d.settled_on IS NULL OR d.is_cash)) AS p,
 			count(*) FILTER (WHERE NOT d.is_dated) AS n_undated
-	   FROM credit.debts_on(payment_behaviour_on.as_of) d
-	  WHERE d.settled_on IS NULL OR NOT d.is_dated
-		 OR d.settled_on > payment_behaviour_on.as_of - payment_behaviour_on.days
+	   FROM debt d
+	  WHERE d.settled_on IS NULL OR d.settled_on > payment_behaviour_on.as_of - payment_behaviour_on.days
 	  GROUP BY d.account_id, d.currency),
 by_amount AS
 	(SELECT q.account_id, q.currency,
-			credit.payment_profile(q.amount, q.document_date, q.due_date, q.settled_on,
-								   payment_behaviour_on.as_of, payment_behaviour_on.grace_days,
-								   payment_behaviour_on.half_life) AS p
-	   FROM (SELECT t.account_id, t.currency, t.amount, i.document_date,
-					COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
-					t.settled_on
-			   FROM credit.settlements_on(payment_behaviour_on.as_of) t
-			   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
-			   JOIN credit.account a ON a.account_id = i.account_id
-			  WHERE t.kind NOT IN ('credit_note', 'write_off') AND i.amount > 0
-				AND t.settled_on > payment_behaviour_on.as_of - payment_behaviour_on.days
+			credit.payment_profile(q.amount, q.document_date, q.due_date, q.paid_on, payment_behaviour_on.as_of,
+								   payment_behaviour_on.grace_days, payment_behaviour_on.half_life) AS p
+	   FROM (SELECT t.account_id, t.currency, t.amount, t.document_date, t.due_date, t.paid_on
+			   FROM credit.paid_on(payment_behaviour_on.as_of) t
+			  WHERE t.paid_on > payment_behaviour_on.as_of - payment_behaviour_on.days
 			 UNION ALL
 			 SELECT d.account_id, d.currency, d.open_amount, d.document_date, d.due_date, NULL
-			   FROM credit.debts_on(payment_behaviour_on.as_of) d
-			  WHERE d.open_amount > 0) q
+			   FROM debt d WHERE d.open_amount > 0) q
 	  GROUP BY q.account_id, q.currency)
-SELECT a.customer, a.segment, a.name, n.currency,
-	   (n.p).n_paid, (n.p).n_open, (n.p).n_overdue, n.n_undated,
-	   (m.p).paid_amount, (m.p).open_amount, (m.p).overdue_amount,
-	   (n.p).on_time_rate, (m.p).on_time_rate_by_amount,
-	   (n.p).mean_days_late, (m.p).weighted_days_late, (n.p).median_days_late,
-	   (n.p).p90_days_late, (n.p).max_days_late, (n.p).max_days_overdue,
-	   (m.p).days_beyond_terms, (m.p).open_days_beyond_terms,
-	   (n.p).mean_days_to_pay, (m.p).weighted_days_to_pay, (m.p).weighted_terms,
-	   (n.p).sd_days_late, (n.p).mean_deviation, (n.p).cv_days_to_pay,
-	   (n.p).trend_slope, (n.p).trend_se, (n.p).trend_p, (n.p).is_worsening,
-	   (n.p).recent_days_late, (n.p).recent_n, (m.p).payment_index,
-	   (n.p).first_invoice_date, (n.p).first_paid_date, (n.p).last_paid_date
-  FROM by_invoice n
-  JOIN credit.account a ON a.account_id = n.account_id
-  LEFT JOIN by_amount m ON m.account_id = n.account_id AND m.currency = n.currency;
+SELECT a.customer, a.segment, a.name, b.currency,
+	   COALESCE((b.by_debt).n_paid, 0), COALESCE((b.by_debt).n_open, 0), COALESCE((b.by_debt).n_overdue, 0), b.n_undated,
+	   COALESCE((b.by_amount).paid_amount, 0), COALESCE((b.by_amount).open_amount, 0), COALESCE((b.by_amount).overdue_amount, 0),
+	   (b.by_debt).on_time_rate, (b.by_amount).on_time_rate_by_amount,
+	   (b.by_debt).mean_days_late, (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
+	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,
+	   (b.by_amount).days_beyond_terms, (b.by_amount).open_days_beyond_terms,
+	   (b.by_debt).mean_days_to_pay, (b.by_amount).weighted_days_to_pay, (b.by_amount).weighted_terms,
+	   (b.by_debt).sd_days_late, (b.by_debt).mean_deviation, (b.by_debt).cv_days_to_pay,
+	   (b.by_debt).trend_slope, (b.by_debt).trend_se, (b.by_debt).trend_p, (b.by_debt).is_worsening,
+	   (b.by_debt).recent_days_late, (b.by_debt).recent_n, (b.by_amount).payment_index,
+	   (b.by_debt).first_invoice_date, (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
+  FROM (SELECT COALESCE(n.account_id, m.account_id) AS account_id, COALESCE(n.currency, m.currency) AS currency,
+			   n.p AS by_debt, m.p AS by_amount, COALESCE(n.n_undated, 0) AS n_undated
+		  FROM by_debt n
+		  FULL JOIN by_amount m ON m.account_id = n.account_id AND m.currency = n.currency) b
+  JOIN credit.account a ON a.account_id = b.account_id;
 END;
 COMMENT ON FUNCTION credit.payment_behaviour_on(date, integer, integer, integer) IS
-'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Counts, rates, quantiles and trend are by debt, weighted measures by amount settled.';
+'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Counts, rates, quantiles and trend are by debt, weighted measures by amount paid.';
+CREATE VIEW credit.payment_behaviour AS
+SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
+	   COALESCE((b.by_debt).n_paid, 0) AS n_paid, COALESCE((b.by_debt).n_open, 0) AS n_open,
+	   COALESCE((b.by_debt).n_overdue, 0) AS n_overdue, b.n_undated,
+	   COALESCE((b.by_amount).paid_amount, 0) AS paid_amount,
+	   COALESCE((b.by_amount).open_amount, 0) AS open_amount,
+	   COALESCE((b.by_amount).overdue_amount, 0) AS overdue_amount, (b.by_debt).on_time_rate,
+	   (b.by_amount).on_time_rate_by_amount, (b.by_debt).mean_days_late,
+	   (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
+	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,
+	   (b.by_amount).days_beyond_terms, (b.by_amount).open_days_beyond_terms,
+	   (b.by_debt).mean_days_to_pay, (b.by_amount).weighted_days_to_pay,
+	   (b.by_amount).weighted_terms, (b.by_debt).sd_days_late, (b.by_debt).mean_deviation,
+	   (b.by_debt).cv_days_to_pay, (b.by_debt).trend_slope, (b.by_debt).trend_se,
+	   (b.by_debt).trend_p, (b.by_debt).is_worsening, (b.by_debt).recent_days_late,
+	   (b.by_debt).recent_n, (b.by_amount).payment_index, (b.by_debt).first_invoice_date,
+	   (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.behaviour_of(a.account_id, credit.as_of(), 365, 0, 90) b;
+COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of. Worked out customer by customer, which is quick for few; payment_behaviour_on() is the same, quick for all.';
+COMMENT ON COLUMN credit.payment_behaviour.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.payment_behaviour.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.payment_behaviour.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.payment_behaviour.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.payment_behaviour.n_paid IS 'Number of debts paid in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.n_open IS 'Number of debts that are open.';
+COMMENT ON COLUMN credit.payment_behaviour.n_overdue IS 'Number of these that are past due.';
+COMMENT ON COLUMN credit.payment_behaviour.n_undated IS 'Number of debts settled before their source was attached: nobody knows when, so they are left out.';
+COMMENT ON COLUMN credit.payment_behaviour.paid_amount IS 'Sum of what was paid in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.open_amount IS 'Sum of the open debts.';
+COMMENT ON COLUMN credit.payment_behaviour.overdue_amount IS 'Sum of the debts past due.';
+COMMENT ON COLUMN credit.payment_behaviour.on_time_rate IS 'Share (0 to 1) of debts paid on time, among those paid and those overdue.';
+COMMENT ON COLUMN credit.payment_behaviour.on_time_rate_by_amount IS 'The same share of amounts.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_days_late IS 'Mean of days from due date to payment; early payments are negative.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_days_late IS 'The same weighted by amount.';
+COMMENT ON COLUMN credit.payment_behaviour.median_days_late IS 'Median of days late.';
+COMMENT ON COLUMN credit.payment_behaviour.p90_days_late IS 'Ninetieth percentile of days late; below 10 debts it says little.';
+COMMENT ON COLUMN credit.payment_behaviour.max_days_late IS 'Latest payment, in days late.';
+COMMENT ON COLUMN credit.payment_behaviour.max_days_overdue IS 'Most days past due of an open debt.';
+COMMENT ON COLUMN credit.payment_behaviour.days_beyond_terms IS 'Days late weighted by amount, early payments counted as 0.';
+COMMENT ON COLUMN credit.payment_behaviour.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_days_to_pay IS 'Mean of days from document date to payment.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_days_to_pay IS 'The same weighted by amount: terms and days late together.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_terms IS 'Days from document date to due date, weighted by amount.';
+COMMENT ON COLUMN credit.payment_behaviour.sd_days_late IS 'Standard deviation of days late: stability of the habit.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_deviation IS 'Mean absolute deviation of days late from their mean.';
+COMMENT ON COLUMN credit.payment_behaviour.cv_days_to_pay IS 'Coefficient of variation of days to pay.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_slope IS 'By how many days payments get later in 30 days.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_se IS 'Standard error of the slope.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_p IS 'Probability of such a slope without a trend.';
+COMMENT ON COLUMN credit.payment_behaviour.is_worsening IS 'True: the slope is positive, p is below 0.05 and there are at least 6 payments.';
+COMMENT ON COLUMN credit.payment_behaviour.recent_days_late IS 'Mean days late with weights that halve with every 90 days.';
+COMMENT ON COLUMN credit.payment_behaviour.recent_n IS 'Number of payments that this mean is worth.';
+COMMENT ON COLUMN credit.payment_behaviour.payment_index IS 'Index of payment from 1 to 100, weighted by amount: 80 is prompt, 100 is 30 days early, 50 is 30 days late.';
+COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the oldest of these debts.';
+COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';
+CREATE FUNCTION credit.trend_of(of_account bigint, as_of date, months integer)
+RETURNS TABLE (currency text, month date, p credit.payment_measures, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+SELECT d.currency, e.month,
+	   credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on) FILTER (WHERE e.is_payment) AS p,
+	   sum(d.amount) FILTER (WHERE NOT e.is_payment) AS amount
+  FROM credit.debts_of(of_account, as_of) d
+ CROSS JOIN LATERAL
+	   (SELECT date_trunc('month', d.settled_on::timestamp)::date AS month, true AS is_payment
+		 WHERE d.is_dated AND d.is_cash AND d.settled_on IS NOT NULL
+		UNION ALL
+		SELECT date_trunc('month', d.document_date::timestamp)::date, false) e
+ WHERE e.month >= date_trunc('month', as_of::timestamp) - make_interval(months => months - 1)
+ GROUP BY d.currency, e.month;
+END;
+COMMENT ON FUNCTION credit.trend_of(bigint, date, integer) IS
+'How one account has paid, and what was invoiced, by currency and month.';
 CREATE FUNCTION credit.payment_trend_on(as_of date, months integer DEFAULT 24)
 RETURNS TABLE (customer text, segment text, name text, currency text, month date,
 			   n_paid bigint, paid_amount numeric, on_time_rate float8,
@@ -5398,32 +6227,18 @@ RETURNS TABLE (customer text, segment text, name text, currency text, month date
 			   p90_days_late float8, payment_index float8, invoiced_amount numeric)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-WITH paid AS
-	(SELECT d.account_id, d.currency, date_trunc('month', d.settled_on::timestamp)::date AS month,
-			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on) AS p
-	   FROM credit.debts_on(payment_trend_on.as_of) d
-	  WHERE d.is_dated AND d.is_cash
-		AND d.settled_on >= date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => months - 1)
-	  GROUP BY 1, 2, 3),
-invoiced AS
-	(SELECT d.account_id, d.currency, date_trunc('month', d.document_date::timestamp)::date AS month, sum(d.amount) AS amount
-	   FROM credit.debts_on(payment_trend_on.as_of) d
-	  WHERE d.document_date >= date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => months - 1)
-	  GROUP BY 1, 2, 3)
 SELECT a.customer, a.segment, a.name, q.currency, q.month,
 	   COALESCE((q.p).n_paid, 0), COALESCE((q.p).paid_amount, 0), (q.p).on_time_rate,
 	   (q.p).mean_days_late, (q.p).weighted_days_late, (q.p).median_days_late,
 	   (q.p).p90_days_late, (q.p).payment_index, COALESCE(q.amount, 0)
-  FROM (SELECT COALESCE(n.account_id, i.account_id) AS account_id, COALESCE(n.currency, i.currency) AS currency,
-			   COALESCE(n.month, i.month) AS month, n.p, i.amount
-		  FROM paid n
-		  FULL JOIN invoiced i ON i.account_id = n.account_id AND i.currency = n.currency AND i.month = n.month) q
-  JOIN credit.account a ON a.account_id = q.account_id;
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.trend_of(a.account_id, payment_trend_on.as_of, payment_trend_on.months) q;
 END;
 COMMENT ON FUNCTION credit.payment_trend_on(date, integer) IS
-'How each customer has paid month by month (by the month of the payment), and what was invoiced in it, for so many months up to a day.';
+'How each customer has paid month by month (by the month in which a debt was paid), and what was invoiced in it, for so many months up to a day.';
 CREATE VIEW credit.payment_trend AS
-SELECT t.customer, t.segment, t.name, t.currency, t.month, t.n_paid, t.paid_amount,
+SELECT t.customer COLLATE "C" AS customer, t.segment COLLATE "C" AS segment, t.name,
+	   t.currency COLLATE "C" AS currency, t.month, t.n_paid, t.paid_amount,
 	   t.on_time_rate, t.mean_days_late, t.weighted_days_late, t.median_days_late,
 	   t.p90_days_late, t.payment_index, t.invoiced_amount
   FROM credit.payment_trend_on(credit.as_of()) t;
@@ -5476,55 +6291,29 @@ COMMENT ON COLUMN credit.month_state.folded_at IS 'When it was worked out.';
 CREATE INDEX month_state_month ON credit.month_state (month);
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.month_state
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
-/* The debts of some accounts as of today, by the indexes of the accounts. */
-CREATE FUNCTION credit.debts_of(accounts bigint[])
-RETURNS TABLE (account_id bigint, currency text, source_id integer, key text, amount numeric,
-			   document_date date, due_date date)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
-BEGIN ATOMIC
-SELECT i.account_id, i.currency, i.source_id, i.key, i.amount,
-	   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)),
-	   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date)
-  FROM credit.item i
-  JOIN credit.source s ON s.source_id = i.source_id
-  JOIN credit.account a ON a.account_id = i.account_id
- WHERE i.account_id = ANY (accounts) AND (i.is_open OR NOT i.is_open)
-   AND s.kind IN ('invoice', 'receivable') AND i.amount > 0
-   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()
-   AND (i.reversed_on IS NULL OR i.reversed_on > credit.today());
-END;
-COMMENT ON FUNCTION credit.debts_of(bigint[]) IS 'Debts of some accounts, dated up to today.';
-/* What paid them, and the day since which nothing is open of each. */
 CREATE FUNCTION credit.month_states_of(accounts bigint[])
 RETURNS TABLE (account_id bigint, currency text, month date, by_debt credit.payment_state,
 			   by_amount credit.payment_state, n_undated bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
-WITH debt AS (SELECT d.* FROM credit.debts_of(accounts) d),
-settled AS
-	(SELECT d.account_id, d.currency, d.source_id, d.key, d.amount AS debt, d.document_date, d.due_date,
-			t.settled_on, t.amount, t.kind
-	   FROM debt d
-	  CROSS JOIN LATERAL credit.settlements_of_debt(d.source_id, d.key, credit.today()) t),
-whole AS
-	(SELECT s.account_id, s.currency, s.debt, s.document_date, s.due_date, sum(s.amount) AS amount,
-			max(s.settled_on) AS settled_on, bool_or(s.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
-			bool_and(s.settled_on IS NOT NULL) AS is_dated
-	   FROM settled s
-	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date),
+WITH debt AS
+	(SELECT a.account_id, d.* FROM unnest(accounts) a (account_id)
+	  CROSS JOIN LATERAL credit.debts_of(a.account_id, credit.today()) d),
 by_debt AS
-	(SELECT w.account_id, w.currency, date_trunc('month', w.settled_on::timestamp)::date AS month,
-			credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on) AS state
-	   FROM whole w WHERE w.amount >= w.debt AND w.is_dated AND w.is_cash
+	(SELECT d.account_id, d.currency, date_trunc('month', d.settled_on::timestamp)::date AS month,
+			credit.payment_state(d.amount, d.document_date, d.due_date, d.settled_on) AS state
+	   FROM debt d WHERE d.settled_on IS NOT NULL AND d.is_cash
 	  GROUP BY 1, 2, 3),
 by_amount AS
-	(SELECT s.account_id, s.currency, date_trunc('month', s.settled_on::timestamp)::date AS month,
-			credit.payment_state(s.amount, s.document_date, s.due_date, s.settled_on) AS state
-	   FROM settled s WHERE s.settled_on IS NOT NULL AND s.kind NOT IN ('credit_note', 'write_off')
+	(SELECT a.account_id, p.currency, date_trunc('month', p.paid_on::timestamp)::date AS month,
+			credit.payment_state(p.amount, p.document_date, p.due_date, p.paid_on) AS state
+	   FROM unnest(accounts) a (account_id)
+	  CROSS JOIN LATERAL credit.paid_of(a.account_id, credit.today()) p
+	  WHERE isfinite(p.paid_on)
 	  GROUP BY 1, 2, 3),
 undated AS
-	(SELECT w.account_id, w.currency, count(*) AS n
-	   FROM whole w WHERE NOT w.is_dated GROUP BY 1, 2)
+	(SELECT d.account_id, d.currency, count(*) AS n
+	   FROM debt d WHERE NOT d.is_dated GROUP BY 1, 2)
 SELECT COALESCE(d.account_id, m.account_id), COALESCE(d.currency, m.currency), COALESCE(d.month, m.month),
 	   d.state, m.state, 0
   FROM by_debt d
@@ -5602,11 +6391,11 @@ BEGIN
 	LOCK TABLE credit.month_state IN SHARE ROW EXCLUSIVE MODE;
 	PERFORM credit.maintain(true);
 	INSERT INTO credit.month_mark (account_id, month)
-	SELECT i.account_id, 'infinity'
+	SELECT i.account_id, date 'infinity'
 	  FROM credit.item i JOIN credit.source s ON s.source_id = i.source_id
 	 WHERE s.kind IN ('invoice', 'receivable') AND i.account_id IS NOT NULL
 	UNION
-	SELECT s.account_id, 'infinity' FROM credit.month_state s;
+	SELECT s.account_id, date 'infinity' FROM credit.month_state s;
 	PERFORM credit.maintain(false);
 	RETURN credit.fold_months();
 END
@@ -5674,27 +6463,52 @@ settled AS
 	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
 			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
 			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
-			x.settled_on, x.amount, x.kind
+			COALESCE(x.settled_on, '-infinity') AS day, x.amount, x.kind, x.payment_source_id, x.payment_key
 	   FROM recent r
 	   JOIN credit.item i ON i.source_id = r.source_id AND i.key = r.key AND i.amount > 0
 	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
 	   JOIN credit.account a ON a.account_id = i.account_id
+	   JOIN credit.settlement x ON x.source_id = r.source_id AND x.key = r.key
 	  CROSS JOIN time t
-	  CROSS JOIN LATERAL credit.settlements_of_debt(i.source_id, i.key, t.today) x
-	  WHERE COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today
+	  WHERE (x.settled_on <= t.today OR x.settled_on IS NULL)
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today
 		AND (i.reversed_on IS NULL OR i.reversed_on > t.today)),
-whole AS
-	(SELECT s.account_id, s.currency, s.debt, s.document_date, s.due_date, sum(s.amount) AS amount,
-			max(s.settled_on) AS settled_on, bool_or(s.kind NOT IN ('credit_note', 'write_off')) AS is_cash,
-			bool_and(s.settled_on IS NOT NULL) AS is_dated
+/* as debts_of() has it */
+by_day AS
+	(SELECT s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date, s.day,
+			sum(CASE WHEN s.kind NOT IN ('credit_note', 'write_off') THEN s.amount ELSE 0 END) AS paid,
+			sum(sum(s.amount)) OVER (PARTITION BY s.source_id, s.key ORDER BY s.day) AS upto
 	   FROM settled s
-	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date),
+	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date, s.day),
+marked AS
+	(SELECT d.*, max(d.day) FILTER (WHERE d.upto < d.debt) OVER (PARTITION BY d.source_id, d.key) AS last_open
+	   FROM by_day d),
+whole AS
+	(SELECT m.account_id, m.currency, m.debt, m.document_date, m.due_date, sum(m.paid) AS paid,
+			min(m.day) FILTER (WHERE m.upto >= m.debt AND (m.last_open IS NULL OR m.day > m.last_open)) AS settled_on
+	   FROM marked m
+	  GROUP BY m.account_id, m.currency, m.source_id, m.key, m.debt, m.document_date, m.due_date),
+/* as paid_of() has it */
+lasting AS
+	(SELECT u.*, min(u.upto) OVER (PARTITION BY u.source_id, u.key, u.payment_source_id, u.payment_key
+								   ORDER BY u.day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lasting
+	   FROM (SELECT s.account_id, s.currency, s.source_id, s.key, s.document_date, s.due_date,
+					s.payment_source_id, s.payment_key, s.day,
+					sum(sum(s.amount)) OVER (PARTITION BY s.source_id, s.key, s.payment_source_id, s.payment_key
+											 ORDER BY s.day) AS upto
+			   FROM settled s
+			  WHERE s.kind NOT IN ('credit_note', 'write_off')
+			  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.document_date, s.due_date,
+					   s.payment_source_id, s.payment_key, s.day) u),
+paid AS
+	(SELECT l.account_id, l.currency, l.document_date, l.due_date, l.day,
+			l.lasting - COALESCE(lag(l.lasting) OVER (PARTITION BY l.source_id, l.key, l.payment_source_id, l.payment_key
+													  ORDER BY l.day), 0) AS amount
+	   FROM lasting l),
 open AS
 	(SELECT i.account_id, i.currency, i.amount, o.open_amount,
 			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
-			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
-			NOT EXISTS (SELECT FROM credit.settlements_of_debt(o.source_id, o.key, t.today) x
-						 WHERE x.settled_on IS NULL) AS is_dated
+			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date
 	   FROM credit.open_now o
 	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key AND i.amount > 0
 	   JOIN credit.account a ON a.account_id = i.account_id
@@ -5708,18 +6522,18 @@ state AS
 	 UNION ALL
 	 SELECT w.account_id, w.currency, credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on), NULL, 0
 	   FROM whole w CROSS JOIN time t
-	  WHERE w.amount >= w.debt AND w.is_dated AND w.is_cash
-		AND (w.settled_on >= t.this_month OR (w.settled_on > t.after AND w.settled_on < t.first_month))
+	  WHERE w.paid <> 0
+		AND ((w.settled_on >= t.this_month AND w.settled_on <= t.today) OR (w.settled_on > t.after AND w.settled_on < t.first_month))
 	  GROUP BY w.account_id, w.currency
 	 UNION ALL
-	 SELECT s.account_id, s.currency, NULL, credit.payment_state(s.amount, s.document_date, s.due_date, s.settled_on), 0
-	   FROM settled s CROSS JOIN time t
-	  WHERE s.kind NOT IN ('credit_note', 'write_off')
-		AND (s.settled_on >= t.this_month OR (s.settled_on > t.after AND s.settled_on < t.first_month))
-	  GROUP BY s.account_id, s.currency
+	 SELECT p.account_id, p.currency, NULL, credit.payment_state(p.amount, p.document_date, p.due_date, p.day), 0
+	   FROM paid p CROSS JOIN time t
+	  WHERE p.amount > 0
+		AND ((p.day >= t.this_month AND p.day <= t.today) OR (p.day > t.after AND p.day < t.first_month))
+	  GROUP BY p.account_id, p.currency
 	 UNION ALL
 	 SELECT o.account_id, o.currency,
-			credit.payment_state(o.amount, o.document_date, o.due_date, NULL) FILTER (WHERE o.is_dated),
+			credit.payment_state(o.amount, o.document_date, o.due_date, NULL),
 			credit.payment_state(o.open_amount, o.document_date, o.due_date, NULL), 0
 	   FROM open o GROUP BY o.account_id, o.currency)
 SELECT q.account_id, q.currency,
@@ -5732,73 +6546,1730 @@ SELECT q.account_id, q.currency,
 END;
 COMMENT ON FUNCTION credit.payment_behaviour_folded(integer, integer, integer) IS
 'Payment measures of each account as of today, by debt and by amount, from the states of closed months and what is live; what payment_behaviour_on() works out from the rows.';
-CREATE VIEW credit.payment_behaviour AS
-SELECT a.customer, a.segment, a.name, f.currency COLLATE "C" AS currency, (f.by_debt).n_paid, (f.by_debt).n_open,
-	   (f.by_debt).n_overdue, f.n_undated, (f.by_amount).paid_amount,
-	   (f.by_amount).open_amount, (f.by_amount).overdue_amount, (f.by_debt).on_time_rate,
-	   (f.by_amount).on_time_rate_by_amount, (f.by_debt).mean_days_late,
-	   (f.by_amount).weighted_days_late, (f.by_debt).median_days_late,
-	   (f.by_debt).p90_days_late, (f.by_debt).max_days_late, (f.by_debt).max_days_overdue,
-	   (f.by_amount).days_beyond_terms, (f.by_amount).open_days_beyond_terms,
-	   (f.by_debt).mean_days_to_pay, (f.by_amount).weighted_days_to_pay,
-	   (f.by_amount).weighted_terms, (f.by_debt).sd_days_late, (f.by_debt).mean_deviation,
-	   (f.by_debt).cv_days_to_pay, (f.by_debt).trend_slope, (f.by_debt).trend_se,
-	   (f.by_debt).trend_p, (f.by_debt).is_worsening, (f.by_debt).recent_days_late,
-	   (f.by_debt).recent_n, (f.by_amount).payment_index, (f.by_debt).first_invoice_date,
-	   (f.by_debt).first_paid_date, (f.by_debt).last_paid_date
-  FROM credit.payment_behaviour_folded() f
-  JOIN credit.account a ON a.account_id = f.account_id
- WHERE credit.as_of() = credit.today() AND NOT credit.needs_allocation()
+/*
+ * Subject funds: the funds profile of a customer: when he pays, how steadily,
+ * since when differently, what he is able to pay, and whether he asks for more.
+ * Every column is a measure of subjects behaviour, trend and indicator.
+ */
+
+/*
+ * Days on which money came.  Payments of the ERP are such days; where it has
+ * none of an account and currency, settlements without a payment are.
+ */
+CREATE FUNCTION credit.receipts_of(of_account bigint, as_of date)
+RETURNS TABLE (currency text, received_on date, amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT q.currency, q.day, q.amount
+  FROM (SELECT r.*, bool_or(r.is_payment) OVER (PARTITION BY r.currency) AS has_payments
+		  FROM (SELECT i.currency, COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+					   CASE s.kind WHEN 'payment' THEN i.amount ELSE -i.amount END AS amount, true AS is_payment
+				  FROM credit.item i
+				  JOIN credit.source s ON s.source_id = i.source_id
+				 WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
+				   AND (s.kind = 'payment' OR (s.kind = 'receivable' AND i.amount < 0))
+				   AND i.amount IS NOT NULL AND i.is_write_off IS NOT TRUE
+				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+				   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+				UNION ALL
+				SELECT p.currency, p.paid_on, p.amount, false
+				  FROM credit.paid_of(of_account, as_of) p
+				 WHERE p.paid_on > '-infinity') r) q
+ WHERE q.is_payment = q.has_payments;
+END;
+COMMENT ON FUNCTION credit.receipts_of(bigint, date) IS
+'Payments of one account up to a day, and negative lines of a ledger; where there are none, the days on which the ERP says that something was settled.';
+CREATE FUNCTION credit.orders_of(of_account bigint, as_of date)
+RETURNS TABLE (currency text, source_id integer, key text, ordered_on date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT q.currency, q.source_id, q.key, min(q.day)
+  FROM (SELECT i.currency, i.source_id, i.key,
+			   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day
+		  FROM credit.item i
+		 WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open) AND i.amount > 0
+		UNION ALL
+		SELECT v.currency, v.source_id, v.key,
+			   COALESCE(v.document_date, v.posting_date, credit.day_of(v.recorded_at))
+		  FROM credit.item_version v
+		 WHERE v.account_id = of_account AND v.amount > 0) q
+  JOIN credit.source s ON s.source_id = q.source_id AND s.kind = 'order'
+ GROUP BY q.currency, q.source_id, q.key
+HAVING min(q.day) <= as_of;
+END;
+COMMENT ON FUNCTION credit.orders_of(bigint, date) IS
+'Orders of one account up to a day, with those that have ceased to count since they came into the ledger.';
+/*
+ * The setting of jit keeps the function from being put in line: a plan of so
+ * many parts would be compiled for seconds to run for milliseconds.
+ */
+CREATE FUNCTION credit.funds_of(of_account bigint, as_of date, days integer)
+RETURNS TABLE (currency text, cycle credit.cycle_measures, last_payment_on date,
+			   capacity credit.capacity_measures, trend credit.trend_measures,
+			   due_amount numeric, paid_of_due numeric, n_recent bigint, n_before bigint,
+			   change credit.change_measures, capability float8,
+			   partial credit.partial_measures)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH day AS
+	(SELECT e.*
+	   FROM (SELECT 'debt' AS part, d.currency, d.amount, d.due_date AS since, d.settled_on AS day,
+					d.amount - d.credited_amount AS due_amount, d.paid_amount,
+					(d.settled_on - d.due_date)::float8 AS days_late, d.is_dated AND d.is_cash AS is_paid
+			   FROM credit.debts_of(of_account, as_of) d
+			 UNION ALL
+			 SELECT 'receipt', r.currency, r.amount, NULL, r.received_on, NULL, NULL, NULL, NULL
+			   FROM credit.receipts_of(of_account, as_of) r
+			 UNION ALL
+			 SELECT 'order', o.currency, NULL, NULL, o.ordered_on, NULL, NULL, NULL, NULL
+			   FROM credit.orders_of(of_account, as_of) o) e),
+/* the first payment of each debt that came in the days */
+first_payment AS
+	(SELECT f.currency, credit.partial_payment(f.debt, f.amount) AS partial
+	   FROM (SELECT p.currency, p.debt, p.paid_on, sum(p.amount) AS amount,
+					row_number() OVER (PARTITION BY p.source_id, p.key ORDER BY p.paid_on) AS number
+			   FROM credit.paid_of(of_account, as_of) p
+			  GROUP BY p.currency, p.source_id, p.key, p.debt, p.paid_on) f
+	  WHERE f.number = 1 AND f.paid_on > as_of - days
+	  GROUP BY f.currency),
+measure AS
+	(SELECT e.currency,
+			credit.payment_cycle(e.day) FILTER (WHERE e.part = 'receipt' AND e.amount > 0 AND e.day > as_of - days) AS cycle,
+			max(e.day) FILTER (WHERE e.part = 'receipt' AND e.amount > 0) AS last_payment_on,
+			credit.payment_capacity(e.day, e.amount, as_of) FILTER (WHERE e.part = 'receipt') AS capacity,
+			credit.robust_trend(e.day, e.days_late, e.amount)
+				FILTER (WHERE e.is_paid AND e.day > as_of - days) AS trend,
+			/* against the days before, or where they say too little against the first twelve days of payment */
+			credit.change_point(e.day, e.days_late, e.amount, as_of - days)
+				FILTER (WHERE e.is_paid AND e.day > as_of - 2 * days) AS change,
+			credit.change_point(e.day, e.days_late, e.amount, 12)
+				FILTER (WHERE e.is_paid AND e.day > as_of - days) AS change_within,
+			sum(e.due_amount) FILTER (WHERE e.since > as_of - days AND e.since <= as_of) AS due_amount,
+			sum(e.paid_amount) FILTER (WHERE e.since > as_of - days AND e.since <= as_of) AS paid_of_due,
+			count(*) FILTER (WHERE e.part = 'order' AND e.day > as_of - 30) AS n_recent,
+			count(*) FILTER (WHERE e.part = 'order' AND e.day > as_of - 210 AND e.day <= as_of - 30) AS n_before
+	   FROM day e
+	  GROUP BY e.currency)
+SELECT m.currency, m.cycle, m.last_payment_on, m.capacity, m.trend, m.due_amount, m.paid_of_due, m.n_recent, m.n_before,
+	   CASE WHEN (m.change).mean IS NULL THEN m.change_within ELSE m.change END AS change,
+	   credit.payment_to_order_ratio(m.paid_of_due, m.due_amount) AS capability,
+	   f.partial
+  FROM measure m
+  LEFT JOIN first_payment f ON f.currency = m.currency;
+END;
+COMMENT ON FUNCTION credit.funds_of(bigint, date, integer) IS
+'Measures of the funds profile of one account, by currency.';
+CREATE FUNCTION credit.funds_profile_on(as_of date, days integer DEFAULT 365)
+RETURNS TABLE (customer text, segment text, name text, currency text,
+			   funds_segment text, payment_index float8, capability float8, sd_days_late float8,
+			   habit text, habit_day integer, habit_strength float8, habit_p float8,
+			   n_payment_days integer, mean_interval float8, sd_interval float8, cv_interval float8,
+			   period float8, period_p float8,
+			   n_paid bigint, mean_days_late float8, median_days_late float8, cv_days_to_pay float8,
+			   later_since date, later_seen_on date, earlier_since date, earlier_seen_on date,
+			   baseline_days_late float8, n_baseline integer,
+			   trend_slope float8, trend_p float8, trend_direction text,
+			   due_amount numeric, paid_of_due numeric,
+			   monthly_capacity numeric, n_capacity_months integer,
+			   n_orders_recent bigint, n_orders_before bigint, demand_ratio float8, demand_p float8,
+			   partial_ratio float8, residue_ratio float8, n_part_paid bigint,
+			   open_amount numeric, overdue_amount numeric, last_payment_on date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT a.customer, a.segment, a.name, q.currency,
+	   credit.funds_segment((b.by_amount).payment_index, q.capability), (b.by_amount).payment_index, q.capability, (b.by_debt).sd_days_late,
+	   (q.cycle).habit, (q.cycle).habit_day,
+	   CASE (q.cycle).habit WHEN 'weekday' THEN (q.cycle).weekday_strength WHEN 'month_day' THEN (q.cycle).month_day_strength
+			WHEN 'month_end' THEN (q.cycle).month_end_strength
+			ELSE GREATEST((q.cycle).weekday_strength, (q.cycle).month_day_strength, (q.cycle).month_end_strength) END,
+	   CASE (q.cycle).habit WHEN 'weekday' THEN (q.cycle).weekday_p WHEN 'month_day' THEN (q.cycle).month_day_p
+			WHEN 'month_end' THEN (q.cycle).month_end_p
+			ELSE LEAST((q.cycle).weekday_p, (q.cycle).month_day_p, (q.cycle).month_end_p) END,
+	   COALESCE((q.cycle).n_days, 0), (q.cycle).mean_interval, (q.cycle).sd_interval, (q.cycle).cv_interval,
+	   (q.cycle).period, (q.cycle).period_p,
+	   COALESCE((b.by_debt).n_paid, 0), (b.by_debt).mean_days_late, (b.by_debt).median_days_late, (b.by_debt).cv_days_to_pay,
+	   (q.change).last_rise_began, (q.change).last_rise, (q.change).last_fall_began, (q.change).last_fall,
+	   (q.change).mean, COALESCE((q.change).n_reference, 0),
+	   (q.trend).slope, (q.trend).p, (q.trend).direction,
+	   COALESCE(q.due_amount, 0), COALESCE(q.paid_of_due, 0),
+	   (q.capacity).capacity, COALESCE((q.capacity).n_months, 0),
+	   q.n_recent, q.n_before, (o.demand).rate_ratio, (o.demand).p,
+	   (q.partial).partial_ratio, (q.partial).residue_ratio, COALESCE((q.partial).n_partial, 0),
+	   COALESCE((b.by_amount).open_amount, 0), COALESCE((b.by_amount).overdue_amount, 0), q.last_payment_on
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.funds_of(a.account_id, funds_profile_on.as_of, funds_profile_on.days) q
+  LEFT JOIN LATERAL credit.behaviour_of(a.account_id, funds_profile_on.as_of, funds_profile_on.days, 0, 90) b
+	ON b.currency = q.currency
+ CROSS JOIN LATERAL (SELECT credit.demand_signal(q.n_recent, 30, q.n_before, 180) AS demand OFFSET 0) o;
+END;
+COMMENT ON FUNCTION credit.funds_profile_on(date, integer) IS
+'Funds profile of each customer and currency as of a day, from the days before it: habit and cycle of payment, stability and changes of lateness, capability, capacity, demand, willingness and the segment these make.';
+CREATE VIEW credit.funds_profile AS
+SELECT f.customer COLLATE "C" AS customer,
+	   f.segment COLLATE "C" AS segment, f.name,
+	   f.currency COLLATE "C" AS currency, f.funds_segment,
+	   f.payment_index, f.capability, f.sd_days_late, f.habit,
+	   f.habit_day, f.habit_strength, f.habit_p, f.n_payment_days,
+	   f.mean_interval, f.sd_interval, f.cv_interval, f.period,
+	   f.period_p, f.n_paid, f.mean_days_late, f.median_days_late,
+	   f.cv_days_to_pay, f.later_since, f.later_seen_on, f.earlier_since,
+	   f.earlier_seen_on, f.baseline_days_late, f.n_baseline,
+	   f.trend_slope, f.trend_p, f.trend_direction, f.due_amount,
+	   f.paid_of_due, f.monthly_capacity, f.n_capacity_months,
+	   f.n_orders_recent, f.n_orders_before, f.demand_ratio, f.demand_p,
+	   f.partial_ratio, f.residue_ratio, f.n_part_paid, f.open_amount,
+	   f.overdue_amount, f.last_payment_on
+  FROM credit.funds_profile_on(credit.as_of()) f;
+COMMENT ON VIEW credit.funds_profile IS 'Funds profile of each customer and currency: the year up to today, or to the day of credit.as_of; see funds_profile_on().';
+COMMENT ON COLUMN credit.funds_profile.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.funds_profile.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.funds_profile.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.funds_profile.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.funds_profile.funds_segment IS 'By willingness and capability: extend, instalments, shorten, secure; unrated where one is missing. See funds_segment().';
+COMMENT ON COLUMN credit.funds_profile.payment_index IS 'Willingness: index of payment from 1 to 100, weighted by amount; 80 is prompt.';
+COMMENT ON COLUMN credit.funds_profile.capability IS 'What was paid of what fell due in the year; 1 is all.';
+COMMENT ON COLUMN credit.funds_profile.sd_days_late IS 'Stability: standard deviation of days late.';
+COMMENT ON COLUMN credit.funds_profile.habit IS 'Fixed weekday, month_day or month_end, if payments come on a fixed one; NULL: on none.';
+COMMENT ON COLUMN credit.funds_profile.habit_day IS 'That day: 1 is Monday, the first of the month, or its last day.';
+COMMENT ON COLUMN credit.funds_profile.habit_strength IS 'How fixed it is, from 0 to 1; without a habit the strongest of the three.';
+COMMENT ON COLUMN credit.funds_profile.habit_p IS 'Probability of such a strength by chance.';
+COMMENT ON COLUMN credit.funds_profile.n_payment_days IS 'Number of days with a payment in the year.';
+COMMENT ON COLUMN credit.funds_profile.mean_interval IS 'Mean of days between days of payment.';
+COMMENT ON COLUMN credit.funds_profile.sd_interval IS 'Standard deviation of these.';
+COMMENT ON COLUMN credit.funds_profile.cv_interval IS 'The same by the mean: 0 is a clock.';
+COMMENT ON COLUMN credit.funds_profile.period IS 'Of 7, 14 and 30.4375 days the period that fits best.';
+COMMENT ON COLUMN credit.funds_profile.period_p IS 'Probability of such a fit by chance.';
+COMMENT ON COLUMN credit.funds_profile.n_paid IS 'Number of debts paid in the year.';
+COMMENT ON COLUMN credit.funds_profile.mean_days_late IS 'Mean of days late; early payments are negative.';
+COMMENT ON COLUMN credit.funds_profile.median_days_late IS 'Median of days late.';
+COMMENT ON COLUMN credit.funds_profile.cv_days_to_pay IS 'Coefficient of variation of days to pay.';
+COMMENT ON COLUMN credit.funds_profile.later_since IS 'Day from which payments have come later than usual, of the latest alarm; NULL: none.';
+COMMENT ON COLUMN credit.funds_profile.later_seen_on IS 'Day on which that could be known.';
+COMMENT ON COLUMN credit.funds_profile.earlier_since IS 'Day from which payments have come earlier than usual, of the latest alarm; NULL: none.';
+COMMENT ON COLUMN credit.funds_profile.earlier_seen_on IS 'Day on which that could be known.';
+COMMENT ON COLUMN credit.funds_profile.baseline_days_late IS 'What was usual: mean days late of the year before, or of the first twelve days of payment.';
+COMMENT ON COLUMN credit.funds_profile.n_baseline IS 'Number of days of payment that this mean is of; 0: too few to say.';
+COMMENT ON COLUMN credit.funds_profile.trend_slope IS 'By how many days payments get later in 30 days: median of all pairs (Theil-Sen).';
+COMMENT ON COLUMN credit.funds_profile.trend_p IS 'Probability of such a trend by chance (Mann-Kendall).';
+COMMENT ON COLUMN credit.funds_profile.trend_direction IS 'Rising, falling or none.';
+COMMENT ON COLUMN credit.funds_profile.due_amount IS 'Debts that fell due in the year, less credit notes.';
+COMMENT ON COLUMN credit.funds_profile.paid_of_due IS 'What was paid of these.';
+COMMENT ON COLUMN credit.funds_profile.monthly_capacity IS 'Median of what came in each of the last 6 months that are over.';
+COMMENT ON COLUMN credit.funds_profile.n_capacity_months IS 'Number of these months since the first payment; below 3 they say little.';
+COMMENT ON COLUMN credit.funds_profile.n_orders_recent IS 'Number of orders of the last 30 days.';
+COMMENT ON COLUMN credit.funds_profile.n_orders_before IS 'Number of orders of the 180 days before.';
+COMMENT ON COLUMN credit.funds_profile.demand_ratio IS 'Orders a day now by orders a day before; NULL below 5 orders.';
+COMMENT ON COLUMN credit.funds_profile.demand_p IS 'Probability of so many recent orders, or more, at the old rate.';
+COMMENT ON COLUMN credit.funds_profile.partial_ratio IS 'Share (0 to 1) of debts whose first payment was short, among those first paid in the year.';
+COMMENT ON COLUMN credit.funds_profile.residue_ratio IS 'What these first payments left, by the amount of these debts.';
+COMMENT ON COLUMN credit.funds_profile.n_part_paid IS 'Number of these debts.';
+COMMENT ON COLUMN credit.funds_profile.open_amount IS 'Sum of open debts.';
+COMMENT ON COLUMN credit.funds_profile.overdue_amount IS 'Sum of debts past due.';
+COMMENT ON COLUMN credit.funds_profile.last_payment_on IS 'Day of the last payment.';
+/*
+ * Subject feature: what is known about each customer on a day, one row each:
+ * from the ledger, from entries about the company, and declared by the user.
+ * Models read it; whoever develops one reads it for past days.
+ *
+ * Everything is as it was known, or dated, up to that day.  All accounts are
+ * worked out together, each table being read a few times at most.
+ */
+
+/* --- default ------------------------------------------------------------------ */
+
+CREATE FUNCTION credit.is_material
+	(late_amount numeric, open_amount numeric, minimum_amount numeric DEFAULT 500,
+	 minimum_share numeric DEFAULT 0.01)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN late_amount > 0 AND late_amount >= minimum_amount AND late_amount >= minimum_share * open_amount;
+COMMENT ON FUNCTION credit.is_material(numeric, numeric, numeric, numeric) IS
+'Is an amount that is long overdue large enough to be a default: at least an amount (500) and a share (0.01) of what is open?';
+/*
+ * Two running sums for each account: what is open, and what of it is late by
+ * more than so many days.  Days on which neither changes need no look.
+ */
+CREATE FUNCTION credit.default_events
+	(from_date date, to_date date, days_late integer DEFAULT 90,
+	 minimum_amount numeric DEFAULT 500, minimum_share numeric DEFAULT 0.01)
+RETURNS TABLE (account_id bigint, customer text, segment text, defaulted_on date,
+			   late_amount numeric, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+WITH dated AS MATERIALIZED
+	(SELECT d.account_id, d.source_id, d.key, d.document_date, d.due_date + days_late + 1 AS late_on,
+			d.currency, d.amount, d.settled_on
+	   FROM credit.debts_on(to_date) d
+	  WHERE d.is_dated),
+/* most accounts never have anything that late */
+suspect AS
+	(SELECT d.account_id, l.currency
+	   FROM (SELECT DISTINCT x.account_id FROM dated x
+			  WHERE x.late_on <= to_date AND (x.settled_on IS NULL OR x.settled_on > x.late_on)) d
+	   JOIN credit.account_limit l ON l.account_id = d.account_id),
+debt AS MATERIALIZED
+	(SELECT d.account_id, d.source_id, d.key, d.document_date, d.late_on,
+			CASE WHEN d.currency = s.currency THEN 1 ELSE credit.rate(d.currency, s.currency, to_date) END AS rate,
+			d.amount
+	   FROM dated d
+	   JOIN suspect s ON s.account_id = d.account_id),
+settled AS MATERIALIZED
+	(SELECT d.account_id, d.source_id, d.key, d.late_on, d.rate, t.settled_on, t.amount
+	   FROM credit.settlements_on(to_date) t
+	   JOIN debt d ON d.source_id = t.source_id AND d.key = t.key),
+event AS
+	(SELECT d.account_id, d.document_date AS day, d.amount * d.rate AS opened, 0::numeric AS late FROM debt d
+	 UNION ALL
+	 SELECT d.account_id, d.late_on, 0, d.amount * d.rate FROM debt d WHERE d.late_on <= to_date
+	 UNION ALL
+	 SELECT s.account_id, s.settled_on, -s.amount * s.rate, 0 FROM settled s
+	 UNION ALL
+	 SELECT s.account_id, GREATEST(s.settled_on, s.late_on), 0, -s.amount * s.rate
+	   FROM settled s WHERE GREATEST(s.settled_on, s.late_on) <= to_date),
+day AS
+	(SELECT e.account_id, e.day, sum(sum(e.late)) OVER w AS late, sum(sum(e.opened)) OVER w AS opened
+	   FROM event e
+	  GROUP BY e.account_id, e.day
+	 WINDOW w AS (PARTITION BY e.account_id ORDER BY e.day))
+SELECT a.account_id, a.customer, a.segment, f.day, f.late, f.opened
+  FROM (SELECT DISTINCT ON (q.account_id) q.*
+		  FROM (SELECT y.account_id, GREATEST(y.day, from_date + 1) AS day, y.late, y.opened,
+					   COALESCE(lead(y.day) OVER (PARTITION BY y.account_id ORDER BY y.day), 'infinity') AS until
+				  FROM day y) q
+		 WHERE q.day <= to_date AND q.until > from_date + 1
+		   AND credit.is_material(q.late, q.opened, minimum_amount, minimum_share)
+		 ORDER BY q.account_id, q.day, q.until) f
+  JOIN credit.account a ON a.account_id = f.account_id;
+END;
+COMMENT ON FUNCTION credit.default_events(date, date, integer, numeric, numeric) IS
+'Customers in default on a day after from_date, up to and with to_date: more than days_late (90) past due with an amount that is material (is_material()). defaulted_on is the first such day; one who was in default before has the day after from_date. Debts settled on a day that nobody knows are left out.';
+/* --- features that users declare ------------------------------------------------- */
+
+CREATE TABLE credit.feature_definition
+(
+	feature_definition_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	name		text COLLATE "C" NOT NULL CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$'),
+	expression	text,
+	type		text,
+	meaning		text,
+	unit		text,
+	time_window	text,
+	missing		text,
+	missing_value jsonb,
+	made_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	made_by		text NOT NULL DEFAULT SESSION_USER,
+	CHECK (expression IS NULL OR (type IN ('number', 'text', 'boolean') AND meaning IS NOT NULL))
+);
+CREATE INDEX feature_definition_name ON credit.feature_definition (name, feature_definition_id);
+COMMENT ON TABLE credit.feature_definition IS
+'Features declared as SQL, append-only: made by declare_feature() and drop_feature(). The newest row of a name counts.';
+COMMENT ON COLUMN credit.feature_definition.feature_definition_id IS 'Own key.';
+COMMENT ON COLUMN credit.feature_definition.name IS 'Name of the feature.';
+COMMENT ON COLUMN credit.feature_definition.expression IS 'SQL expression over subject.account_id, customer, segment, currency and as_of. NULL: the feature was dropped.';
+COMMENT ON COLUMN credit.feature_definition.type IS 'Type of its value: number, text or boolean.';
+COMMENT ON COLUMN credit.feature_definition.meaning IS 'What it says.';
+COMMENT ON COLUMN credit.feature_definition.unit IS 'Unit.';
+COMMENT ON COLUMN credit.feature_definition.time_window IS 'Which time it looks at, in words.';
+COMMENT ON COLUMN credit.feature_definition.missing IS 'When it is missing, and what that means, in words.';
+COMMENT ON COLUMN credit.feature_definition.missing_value IS 'What counts where the expression gives NULL; NULL: the feature is missing.';
+COMMENT ON COLUMN credit.feature_definition.made_at IS 'When it was declared.';
+COMMENT ON COLUMN credit.feature_definition.made_by IS 'Session user who declared it.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.feature_definition
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+CREATE FUNCTION credit.declared_features(as_of date, of_account bigint DEFAULT NULL)
+RETURNS TABLE (account_id bigint, declared jsonb)
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED ROWS 1000
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	query text;
+BEGIN
+	SELECT string_agg(format(E'%L, COALESCE(to_jsonb((%s\n)), %L)', d.name, d.expression, d.missing_value), ', ' ORDER BY d.name) INTO query
+	  FROM (SELECT DISTINCT ON (f.name) f.* FROM credit.feature_definition f
+			 ORDER BY f.name, f.feature_definition_id DESC) d
+	 WHERE d.expression IS NOT NULL;
+	IF query IS NULL THEN
+		RETURN;
+	END IF;
+	/* a cursor takes one statement that reads, and nothing else */
+	FOR account_id, declared IN EXECUTE
+		format('SELECT subject.account_id, jsonb_build_object(%s) FROM (SELECT a.account_id, a.customer, a.segment, l.currency, $1::date AS as_of FROM credit.account a LEFT JOIN credit.account_limit l ON l.account_id = a.account_id WHERE $2::bigint IS NULL OR a.account_id = $2) subject', query)
+		USING as_of, of_account
+	LOOP
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION credit.declared_features(date, bigint) IS
+'Features declared by users, of all accounts or of one, as a JSON object. Their expressions run with the rights of the caller, and can change nothing.';
+CREATE FUNCTION credit.declare_feature
+	(name text, expression text, meaning text, unit text DEFAULT NULL,
+	 time_window text DEFAULT NULL, missing text DEFAULT NULL, missing_value jsonb DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	found_type text;
+	feature_type text;
+	id bigint;
+BEGIN
+	/* what is declared here runs with the rights of whoever asks for features */
+	IF NOT pg_has_role((SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'credit'), 'MEMBER') THEN
+		RAISE EXCEPTION 'features are declared by the owner of the extension'
+			USING ERRCODE = 'insufficient_privilege',
+				  DETAIL = 'Their expressions run with the rights of everybody who asks for feature_query.';
+	END IF;
+	IF name IS NULL OR name !~ '^[a-z][a-z0-9_]{0,62}$' THEN
+		RAISE EXCEPTION 'a feature needs a name of lower-case letters, digits and "_"'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF EXISTS (SELECT FROM credit.feature_catalog c WHERE c.name = name AND c.origin <> 'declared') THEN
+		RAISE EXCEPTION 'feature "%" comes with the extension', name
+			USING ERRCODE = 'duplicate_object', HINT = 'Choose another name; models keep theirs.';
+	END IF;
+	IF COALESCE(expression, '') !~ '\S' OR COALESCE(meaning, '') !~ '\S' THEN
+		RAISE EXCEPTION 'a feature needs an expression and a meaning'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	BEGIN
+		/* tried with one account, or with NULL where there is none */
+		found_type := credit.feature_type(expression);
+	EXCEPTION
+		WHEN query_canceled OR assert_failure THEN RAISE;
+		WHEN OTHERS THEN
+			RAISE EXCEPTION 'feature "%" cannot be computed: %', name, SQLERRM
+				USING ERRCODE = SQLSTATE,
+					  HINT = 'Give one SQL expression over account_id, customer, segment, currency and as_of of subject, which changes nothing; names need their schema.';
+	END;
+	feature_type := CASE WHEN found_type IN ('smallint', 'integer', 'bigint', 'numeric', 'real', 'double precision') THEN 'number'
+		WHEN found_type IN ('text', 'character varying', 'character', 'name') THEN 'text'
+		WHEN found_type = 'boolean' THEN 'boolean' END;
+	IF feature_type IS NULL THEN
+		RAISE EXCEPTION 'feature "%" must be a number, a text or a boolean, not %', name, found_type
+			USING ERRCODE = 'datatype_mismatch', HINT = 'Of dates make days: as_of - day.';
+	END IF;
+	IF jsonb_typeof(missing_value) NOT IN ('null', replace(feature_type, 'text', 'string')) THEN
+		RAISE EXCEPTION 'missing_value of feature "%" must be a %, as the feature is', name, feature_type
+			USING ERRCODE = 'datatype_mismatch';
+	END IF;
+	INSERT INTO credit.feature_definition (name, expression, type, meaning, unit, time_window, missing, missing_value)
+	VALUES (name, expression, feature_type, meaning, unit, time_window, missing, missing_value)
+	RETURNING feature_definition_id INTO id;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION credit.declare_feature(text, text, text, text, text, text, jsonb) IS
+'Declares a feature, or declares it anew: a SQL expression over columns account_id, customer, segment, currency and as_of of subject that gives a number, a text or a boolean. It is tried at once. Only for the owner of the extension, since it runs with the rights of whoever asks for feature_query.';
+CREATE FUNCTION credit.feature_type(expression text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found_type text;
+BEGIN
+	FOR found_type IN EXECUTE
+		format(E'SELECT pg_typeof(q.value)::text FROM (SELECT (%s\n) AS value FROM (SELECT a.account_id, a.customer, a.segment, l.currency, $1::date AS as_of FROM (SELECT 1) one LEFT JOIN (SELECT * FROM credit.account LIMIT 1) a ON true LEFT JOIN credit.account_limit l ON l.account_id = a.account_id) subject) q', expression)
+		USING credit.today()
+	LOOP
+		RETURN found_type;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION credit.feature_type(text) IS
+'Part of declare_feature(): computes an expression for one account, and returns its type.';
+CREATE FUNCTION credit.drop_feature(name text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	IF NOT EXISTS (SELECT FROM credit.feature_catalog c WHERE c.name = name AND c.origin = 'declared') THEN
+		RAISE EXCEPTION 'there is no declared feature "%"', name
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.feature_catalog lists them.';
+	END IF;
+	INSERT INTO credit.feature_definition (name) VALUES (name);
+END
+$$;
+COMMENT ON FUNCTION credit.drop_feature(text) IS
+'Takes a declared feature out. Models that use it find it missing from then on.';
+/* --- what there is -------------------------------------------------------------- */
+
+CREATE VIEW credit.feature_catalog AS
+SELECT c.name, c.origin, c.type, c.unit, c.time_window, c.missing, c.meaning, NULL::text AS expression
+  FROM (VALUES
+		(1, 'n_paid', 'behaviour', 'number', 'invoices', '365 days', 'no invoice ever', 'Invoices paid in the window.'),
+		(2, 'n_open', 'behaviour', 'number', 'invoices', 'the day', 'no invoice ever', 'Invoices open on the day.'),
+		(3, 'n_overdue', 'behaviour', 'number', 'invoices', 'the day', 'no invoice ever', 'Invoices open and past due on the day.'),
+		(4, 'paid_amount', 'behaviour', 'number', 'currency of the account', '365 days', 'no invoice ever', 'Amount paid in the window.'),
+		(5, 'on_time_rate', 'behaviour', 'number', 'share', '365 days', 'nothing paid in the window and nothing overdue', 'Share paid on time, of invoices paid in the window and invoices overdue.'),
+		(6, 'on_time_rate_by_amount', 'behaviour', 'number', 'share', '365 days', 'nothing paid in the window and nothing overdue', 'The same by amount.'),
+		(7, 'mean_days_late', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Mean of days late of paid invoices; below 0: early.'),
+		(8, 'weighted_days_late', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Days late weighted by amount paid.'),
+		(9, 'median_days_late', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Median of days late of paid invoices.'),
+		(10, 'p90_days_late', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Nine of ten invoices were paid by this many days late.'),
+		(11, 'max_days_late', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Days late of the latest paid invoice.'),
+		(12, 'sd_days_late', 'behaviour', 'number', 'days', '365 days', 'less than two payments in the window', 'Standard deviation of days late: how steadily he pays.'),
+		(13, 'recent_days_late', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Mean of days late in which a payment counts half after 90 days.'),
+		(14, 'trend_slope', 'behaviour', 'number', 'days per 30 days', '365 days', 'less than three payments in the window', 'By how many days payments get later in 30 days.'),
+		(15, 'is_worsening', 'behaviour', 'boolean', 'yes or no', '365 days', 'less than three payments in the window', 'Payments get later, and hardly by chance.'),
+		(16, 'payment_index', 'behaviour', 'number', '1 to 100', '365 days', 'nothing paid in the window and nothing overdue', 'Payment index weighted by amount: 80 is prompt, 50 is 30 days late; overdue invoices count as they stand.'),
+		(17, 'weighted_days_to_pay', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Days from invoice to payment, weighted by amount.'),
+		(18, 'weighted_terms', 'behaviour', 'number', 'days', '365 days', 'no payment in the window', 'Terms of payment of what was paid, weighted by amount.'),
+		(19, 'partial_payment_ratio', 'behaviour', 'number', 'share', '365 days', 'no payment in the window', 'Share of invoices whose first payment, in the window, left more than 1 % of them.'),
+		(20, 'payment_ratio', 'behaviour', 'number', 'ratio', '365 days', 'nothing fell due in the window', 'What was paid of what fell due in the window, credit notes left out.'),
+		(21, 'days_since_payment', 'behaviour', 'number', 'days', 'ever', 'never paid', 'Days since the last payment.'),
+		(22, 'open_amount', 'aging', 'number', 'currency of the account', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Open invoices, credits not taken off.'),
+		(23, 'overdue_amount', 'aging', 'number', 'currency of the account', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Open invoices past due.'),
+		(24, 'over_90_amount', 'aging', 'number', 'currency of the account', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Open invoices more than 90 days past due.'),
+		(25, 'overdue_ratio', 'aging', 'number', 'share', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Overdue part of the open invoices.'),
+		(26, 'over_30_ratio', 'aging', 'number', 'share', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Part of the open invoices that is more than 30 days past due.'),
+		(27, 'oldest_days_overdue', 'aging', 'number', 'days', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Days past due of the oldest open invoice; 0: none is overdue.'),
+		(28, 'disputed_ratio', 'aging', 'number', 'share', 'the day', 'no invoice ever (0 where nothing is open), or a rate is missing', 'Disputed part of the open invoices.'),
+		(29, 'is_in_default', 'aging', 'boolean', 'yes or no', 'the day', 'no invoice ever', 'More than 90 days past due with at least 500 and 1 % of the open invoices: default.'),
+		(30, 'exposure', 'exposure', 'number', 'currency of the account', 'the day', 'a rate is missing', 'Open invoices less credits, and orders not invoiced yet.'),
+		(31, 'open_orders', 'exposure', 'number', 'currency of the account', 'the day', 'a rate is missing', 'Orders not invoiced yet.'),
+		(32, 'credit_limit', 'exposure', 'number', 'currency of the account', 'the day', 'no limit, or unlimited', 'Credit limit in force; 0: blocked, or cash in advance.'),
+		(33, 'utilisation', 'exposure', 'number', 'share', 'the day', 'no limit above 0, or a rate is missing', 'Exposure by credit limit.'),
+		(34, 'n_orders', 'orders', 'number', 'orders', '365 days', 'no document ever', 'Orders of the window that count.'),
+		(35, 'order_amount', 'orders', 'number', 'currency of the account', '365 days', 'no document ever, or a rate is missing', 'Their amount.'),
+		(36, 'order_growth', 'orders', 'number', 'ratio', '90 and 275 days', 'no order in the 275 days, or a rate is missing', 'Orders per day of the last 90 days by those of the 275 days before.'),
+		(37, 'days_since_order', 'orders', 'number', 'days', 'ever', 'never ordered', 'Days since the last order.'),
+		(38, 'months_known', 'orders', 'number', 'months', 'ever', 'no document ever', 'Months since the first document.'),
+		(39, 'equity_ratio', 'financials', 'number', 'share', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Equity by total assets.'),
+		(40, 'debt_ratio', 'financials', 'number', 'share', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Liabilities by total assets.'),
+		(41, 'current_ratio', 'financials', 'number', 'ratio', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Current assets by current liabilities.'),
+		(42, 'quick_ratio', 'financials', 'number', 'ratio', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'The same without inventories.'),
+		(43, 'interest_cover', 'financials', 'number', 'ratio', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'EBIT by interest.'),
+		(44, 'ebit_margin', 'financials', 'number', 'share', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'EBIT by sales.'),
+		(45, 'net_margin', 'financials', 'number', 'share', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Net income by sales.'),
+		(46, 'return_on_assets', 'financials', 'number', 'share', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Net income by total assets, per year.'),
+		(47, 'asset_turnover', 'financials', 'number', 'ratio', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Sales by total assets, per year.'),
+		(48, 'cash_cycle_days', 'financials', 'number', 'days', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Cash conversion cycle.'),
+		(49, 'requirement_days', 'financials', 'number', 'days', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Working-capital requirement in days of sales.'),
+		(50, 'altman_z', 'financials', 'number', 'number', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Altman Z, of listed companies: safe above 2.99, distress below 1.81.'),
+		(51, 'altman_z_private', 'financials', 'number', 'number', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Altman Z'' of the books: safe above 2.90, distress below 1.23.'),
+		(52, 'altman_z_general', 'financials', 'number', 'number', 'newest statement', 'no statement, one older than 18 months, or a figure that it lacks', 'Altman Z'''' of other than manufacturers: safe above 2.60, distress below 1.10.'),
+		(53, 'company_age', 'company', 'number', 'years', 'the day', 'not entered', 'Years since the company was founded.'),
+		(54, 'employees', 'company', 'number', 'people', 'the day', 'not entered', 'Number of employees.'),
+		(55, 'industry', 'company', 'text', 'category', 'the day', 'not entered', 'Industry.'),
+		(56, 'legal_form', 'company', 'text', 'category', 'the day', 'not entered', 'Legal form.'),
+		(57, 'country', 'company', 'text', 'category', 'the day', 'not entered', 'Country.'),
+		(58, 'bureau_probability', 'bureau', 'number', 'share', 'valid reports', 'no report that is still valid', 'Highest probability of default that a bureau gives.'),
+		(59, 'bureau_score', 'bureau', 'number', 'points', 'valid reports', 'no report that is still valid', 'Score of the newest report that has one.'),
+		(60, 'bureau_days_beyond_terms', 'bureau', 'number', 'days', 'valid reports', 'no report that is still valid', 'Most days beyond terms that a bureau reports.'),
+		(61, 'bureau_limit', 'bureau', 'number', 'currency of the account', 'valid reports', 'no report that is still valid, or a rate is missing', 'Lowest credit limit that a bureau recommends.'),
+		(62, 'bureau_age_days', 'bureau', 'number', 'days', 'valid reports', 'no report that is still valid', 'Age of the newest report.')
+	   ) c (place, name, origin, type, unit, time_window, missing, meaning)
 UNION ALL
-SELECT b.customer COLLATE "C", b.segment COLLATE "C", b.name, b.currency COLLATE "C", b.n_paid,
-	   b.n_open, b.n_overdue, b.n_undated, b.paid_amount, b.open_amount, b.overdue_amount,
-	   b.on_time_rate, b.on_time_rate_by_amount, b.mean_days_late, b.weighted_days_late,
-	   b.median_days_late, b.p90_days_late, b.max_days_late, b.max_days_overdue,
-	   b.days_beyond_terms, b.open_days_beyond_terms, b.mean_days_to_pay,
-	   b.weighted_days_to_pay, b.weighted_terms, b.sd_days_late, b.mean_deviation,
-	   b.cv_days_to_pay, b.trend_slope, b.trend_se, b.trend_p, b.is_worsening,
-	   b.recent_days_late, b.recent_n, b.payment_index, b.first_invoice_date,
-	   b.first_paid_date, b.last_paid_date
-  FROM credit.payment_behaviour_on(credit.as_of()) b
- WHERE credit.as_of() <> credit.today() OR credit.needs_allocation();
-COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of; see payment_behaviour_on(). Today''s comes from the states of closed months and what is live.';
-COMMENT ON COLUMN credit.payment_behaviour.customer IS 'Key of the customer in the ERP.';
-COMMENT ON COLUMN credit.payment_behaviour.segment IS 'Company, division or the like.';
-COMMENT ON COLUMN credit.payment_behaviour.name IS 'Name of the customer.';
-COMMENT ON COLUMN credit.payment_behaviour.currency IS 'Currency of the amounts.';
-COMMENT ON COLUMN credit.payment_behaviour.n_paid IS 'Number of debts paid in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.n_open IS 'Number of debts that are open.';
-COMMENT ON COLUMN credit.payment_behaviour.n_overdue IS 'Number of these that are past due.';
-COMMENT ON COLUMN credit.payment_behaviour.n_undated IS 'Number of debts settled before their source was attached: nobody knows when, so they are left out.';
-COMMENT ON COLUMN credit.payment_behaviour.paid_amount IS 'Sum of what was paid in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.open_amount IS 'Sum of the open debts.';
-COMMENT ON COLUMN credit.payment_behaviour.overdue_amount IS 'Sum of the debts past due.';
-COMMENT ON COLUMN credit.payment_behaviour.on_time_rate IS 'Share (0 to 1) of debts paid on time, among those paid and those overdue.';
-COMMENT ON COLUMN credit.payment_behaviour.on_time_rate_by_amount IS 'The same share of amounts.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_days_late IS 'Mean of days from due date to payment; early payments are negative.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_days_late IS 'The same weighted by amount.';
-COMMENT ON COLUMN credit.payment_behaviour.median_days_late IS 'Median of days late.';
-COMMENT ON COLUMN credit.payment_behaviour.p90_days_late IS 'Ninetieth percentile of days late; below 10 debts it says little.';
-COMMENT ON COLUMN credit.payment_behaviour.max_days_late IS 'Latest payment, in days late.';
-COMMENT ON COLUMN credit.payment_behaviour.max_days_overdue IS 'Most days past due of an open debt.';
-COMMENT ON COLUMN credit.payment_behaviour.days_beyond_terms IS 'Days late weighted by amount, early payments counted as 0.';
-COMMENT ON COLUMN credit.payment_behaviour.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_days_to_pay IS 'Mean of days from document date to payment.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_days_to_pay IS 'The same weighted by amount: terms and days late together.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_terms IS 'Days from document date to due date, weighted by amount.';
-COMMENT ON COLUMN credit.payment_behaviour.sd_days_late IS 'Standard deviation of days late: stability of the habit.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_deviation IS 'Mean absolute deviation of days late from their mean.';
-COMMENT ON COLUMN credit.payment_behaviour.cv_days_to_pay IS 'Coefficient of variation of days to pay.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_slope IS 'By how many days payments get later in 30 days.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_se IS 'Standard error of the slope.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_p IS 'Probability of such a slope without a trend.';
-COMMENT ON COLUMN credit.payment_behaviour.is_worsening IS 'True: the slope is positive, p is below 0.05 and there are at least 6 payments.';
-COMMENT ON COLUMN credit.payment_behaviour.recent_days_late IS 'Mean days late with weights that halve with every 90 days.';
-COMMENT ON COLUMN credit.payment_behaviour.recent_n IS 'Number of payments that this mean is worth.';
-COMMENT ON COLUMN credit.payment_behaviour.payment_index IS 'Index of payment from 1 to 100, weighted by amount: 80 is prompt, 100 is 30 days early, 50 is 30 days late.';
-COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the oldest of these debts.';
-COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';
+SELECT d.name, 'declared', d.type, d.unit, d.time_window,
+	   COALESCE(d.missing, CASE WHEN d.missing_value IS NULL THEN 'the expression gives NULL' ELSE d.missing_value::text || ' counts' END),
+	   d.meaning, d.expression
+  FROM (SELECT DISTINCT ON (f.name) f.* FROM credit.feature_definition f
+		 ORDER BY f.name, f.feature_definition_id DESC) d
+ WHERE d.expression IS NOT NULL;
+COMMENT ON VIEW credit.feature_catalog IS
+'All features that features() gives: those that come with the extension, and declared ones.';
+COMMENT ON COLUMN credit.feature_catalog.name IS 'Name: column of features(), or key of its column declared.';
+COMMENT ON COLUMN credit.feature_catalog.origin IS 'Where it comes from: behaviour, aging, exposure, orders (ledger), financials, company, bureau (entries), declared.';
+COMMENT ON COLUMN credit.feature_catalog.type IS 'Type of its value: number, text or boolean.';
+COMMENT ON COLUMN credit.feature_catalog.unit IS 'Unit.';
+COMMENT ON COLUMN credit.feature_catalog.time_window IS 'Which time it looks at, up to the as-of day.';
+COMMENT ON COLUMN credit.feature_catalog.missing IS 'When it is missing (NULL).';
+COMMENT ON COLUMN credit.feature_catalog.meaning IS 'What it says.';
+COMMENT ON COLUMN credit.feature_catalog.expression IS 'SQL expression of a declared feature.';
+/* --- one row for each account ------------------------------------------------------ */
+
+CREATE FUNCTION credit.limits_on(as_of date, of_account bigint DEFAULT NULL)
+RETURNS TABLE (account_id bigint, currency text, limit_state text, credit_limit numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT l.account_id, l.currency, l.limit_state, l.credit_limit
+  FROM credit.limit_in_force l
+ WHERE as_of >= credit.today() AND (of_account IS NULL OR l.account_id = of_account)
+UNION ALL
+SELECT l.account_id, l.currency, COALESCE(c.new_state, l.limit_state),
+	   CASE WHEN c.account_id IS NULL THEN l.credit_limit ELSE c.new_limit END
+  FROM credit.limit_in_force l
+  LEFT JOIN (SELECT DISTINCT ON (h.account_id) h.account_id, h.new_state, h.new_limit
+			   FROM credit.limit_change h
+			  WHERE h.valid_until IS NULL OR h.valid_until >= as_of
+			  ORDER BY h.account_id, credit.day_of(h.changed_at) <= as_of DESC,
+					   CASE WHEN credit.day_of(h.changed_at) <= as_of THEN -h.limit_change_id ELSE h.limit_change_id END) c
+	ON c.account_id = l.account_id
+ WHERE as_of < credit.today() AND (of_account IS NULL OR l.account_id = of_account);
+END;
+COMMENT ON FUNCTION credit.limits_on(date, bigint) IS
+'The limit of each account on a day, of all accounts or of one: the last one set up to it; before the first that is known, that one.';
+CREATE FUNCTION credit.feature_query(as_of date, of_account bigint, days integer)
+RETURNS TABLE (account_id bigint, customer text, segment text, name text, currency text,
+			   n_paid bigint, n_open bigint, n_overdue bigint,
+			   paid_amount numeric, on_time_rate float8, on_time_rate_by_amount float8,
+			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
+			   p90_days_late float8, max_days_late integer, sd_days_late float8,
+			   recent_days_late float8, trend_slope float8, is_worsening boolean,
+			   payment_index float8, weighted_days_to_pay float8, weighted_terms float8,
+			   partial_payment_ratio float8, payment_ratio float8, days_since_payment integer,
+			   open_amount numeric, overdue_amount numeric, over_90_amount numeric,
+			   overdue_ratio float8, over_30_ratio float8, oldest_days_overdue integer,
+			   disputed_ratio float8, is_in_default boolean, exposure numeric,
+			   open_orders numeric, credit_limit numeric, utilisation float8,
+			   n_orders bigint, order_amount numeric, order_growth float8,
+			   days_since_order integer, months_known float8, equity_ratio float8,
+			   debt_ratio float8, current_ratio float8, quick_ratio float8,
+			   interest_cover float8, ebit_margin float8, net_margin float8,
+			   return_on_assets float8, asset_turnover float8, cash_cycle_days float8,
+			   requirement_days float8, altman_z float8, altman_z_private float8,
+			   altman_z_general float8, company_age float8, employees integer,
+			   industry text, legal_form text, country text,
+			   bureau_probability float8, bureau_score float8, bureau_days_beyond_terms numeric,
+			   bureau_limit numeric, bureau_age_days integer,
+			   declared jsonb)
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1000
+BEGIN ATOMIC
+WITH unit AS
+	(SELECT a.account_id, a.customer, a.segment, a.name, l.currency
+	   FROM credit.account a
+	   JOIN credit.account_limit l ON l.account_id = a.account_id
+	  WHERE feature_query.of_account IS NULL OR a.account_id = feature_query.of_account),
+debt AS MATERIALIZED
+	(SELECT d.account_id, d.source_id, d.key, d.amount, d.document_date, d.due_date, d.settled_on,
+			d.is_cash, d.is_dated, d.open_amount AS raw_open,
+			CASE WHEN d.currency = l.currency THEN d.open_amount ELSE credit.convert(d.open_amount, d.currency, l.currency, feature_query.as_of) END AS open_amount,
+			CASE WHEN d.currency = l.currency THEN d.paid_amount ELSE credit.convert(d.paid_amount, d.currency, l.currency, feature_query.as_of) END AS paid_amount
+	   FROM credit.debts_on(feature_query.as_of, feature_query.of_account) d
+	   JOIN credit.account_limit l ON l.account_id = d.account_id),
+cash AS MATERIALIZED
+	(SELECT i.account_id, t.source_id, t.key, i.amount AS invoice_amount, i.document_date,
+			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+			t.settled_on, t.amount AS raw_amount,
+			CASE WHEN t.currency = l.currency THEN t.amount ELSE credit.convert(t.amount, t.currency, l.currency, feature_query.as_of) END AS amount
+	   FROM credit.settlements_on(feature_query.as_of, feature_query.of_account) t
+	   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+	   JOIN credit.account a ON a.account_id = i.account_id
+	   JOIN credit.account_limit l ON l.account_id = i.account_id
+	  WHERE t.kind NOT IN ('credit_note', 'write_off') AND t.settled_on IS NOT NULL AND i.amount > 0),
+/* counts, rates, quantiles and trend by invoice: amounts do not matter here */
+by_invoice AS
+	(SELECT d.account_id,
+			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on, feature_query.as_of, 0, 90) AS p
+	   FROM debt d
+	  WHERE d.is_dated AND (d.settled_on IS NULL OR (d.is_cash AND d.settled_on > feature_query.as_of - feature_query.days))
+	  GROUP BY d.account_id),
+by_amount AS
+	(SELECT q.account_id,
+			credit.payment_profile(q.amount, q.document_date, q.due_date, q.settled_on, feature_query.as_of, 0, 90) AS p
+	   FROM (SELECT c.account_id, c.amount, c.document_date, c.due_date, c.settled_on
+			   FROM cash c WHERE c.settled_on > feature_query.as_of - feature_query.days
+			 UNION ALL
+			 SELECT d.account_id, d.open_amount, d.document_date, d.due_date, NULL
+			   FROM debt d WHERE d.open_amount > 0) q
+	  GROUP BY q.account_id),
+/* most invoices are paid on one day: few need a second look */
+paid AS MATERIALIZED
+	(SELECT c.account_id, c.source_id, c.key, c.invoice_amount, min(c.settled_on) AS first_day,
+			max(c.settled_on) AS last_day, sum(c.raw_amount) AS amount
+	   FROM cash c
+	  GROUP BY c.account_id, c.source_id, c.key, c.invoice_amount),
+first_paid AS
+	(SELECT x.account_id, credit.partial_payment(x.invoice_amount, x.first_payment) AS p
+	   FROM (SELECT b.account_id, b.invoice_amount, b.amount AS first_payment
+			   FROM paid b
+			  WHERE b.first_day = b.last_day AND b.first_day > feature_query.as_of - feature_query.days
+			 UNION ALL
+			 SELECT b.account_id, b.invoice_amount, sum(c.raw_amount)
+			   FROM paid b
+			   JOIN cash c ON c.source_id = b.source_id AND c.key = b.key AND c.settled_on = b.first_day
+			  WHERE b.first_day < b.last_day AND b.first_day > feature_query.as_of - feature_query.days
+			  GROUP BY b.account_id, b.source_id, b.key, b.invoice_amount) x
+	  GROUP BY x.account_id),
+due AS
+	(SELECT d.account_id, d.n_debts, d.payment_ratio, c.last_paid
+	   FROM (SELECT b.account_id, count(*) AS n_debts,
+					credit.ratio(sum(b.paid_amount) FILTER (WHERE b.due_date > feature_query.as_of - feature_query.days AND b.due_date <= feature_query.as_of),
+								 sum(b.paid_amount + b.open_amount) FILTER (WHERE b.due_date > feature_query.as_of - feature_query.days AND b.due_date <= feature_query.as_of)) AS payment_ratio
+			   FROM debt b GROUP BY b.account_id) d
+	   LEFT JOIN (SELECT p.account_id, max(p.settled_on) AS last_paid FROM cash p GROUP BY p.account_id) c
+		 ON c.account_id = d.account_id),
+aging AS
+	(SELECT x.account_id, count(x.rate) = count(*) AS has_rates, sum(x.total * x.rate) AS total,
+			sum((x.total - x.credits) * x.rate) AS debit, sum(x.overdue * x.rate) AS overdue,
+			sum((x.d31_60 + x.d61_90 + x.d91_120 + x.d121_plus) * x.rate) AS over_30,
+			sum((x.d91_120 + x.d121_plus) * x.rate) AS over_90,
+			sum(x.disputed * x.rate) AS disputed, max(x.oldest_days_past_due) AS oldest
+	   FROM (SELECT a.account_id, g.*, CASE WHEN g.currency = a.currency THEN 1 ELSE credit.rate(g.currency, a.currency, feature_query.as_of) END AS rate
+			   FROM credit.customer_aging_on(feature_query.as_of) g
+			   JOIN unit a ON a.customer = g.customer COLLATE "C" AND a.segment = g.segment COLLATE "C"
+			  /* one account is found by index */
+			  WHERE feature_query.of_account IS NULL
+				 OR g.customer COLLATE "C" = (SELECT o.customer FROM credit.account o WHERE o.account_id = feature_query.of_account)) x
+	  GROUP BY x.account_id),
+ordered AS
+	(SELECT x.account_id, count(x.rate) = count(*) AS has_rates, sum(x.amount * x.rate) AS ordered
+	   FROM (SELECT o.account_id, COALESCE(o.stages[1], 0) + COALESCE(o.stages[2], 0) AS amount,
+					CASE WHEN o.currency = a.currency THEN 1 ELSE credit.rate(o.currency, a.currency, feature_query.as_of) END AS rate
+			   FROM (SELECT i.account_id, i.currency, i.stages
+					   FROM credit.item i
+					  WHERE i.is_open AND feature_query.as_of = credit.today()
+						AND (feature_query.of_account IS NULL OR i.account_id = feature_query.of_account)
+					 UNION ALL
+					 SELECT p.account_id, p.currency, p.stages
+					   FROM credit.orders_on(feature_query.as_of) p
+					  WHERE feature_query.as_of <> credit.today()) o
+			   JOIN unit a ON a.account_id = o.account_id) x
+	  WHERE x.amount <> 0
+	  GROUP BY x.account_id),
+document AS
+	(SELECT x.account_id, min(x.day) AS first_day, max(x.day) FILTER (WHERE x.is_order) AS last_order,
+			count(*) FILTER (WHERE x.is_order AND x.day > feature_query.as_of - feature_query.days) AS n_orders,
+			count(*) FILTER (WHERE x.is_order AND x.amount IS NULL) = 0 AS has_rates,
+			COALESCE(sum(x.amount) FILTER (WHERE x.is_order AND x.day > feature_query.as_of - feature_query.days), 0) AS order_amount,
+			COALESCE(sum(x.amount) FILTER (WHERE x.is_order AND x.day > feature_query.as_of - 90), 0) AS recent_orders,
+			sum(x.amount) FILTER (WHERE x.is_order AND x.day BETWEEN feature_query.as_of - 364 AND feature_query.as_of - 90) AS former_orders
+	   FROM (SELECT i.account_id, s.kind = 'order' AS is_order,
+					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+					CASE WHEN s.kind <> 'order' THEN NULL WHEN i.currency = a.currency THEN i.amount
+						 ELSE credit.convert(i.amount, i.currency, a.currency, feature_query.as_of) END AS amount
+			   FROM unit a
+			   JOIN credit.item i ON i.account_id = a.account_id AND (i.is_open OR NOT i.is_open)
+			   JOIN credit.source s ON s.source_id = i.source_id
+			  WHERE i.amount IS NOT NULL AND i.is_counted
+				AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= feature_query.as_of) x
+	  GROUP BY x.account_id),
+financial AS
+	(SELECT DISTINCT ON (a.account_id) a.account_id AS of_account, r.*
+	   FROM unit a
+	   JOIN credit.financial_ratios_on(feature_query.as_of) r
+		 ON r.customer COLLATE "C" = a.customer AND (r.segment COLLATE "C" = a.segment OR r.segment = '')
+	  WHERE NOT r.is_stale
+	  ORDER BY a.account_id, r.segment COLLATE "C" DESC),
+company AS
+	(SELECT DISTINCT ON (a.account_id) a.account_id AS of_account, q.*
+	   FROM unit a
+	   JOIN credit.companies_on(feature_query.as_of) q
+		 ON q.customer COLLATE "C" = a.customer AND (q.segment COLLATE "C" = a.segment OR q.segment = '')
+	  ORDER BY a.account_id, q.segment COLLATE "C" DESC),
+bureau AS
+	(SELECT q.account_id, max(q.probability) AS probability,
+			(array_agg(q.score ORDER BY q.report_date DESC, q.provider) FILTER (WHERE q.score IS NOT NULL))[1] AS score,
+			max(q.days_beyond_terms) AS days_beyond_terms, min(q.recommended_limit) AS recommended_limit,
+			min(q.age_days) AS age_days
+	   FROM (SELECT DISTINCT ON (a.account_id, b.provider) a.account_id, b.provider, b.report_date, b.age_days,
+					b.probability, b.score, b.days_beyond_terms,
+					CASE WHEN b.currency = a.currency THEN b.recommended_limit
+						 ELSE credit.convert(b.recommended_limit, b.currency, a.currency, feature_query.as_of) END AS recommended_limit
+			   FROM unit a
+			   JOIN credit.bureau_reports_on(feature_query.as_of) b
+				 ON b.customer COLLATE "C" = a.customer AND (b.segment COLLATE "C" = a.segment OR b.segment = '')
+			  WHERE NOT b.is_stale
+			  ORDER BY a.account_id, b.provider, b.segment COLLATE "C" DESC) q
+	  GROUP BY q.account_id)
+SELECT a.account_id, a.customer, a.segment, a.name, a.currency,
+	   CASE WHEN d.n_debts > 0 THEN COALESCE((n.p).n_paid, 0) END,
+	   CASE WHEN d.n_debts > 0 THEN COALESCE((n.p).n_open, 0) END,
+	   CASE WHEN d.n_debts > 0 THEN COALESCE((n.p).n_overdue, 0) END,
+	   CASE WHEN d.n_debts > 0 THEN COALESCE((m.p).paid_amount, 0) END,
+	   (n.p).on_time_rate,
+	   (m.p).on_time_rate_by_amount,
+	   (n.p).mean_days_late,
+	   (m.p).weighted_days_late,
+	   (n.p).median_days_late,
+	   (n.p).p90_days_late,
+	   (n.p).max_days_late,
+	   (n.p).sd_days_late,
+	   (n.p).recent_days_late,
+	   (n.p).trend_slope,
+	   (n.p).is_worsening,
+	   (m.p).payment_index,
+	   (m.p).weighted_days_to_pay,
+	   (m.p).weighted_terms,
+	   (r.p).partial_ratio,
+	   d.payment_ratio,
+	   feature_query.as_of - d.last_paid,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(g.debit, 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(g.overdue, 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(g.over_90, 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(credit.ratio(g.overdue, g.debit), 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(credit.ratio(g.over_30, g.debit), 0) END,
+	   CASE WHEN d.n_debts > 0 THEN GREATEST(g.oldest, 0) END,
+	   CASE WHEN d.n_debts > 0 AND g.has_rates IS NOT FALSE THEN COALESCE(credit.ratio(g.disputed, g.debit), 0) END,
+	   CASE WHEN d.n_debts > 0 THEN COALESCE(credit.is_material(g.over_90, g.debit), false) END,
+	   CASE WHEN g.has_rates IS NOT FALSE AND o.has_rates IS NOT FALSE THEN COALESCE(g.total, 0) + COALESCE(o.ordered, 0) END,
+	   CASE WHEN o.has_rates IS NOT FALSE THEN COALESCE(o.ordered, 0) END,
+	   CASE l.limit_state WHEN 'amount' THEN l.credit_limit WHEN 'blocked' THEN 0 END,
+	   CASE WHEN l.limit_state = 'amount' AND l.credit_limit > 0 AND g.has_rates IS NOT FALSE AND o.has_rates IS NOT FALSE
+			THEN credit.ratio(GREATEST(COALESCE(g.total, 0) + COALESCE(o.ordered, 0), 0), l.credit_limit) END,
+	   i.n_orders,
+	   CASE WHEN i.has_rates THEN i.order_amount END,
+	   CASE WHEN i.has_rates THEN credit.ratio(i.recent_orders * 275, i.former_orders * 90) END,
+	   feature_query.as_of - i.last_order,
+	   (feature_query.as_of - i.first_day) / 30.4375::float8,
+	   f.equity_ratio,
+	   f.debt_ratio,
+	   f.current_ratio,
+	   f.quick_ratio,
+	   f.interest_cover,
+	   f.ebit_margin,
+	   f.net_margin,
+	   f.return_on_assets,
+	   f.asset_turnover,
+	   f.cash_cycle_days,
+	   f.requirement_days,
+	   f.z,
+	   f.z_private,
+	   f.z_general,
+	   c.age_years,
+	   c.employees,
+	   c.industry,
+	   c.legal_form,
+	   c.country,
+	   u.probability,
+	   u.score,
+	   u.days_beyond_terms,
+	   u.recommended_limit,
+	   u.age_days,
+	   COALESCE(x.declared, '{}')
+  FROM unit a
+  LEFT JOIN due d ON d.account_id = a.account_id
+  LEFT JOIN by_invoice n ON n.account_id = a.account_id
+  LEFT JOIN by_amount m ON m.account_id = a.account_id
+  LEFT JOIN first_paid r ON r.account_id = a.account_id
+  LEFT JOIN aging g ON g.account_id = a.account_id
+  LEFT JOIN ordered o ON o.account_id = a.account_id
+  LEFT JOIN document i ON i.account_id = a.account_id
+  LEFT JOIN credit.limits_on(feature_query.as_of, feature_query.of_account) l ON l.account_id = a.account_id
+  LEFT JOIN financial f ON f.of_account = a.account_id
+  LEFT JOIN company c ON c.of_account = a.account_id
+  LEFT JOIN bureau u ON u.account_id = a.account_id
+  LEFT JOIN credit.declared_features(feature_query.as_of, feature_query.of_account) x ON x.account_id = a.account_id;
+END;
+COMMENT ON FUNCTION credit.feature_query(date, bigint, integer) IS
+'Part of features(): the query.';
+/*
+ * The query is long: compiling it would take longer than it runs, even for a
+ * hundred thousand accounts.  And it is planned for what is asked: one account
+ * or all.
+ */
+CREATE FUNCTION credit.features
+	(as_of date DEFAULT credit.as_of(), of_account bigint DEFAULT NULL, days integer DEFAULT 365)
+RETURNS TABLE (account_id bigint, customer text, segment text, name text, currency text,
+			   n_paid bigint, n_open bigint, n_overdue bigint,
+			   paid_amount numeric, on_time_rate float8, on_time_rate_by_amount float8,
+			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
+			   p90_days_late float8, max_days_late integer, sd_days_late float8,
+			   recent_days_late float8, trend_slope float8, is_worsening boolean,
+			   payment_index float8, weighted_days_to_pay float8, weighted_terms float8,
+			   partial_payment_ratio float8, payment_ratio float8, days_since_payment integer,
+			   open_amount numeric, overdue_amount numeric, over_90_amount numeric,
+			   overdue_ratio float8, over_30_ratio float8, oldest_days_overdue integer,
+			   disputed_ratio float8, is_in_default boolean, exposure numeric,
+			   open_orders numeric, credit_limit numeric, utilisation float8,
+			   n_orders bigint, order_amount numeric, order_growth float8,
+			   days_since_order integer, months_known float8, equity_ratio float8,
+			   debt_ratio float8, current_ratio float8, quick_ratio float8,
+			   interest_cover float8, ebit_margin float8, net_margin float8,
+			   return_on_assets float8, asset_turnover float8, cash_cycle_days float8,
+			   requirement_days float8, altman_z float8, altman_z_private float8,
+			   altman_z_general float8, company_age float8, employees integer,
+			   industry text, legal_form text, country text,
+			   bureau_probability float8, bureau_score float8, bureau_days_beyond_terms numeric,
+			   bureau_limit numeric, bureau_age_days integer,
+			   declared jsonb)
+LANGUAGE plpgsql STABLE ROWS 1000
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_variable
+BEGIN
+	IF as_of IS NULL OR NOT isfinite(as_of) OR days IS NULL OR days NOT BETWEEN 1 AND 36500 THEN
+		RAISE EXCEPTION 'features are worked out for a day, over a window of 1 to 36500 days'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	RETURN QUERY SELECT * FROM credit.feature_query(as_of, of_account, days);
+END
+$$;
+COMMENT ON FUNCTION credit.features(date, bigint, integer) IS
+'Everything that models may look at, one row for each account, or for one, on a day (default credit.as_of()); days is the window of payments and orders. Amounts are in the currency of the account. View feature_catalog says what each column means and when it is NULL; features declared by users are in the last one.';
+CREATE FUNCTION credit.feature_values(as_of date DEFAULT credit.as_of(), of_account bigint DEFAULT NULL)
+RETURNS TABLE (account_id bigint, customer text, segment text, name text, features jsonb)
+LANGUAGE sql STABLE ROWS 1000
+BEGIN ATOMIC
+SELECT f.account_id, f.customer, f.segment, f.name,
+	   (to_jsonb(f) - '{account_id,customer,segment,name,currency,declared}'::text[]) || f.declared
+  FROM credit.features(feature_values.as_of, feature_values.of_account) f;
+END;
+COMMENT ON FUNCTION credit.feature_values(date, bigint) IS
+'The same as a JSON object with a value for each feature, as score_row() takes it.';
+/*
+ * Subject indicator, over the ledger: receivable indicators by month, of each
+ * segment and of each customer.
+ *
+ * Stocks are open items of the last day of a month, credits taken off the
+ * oldest debts of the same customer, so that current, overdue and undated add
+ * up to the receivables.  Flows are by the date of the document; what is taken
+ * back counts on the day it is taken back, as a sale less.
+ */
+
+/* What all of these are made of; one row, which the planner puts in line. */
+CREATE FUNCTION credit.receivable_ratios
+	(month_days integer, sales numeric, window_days integer, window_sales numeric,
+	 receivables_begin numeric, receivables_end numeric, current_amount numeric,
+	 overdue_amount numeric, write_offs numeric)
+RETURNS TABLE (dso_month float8, dso float8, best_possible_dso float8, average_days_delinquent float8,
+			   cei float8, turnover float8, collection_period float8, bad_debt_ratio float8)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+SELECT credit.dso(receivables_end, sales, month_days),
+	   credit.dso(receivables_end, window_sales, window_days),
+	   credit.best_possible_dso(current_amount, window_sales, window_days),
+	   credit.average_days_delinquent(overdue_amount, window_sales, window_days),
+	   credit.cei(receivables_begin, sales, receivables_end, current_amount),
+	   credit.receivable_turnover(sales, (receivables_begin + receivables_end) / 2),
+	   credit.collection_period(sales, (receivables_begin + receivables_end) / 2, month_days),
+	   credit.bad_debt_ratio(write_offs, 0, sales);
+END;
+COMMENT ON FUNCTION credit.receivable_ratios(integer, numeric, integer, numeric, numeric, numeric, numeric, numeric, numeric) IS
+'Ratios of a month from its stocks and flows: DSO over the month and over a longer window, best possible DSO and average days delinquent over that window, CEI, turnover and collection period of the month by the mean of receivables at its begin and end, bad-debt ratio of the month.';
+/* Future-dated documents are outside, also today. */
+CREATE FUNCTION credit.open_items_of(of_account bigint, as_of date)
+RETURNS TABLE (currency text, kind text, document_date date, due_date date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+WITH allocated AS
+	(SELECT l.* FROM credit.allocations_of(of_account, as_of) l
+	  /* needs_allocation(), which would be planned anew for each account */
+	  WHERE EXISTS (SELECT FROM credit.settlement_rule r
+					 WHERE r.rule = 'allocated' AND r.kind IN ('payment', 'credit_note', 'receivable')))
+SELECT o.currency, o.kind, i.document_date, p.due_date, p.open_amount
+  FROM (SELECT q.source_id, q.key, max(q.currency) AS currency, max(q.kind) AS kind, sum(q.open_amount) AS open_amount
+		  FROM (SELECT u.source_id, u.key, u.currency, u.kind, u.open_amount
+				  FROM credit.unallocated_of(of_account, as_of) u
+				UNION ALL
+				SELECT l.source_id, l.key, NULL, NULL, -l.amount FROM allocated l
+				UNION ALL
+				SELECT l.payment_source_id, l.payment_key, NULL, NULL, l.amount FROM allocated l) q
+		 GROUP BY q.source_id, q.key) o
+  JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
+  JOIN credit.account a ON a.account_id = i.account_id
+ CROSS JOIN LATERAL
+	   (SELECT CASE o.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
+					ELSE COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date,
+								  i.posting_date) END AS due_date,
+			   o.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), o.open_amount), 0) AS open_amount
+		UNION ALL
+		SELECT i.retention_until, GREATEST(LEAST(i.retention_amount, o.open_amount), 0)
+		 WHERE i.retention_amount > 0) p
+ WHERE p.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.open_items_of(bigint, date) IS
+'Open items of one account on a day, after allocation, by its indexes; see open_items_on().';
+CREATE FUNCTION credit.sales_of(of_account bigint, as_of date)
+RETURNS TABLE (currency text, day date, sales numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT d.currency, e.day, e.sales
+  FROM (SELECT i.currency, i.reversed_on,
+			   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+			   CASE s.kind WHEN 'credit_note' THEN -i.amount ELSE i.amount END AS amount
+		  FROM credit.item i
+		  JOIN credit.source s ON s.source_id = i.source_id
+		 WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open) AND i.amount IS NOT NULL
+		   AND (s.kind IN ('invoice', 'credit_note') OR (s.kind = 'receivable' AND i.amount > 0))) d
+ CROSS JOIN LATERAL
+	   (SELECT d.day, d.amount AS sales
+		UNION ALL
+		SELECT GREATEST(d.reversed_on, d.day), -d.amount WHERE d.reversed_on IS NOT NULL) e
+ WHERE e.day <= as_of;
+END;
+COMMENT ON FUNCTION credit.sales_of(bigint, date) IS
+'Credit sales of one account up to a day: invoices and positive lines of a ledger, less credit notes; a reversal is a negative sale of its own day.';
+CREATE FUNCTION credit.receivable_indicators_on
+	(as_of date, months integer DEFAULT 12, days integer DEFAULT NULL)
+RETURNS TABLE (segment text, currency text, month date, last_day date,
+			   sales numeric, window_days integer, window_sales numeric,
+			   receivables_begin numeric, receivables_end numeric, current_amount numeric,
+			   overdue_amount numeric, undated_amount numeric,
+			   dso_month float8, dso float8, countback_dso float8, best_possible_dso float8,
+			   average_days_delinquent float8, true_dso float8, cei float8, turnover float8,
+			   collection_period float8, overdue_ratio float8, severe_overdue_ratio float8,
+			   write_off_amount numeric, bad_debt_ratio float8, paid_amount numeric,
+			   weighted_days_late float8, days_beyond_terms float8, open_days_beyond_terms float8,
+			   weighted_days_to_pay float8, weighted_terms float8,
+			   n_customers bigint, is_complete boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH month AS
+	(SELECT m.month, m.last_day, m.last_day - m.month + 1 AS month_days,
+			COALESCE(m.last_day - receivable_indicators_on.days, (m.month - interval '2 months')::date - 1) AS window_begin
+	   FROM (SELECT f.first::date AS month,
+					LEAST((f.first + interval '1 month')::date - 1, receivable_indicators_on.as_of) AS last_day
+			   FROM generate_series(0, months - 1) g (back)
+			  CROSS JOIN LATERAL
+				   (SELECT date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => g.back) AS first) f) m),
+open AS MATERIALIZED
+	(SELECT d.day, o.segment, o.customer, o.currency, o.document_date, o.due_date, o.open_amount, o.is_complete
+	   FROM (SELECT m.last_day AS day FROM month m
+			 UNION
+			 SELECT m.month - 1 FROM month m) d
+	  CROSS JOIN LATERAL credit.open_items_on(d.day) o
+	  WHERE o.document_date IS NULL OR o.document_date <= d.day),
+of_customer AS
+	(SELECT o.day, o.segment, o.currency,
+			credit.aging(o.open_amount, o.due_date, o.day, 'oldest') AS netted,
+			credit.aging(o.open_amount, o.due_date, o.day) AS gross,
+			sum(o.open_amount * GREATEST(o.day - o.due_date, 0)) FILTER (WHERE o.open_amount > 0) AS late_days,
+			sum(o.open_amount) FILTER (WHERE o.open_amount > 0 AND o.due_date IS NOT NULL) AS dated,
+			bool_and(o.is_complete) AS is_complete
+	   FROM open o
+	  GROUP BY o.day, o.segment, o.customer, o.currency),
+stock AS
+	(SELECT c.day, c.segment, c.currency, count(*) AS n_customers, bool_and(c.is_complete) AS is_complete,
+			sum((c.netted).total) AS receivables, sum((c.netted).undated) AS undated,
+			sum((c.netted).d1_30 + (c.netted).d31_60 + (c.netted).d61_90 + (c.netted).d91_120 + (c.netted).d121_plus) AS overdue,
+			sum((c.gross).total - (c.gross).credits) AS debts,
+			sum((c.gross).d1_30 + (c.gross).d31_60 + (c.gross).d61_90 + (c.gross).d91_120 + (c.gross).d121_plus) AS late,
+			sum((c.gross).d91_120 + (c.gross).d121_plus) AS severe,
+			sum(c.late_days) AS late_days, sum(c.dated) AS dated
+	   FROM of_customer c
+	  GROUP BY c.day, c.segment, c.currency),
+flow AS MATERIALIZED
+	(SELECT a.segment, s.currency, s.day, sum(s.sales) AS sales
+	   FROM credit.account a
+	  CROSS JOIN LATERAL credit.sales_of(a.account_id, receivable_indicators_on.as_of) s
+	  GROUP BY a.segment, s.currency, s.day),
+by_age AS
+	(SELECT e.last_day, e.segment, e.currency,
+			credit.true_dso(e.day, e.sales, e.open_amount, e.last_day) AS by_age
+	   FROM (SELECT m.last_day, f.segment, f.currency, f.day, f.sales, NULL::numeric AS open_amount
+			   FROM month m JOIN flow f ON f.day <= m.last_day
+			 UNION ALL
+			 SELECT m.last_day, o.segment, o.currency, o.document_date, NULL, o.open_amount
+			   FROM month m JOIN open o ON o.day = m.last_day AND o.open_amount > 0) e
+	  GROUP BY e.last_day, e.segment, e.currency),
+paid AS
+	(SELECT a.segment, p.currency, date_trunc('month', p.paid_on::timestamp)::date AS month,
+			credit.payment_profile(p.amount, p.document_date, p.due_date, p.paid_on) AS paid
+	   FROM credit.account a
+	  CROSS JOIN LATERAL credit.paid_of(a.account_id, receivable_indicators_on.as_of) p
+	  WHERE p.paid_on >= date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => months - 1)
+	  GROUP BY 1, 2, 3),
+written_off AS
+	(SELECT a.segment, i.currency, date_trunc('month', t.settled_on::timestamp)::date AS month, sum(t.amount) AS amount
+	   FROM (SELECT t.source_id, t.key, t.settled_on, t.amount
+			   FROM credit.settlement t
+			  WHERE t.kind = 'write_off'
+			 UNION ALL
+			 SELECT l.source_id, l.key, l.settled_on, l.amount
+			   FROM credit.allocations_on(receivable_indicators_on.as_of) l
+			   JOIN credit.item p ON p.source_id = l.payment_source_id AND p.key = l.payment_key AND p.is_write_off
+			  WHERE (SELECT credit.needs_allocation())) t
+	   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+	   JOIN credit.account a ON a.account_id = i.account_id
+	  WHERE t.settled_on <= receivable_indicators_on.as_of
+		AND i.amount IS NOT NULL
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= receivable_indicators_on.as_of
+		AND (i.reversed_on IS NULL OR i.reversed_on > receivable_indicators_on.as_of)
+	  GROUP BY 1, 2, 3),
+part AS
+	(SELECT k.segment, k.currency, min(k.day) AS first_day
+	   FROM (SELECT f.segment, f.currency, f.day FROM flow f
+			 UNION ALL
+			 SELECT s.segment, s.currency, s.day FROM stock s) k
+	  GROUP BY k.segment, k.currency)
+SELECT q.segment, q.currency, q.month, q.last_day, q.sales, q.window_days, q.window_sales,
+	   q.receivables_begin, q.receivables_end, q.receivables_end - q.overdue - q.undated,
+	   q.overdue, q.undated, r.dso_month, r.dso, (q.countback).dso, r.best_possible_dso,
+	   r.average_days_delinquent, (q.by_age).dso, r.cei, r.turnover, r.collection_period,
+	   q.overdue_ratio, q.severe_overdue_ratio, q.write_offs, r.bad_debt_ratio,
+	   COALESCE((q.paid).paid_amount, 0), (q.paid).weighted_days_late, (q.paid).days_beyond_terms,
+	   q.open_days_beyond_terms, (q.paid).weighted_days_to_pay, (q.paid).weighted_terms,
+	   q.n_customers, q.is_complete
+  FROM (SELECT k.segment, k.currency, m.month, m.last_day, m.month_days, m.last_day - m.window_begin AS window_days,
+			   COALESCE(sum(f.sales) FILTER (WHERE f.day >= m.month), 0) AS sales,
+			   COALESCE(sum(f.sales) FILTER (WHERE f.day > m.window_begin), 0) AS window_sales,
+			   credit.countback_dso(f.day, f.sales, COALESCE(e.receivables, 0), m.last_day) AS countback,
+			   COALESCE(b.receivables, 0) AS receivables_begin, COALESCE(e.receivables, 0) AS receivables_end,
+			   COALESCE(e.overdue, 0) AS overdue, COALESCE(e.undated, 0) AS undated,
+			   credit.ratio(e.late, e.debts) AS overdue_ratio, credit.ratio(e.severe, e.debts) AS severe_overdue_ratio,
+			   credit.ratio(e.late_days, e.dated) AS open_days_beyond_terms,
+			   g.by_age, COALESCE(w.amount, 0) AS write_offs, p.paid,
+			   COALESCE(e.n_customers, 0) AS n_customers, COALESCE(e.is_complete, true) AND COALESCE(b.is_complete, true) AS is_complete
+		  FROM month m
+		  JOIN part k ON k.first_day <= m.last_day
+		  LEFT JOIN flow f ON f.segment = k.segment AND f.currency = k.currency AND f.day <= m.last_day
+		  LEFT JOIN stock b ON b.segment = k.segment AND b.currency = k.currency AND b.day = m.month - 1
+		  LEFT JOIN stock e ON e.segment = k.segment AND e.currency = k.currency AND e.day = m.last_day
+		  LEFT JOIN by_age g ON g.segment = k.segment AND g.currency = k.currency AND g.last_day = m.last_day
+		  LEFT JOIN paid p ON p.segment = k.segment AND p.currency = k.currency AND p.month = m.month
+		  LEFT JOIN written_off w ON w.segment = k.segment AND w.currency = k.currency AND w.month = m.month
+		 GROUP BY k.segment, k.currency, m.month, m.last_day, m.month_days, m.window_begin,
+				  b.receivables, b.is_complete, e.receivables, e.overdue, e.undated, e.late, e.debts, e.severe,
+				  e.late_days, e.dated, e.n_customers, e.is_complete, g.by_age, w.amount, p.paid
+		OFFSET 0) q
+ CROSS JOIN LATERAL credit.receivable_ratios
+	   (q.month_days, q.sales, q.window_days, q.window_sales, q.receivables_begin, q.receivables_end,
+		q.receivables_end - q.overdue - q.undated, q.overdue, q.write_offs) r;
+END;
+COMMENT ON FUNCTION credit.receivable_indicators_on(date, integer, integer) IS
+'Receivable indicators by segment, currency and month, for so many months up to a day; the last month as far as it has gone. days: length of the longer window; NULL: the month and the two before it.';
+CREATE VIEW credit.receivable_indicators AS
+SELECT r.segment COLLATE "C" AS segment,
+	   r.currency COLLATE "C" AS currency, r.month, r.last_day, r.sales,
+	   r.window_days, r.window_sales, r.receivables_begin,
+	   r.receivables_end, r.current_amount, r.overdue_amount,
+	   r.undated_amount, r.dso_month, r.dso, r.countback_dso,
+	   r.best_possible_dso, r.average_days_delinquent, r.true_dso, r.cei,
+	   r.turnover, r.collection_period, r.overdue_ratio,
+	   r.severe_overdue_ratio, r.write_off_amount, r.bad_debt_ratio,
+	   r.paid_amount, r.weighted_days_late, r.days_beyond_terms,
+	   r.open_days_beyond_terms, r.weighted_days_to_pay,
+	   r.weighted_terms, r.n_customers, r.is_complete
+  FROM credit.receivable_indicators_on(credit.as_of()) r;
+COMMENT ON VIEW credit.receivable_indicators IS 'Receivable indicators by segment, currency and month, of the 12 months up to today, or to the day of credit.as_of; see receivable_indicators_on().';
+COMMENT ON COLUMN credit.receivable_indicators.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.receivable_indicators.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.receivable_indicators.month IS 'First day of the month.';
+COMMENT ON COLUMN credit.receivable_indicators.last_day IS 'Last day that counts: of the month, or the as-of day.';
+COMMENT ON COLUMN credit.receivable_indicators.sales IS 'Credit sales of the month: invoices and positive lines of a ledger, less credit notes and reversals.';
+COMMENT ON COLUMN credit.receivable_indicators.window_days IS 'Days of the longer window: the month and the two before it.';
+COMMENT ON COLUMN credit.receivable_indicators.window_sales IS 'Credit sales of that window.';
+COMMENT ON COLUMN credit.receivable_indicators.receivables_begin IS 'Receivables before the month, net of credits and unapplied payments.';
+COMMENT ON COLUMN credit.receivable_indicators.receivables_end IS 'Receivables on the last day: current, overdue and undated together.';
+COMMENT ON COLUMN credit.receivable_indicators.current_amount IS 'What of it is not overdue; credits beyond a customer''s debts are in it.';
+COMMENT ON COLUMN credit.receivable_indicators.overdue_amount IS 'What of it is overdue, after credits of the same customer were taken off the oldest debts.';
+COMMENT ON COLUMN credit.receivable_indicators.undated_amount IS 'What of it has no due date.';
+COMMENT ON COLUMN credit.receivable_indicators.dso_month IS 'Days sales outstanding over the month.';
+COMMENT ON COLUMN credit.receivable_indicators.dso IS 'Days sales outstanding over the longer window.';
+COMMENT ON COLUMN credit.receivable_indicators.countback_dso IS 'Days sales outstanding by count-back; NULL: the sales there are do not make up the receivables.';
+COMMENT ON COLUMN credit.receivable_indicators.best_possible_dso IS 'DSO over the longer window if nobody were late.';
+COMMENT ON COLUMN credit.receivable_indicators.average_days_delinquent IS 'The part of it that overdue receivables make.';
+COMMENT ON COLUMN credit.receivable_indicators.true_dso IS 'Days sales outstanding by the age of each open debt.';
+COMMENT ON COLUMN credit.receivable_indicators.cei IS 'Collection effectiveness index of the month, in per cent.';
+COMMENT ON COLUMN credit.receivable_indicators.turnover IS 'Times in the month that receivables turn over: sales by the mean of begin and end.';
+COMMENT ON COLUMN credit.receivable_indicators.collection_period IS 'Days of the month by turnover.';
+COMMENT ON COLUMN credit.receivable_indicators.overdue_ratio IS 'Share (0 to 1) of open debts that is overdue; credits are left out.';
+COMMENT ON COLUMN credit.receivable_indicators.severe_overdue_ratio IS 'Share that is overdue by more than 90 days.';
+COMMENT ON COLUMN credit.receivable_indicators.write_off_amount IS 'What was written off in the month.';
+COMMENT ON COLUMN credit.receivable_indicators.bad_debt_ratio IS 'The same by sales of the month.';
+COMMENT ON COLUMN credit.receivable_indicators.paid_amount IS 'What was paid in the month, of any debts.';
+COMMENT ON COLUMN credit.receivable_indicators.weighted_days_late IS 'Days late of these payments, weighted by amount; early ones are negative.';
+COMMENT ON COLUMN credit.receivable_indicators.days_beyond_terms IS 'The same with early payments counted as 0.';
+COMMENT ON COLUMN credit.receivable_indicators.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
+COMMENT ON COLUMN credit.receivable_indicators.weighted_days_to_pay IS 'Days from document date to payment, weighted by amount.';
+COMMENT ON COLUMN credit.receivable_indicators.weighted_terms IS 'Days from document date to due date of what was paid, weighted by amount.';
+COMMENT ON COLUMN credit.receivable_indicators.n_customers IS 'Number of customers with open items on the last day.';
+COMMENT ON COLUMN credit.receivable_indicators.is_complete IS 'False: see view open_items.';
+/* The setting of jit keeps it from being put in line and compiled for seconds. */
+CREATE FUNCTION credit.indicators_of(of_account bigint, month date, last_day date, window_begin date)
+RETURNS TABLE (currency text, month_days integer, window_days integer, sales numeric, window_sales numeric,
+			   countback credit.countback_measures, by_age credit.true_dso_measures,
+			   receivables_begin numeric, receivables_end numeric, overdue numeric, undated numeric,
+			   overdue_ratio float8, severe_overdue_ratio float8, open_days_beyond_terms float8,
+			   write_offs numeric, paid credit.payment_measures)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH open AS
+	(SELECT d.day, o.currency, o.document_date, o.due_date, o.open_amount
+	   FROM (SELECT last_day AS day UNION ALL SELECT month - 1) d
+	  CROSS JOIN LATERAL credit.open_items_of(of_account, d.day) o),
+stock AS
+	(SELECT c.day, c.currency, c.netted,
+			(c.netted).d1_30 + (c.netted).d31_60 + (c.netted).d61_90 + (c.netted).d91_120 + (c.netted).d121_plus AS overdue,
+			(c.gross).total - (c.gross).credits AS debts, c.late_days, c.dated,
+			(c.gross).d1_30 + (c.gross).d31_60 + (c.gross).d61_90 + (c.gross).d91_120 + (c.gross).d121_plus AS late,
+			(c.gross).d91_120 + (c.gross).d121_plus AS severe
+	   FROM (SELECT o.day, o.currency, credit.aging(o.open_amount, o.due_date, o.day, 'oldest') AS netted,
+					credit.aging(o.open_amount, o.due_date, o.day) AS gross,
+					sum(o.open_amount * GREATEST(o.day - o.due_date, 0)) FILTER (WHERE o.open_amount > 0) AS late_days,
+					sum(o.open_amount) FILTER (WHERE o.open_amount > 0 AND o.due_date IS NOT NULL) AS dated
+			   FROM open o
+			  GROUP BY o.day, o.currency
+			 OFFSET 0) c),
+flow AS
+	(SELECT s.currency, s.day, s.sales
+	   FROM credit.sales_of(of_account, last_day) s),
+paid AS
+	(SELECT p.currency, credit.payment_profile(p.amount, p.document_date, p.due_date, p.paid_on) AS paid
+	   FROM credit.paid_of(of_account, last_day) p
+	  WHERE p.paid_on >= month
+	  GROUP BY p.currency),
+written_off AS
+	(SELECT t.currency, sum(t.amount) AS amount
+	   FROM credit.settlements_of(of_account, last_day) t
+	  WHERE t.kind = 'write_off' AND t.settled_on >= month
+	  GROUP BY t.currency),
+part AS
+	(SELECT f.currency FROM flow f UNION SELECT s.currency FROM stock s),
+balance AS
+	(SELECT k.currency, e.netted, e.overdue, e.late, e.severe, e.debts, e.late_days, e.dated,
+			COALESCE((b.netted).total, 0) AS receivables_begin, COALESCE((e.netted).total, 0) AS receivables_end
+	   FROM part k
+	   LEFT JOIN stock b ON b.currency = k.currency AND b.day = month - 1
+	   LEFT JOIN stock e ON e.currency = k.currency AND e.day = last_day),
+/* sales and open items in rows of their own */
+movement AS
+	(SELECT x.currency, COALESCE(sum(x.sales) FILTER (WHERE x.day >= month), 0) AS sales,
+			COALESCE(sum(x.sales) FILTER (WHERE x.day > window_begin), 0) AS window_sales,
+			credit.countback_dso(x.day, x.sales, x.receivables, last_day) FILTER (WHERE x.is_sale) AS countback,
+			credit.true_dso(x.day, x.sales, x.open_amount, last_day) FILTER (WHERE x.day IS NOT NULL) AS by_age
+	   FROM (SELECT k.currency, f.day, f.sales, NULL::numeric AS open_amount, k.receivables_end AS receivables, true AS is_sale
+			   FROM balance k LEFT JOIN flow f ON f.currency = k.currency
+			 UNION ALL
+			 SELECT o.currency, o.document_date, NULL, o.open_amount, NULL, false
+			   FROM open o WHERE o.day = last_day AND o.open_amount > 0) x
+	  GROUP BY x.currency)
+SELECT k.currency, (last_day - month + 1), last_day - window_begin AS window_days,
+	   v.sales, v.window_sales, v.countback, v.by_age, k.receivables_begin, k.receivables_end,
+	   COALESCE(k.overdue, 0) AS overdue, COALESCE((k.netted).undated, 0) AS undated,
+	   credit.ratio(k.late, k.debts), credit.ratio(k.severe, k.debts), credit.ratio(k.late_days, k.dated),
+	   COALESCE(w.amount, 0) AS write_offs, p.paid
+  FROM balance k
+  JOIN movement v ON v.currency = k.currency
+  LEFT JOIN paid p ON p.currency = k.currency
+  LEFT JOIN written_off w ON w.currency = k.currency;
+END;
+COMMENT ON FUNCTION credit.indicators_of(bigint, date, date, date) IS
+'Stocks and flows of one account in a month, by currency; window_begin: the day before the longer window.';
+CREATE FUNCTION credit.customer_indicators_on(as_of date, days integer DEFAULT NULL)
+RETURNS TABLE (customer text, segment text, name text, currency text, month date, last_day date,
+			   sales numeric, window_days integer, window_sales numeric,
+			   receivables_begin numeric, receivables_end numeric, current_amount numeric,
+			   overdue_amount numeric, undated_amount numeric,
+			   dso_month float8, dso float8, countback_dso float8, best_possible_dso float8,
+			   average_days_delinquent float8, true_dso float8, cei float8, turnover float8,
+			   collection_period float8, overdue_ratio float8, severe_overdue_ratio float8,
+			   write_off_amount numeric, bad_debt_ratio float8, paid_amount numeric,
+			   weighted_days_late float8, days_beyond_terms float8, open_days_beyond_terms float8,
+			   weighted_days_to_pay float8, weighted_terms float8)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT a.customer, a.segment, a.name, q.currency, m.month, m.last_day, q.sales, q.window_days, q.window_sales,
+	   q.receivables_begin, q.receivables_end, q.receivables_end - q.overdue - q.undated,
+	   q.overdue, q.undated, r.dso_month, r.dso, (q.countback).dso, r.best_possible_dso,
+	   r.average_days_delinquent, (q.by_age).dso, r.cei, r.turnover, r.collection_period,
+	   q.overdue_ratio, q.severe_overdue_ratio, q.write_offs, r.bad_debt_ratio,
+	   COALESCE((q.paid).paid_amount, 0), (q.paid).weighted_days_late, (q.paid).days_beyond_terms,
+	   q.open_days_beyond_terms, (q.paid).weighted_days_to_pay, (q.paid).weighted_terms
+  FROM (SELECT c.month, c.last_day,
+			   COALESCE(c.last_day - customer_indicators_on.days, (c.month - interval '2 months')::date - 1) AS window_begin
+		  FROM (SELECT date_trunc('month', customer_indicators_on.as_of::timestamp)::date AS month,
+					   customer_indicators_on.as_of AS last_day) c) m
+ CROSS JOIN credit.account a
+ CROSS JOIN LATERAL credit.indicators_of(a.account_id, m.month, m.last_day, m.window_begin) q
+ CROSS JOIN LATERAL credit.receivable_ratios
+	   (q.month_days, q.sales, q.window_days, q.window_sales, q.receivables_begin, q.receivables_end,
+		q.receivables_end - q.overdue - q.undated, q.overdue, q.write_offs) r;
+END;
+COMMENT ON FUNCTION credit.customer_indicators_on(date, integer) IS
+'The same indicators by customer and currency, of the month of a day as far as it has gone. days: length of the longer window; NULL: the month and the two before it.';
+CREATE VIEW credit.customer_indicators AS
+SELECT c.customer COLLATE "C" AS customer,
+	   c.segment COLLATE "C" AS segment, c.name,
+	   c.currency COLLATE "C" AS currency, c.month, c.last_day, c.sales,
+	   c.window_days, c.window_sales, c.receivables_begin,
+	   c.receivables_end, c.current_amount, c.overdue_amount,
+	   c.undated_amount, c.dso_month, c.dso, c.countback_dso,
+	   c.best_possible_dso, c.average_days_delinquent, c.true_dso, c.cei,
+	   c.turnover, c.collection_period, c.overdue_ratio,
+	   c.severe_overdue_ratio, c.write_off_amount, c.bad_debt_ratio,
+	   c.paid_amount, c.weighted_days_late, c.days_beyond_terms,
+	   c.open_days_beyond_terms, c.weighted_days_to_pay, c.weighted_terms
+  FROM credit.customer_indicators_on(credit.as_of()) c;
+COMMENT ON VIEW credit.customer_indicators IS 'Receivable indicators by customer and currency, of the month of today, or of the day of credit.as_of; see customer_indicators_on().';
+COMMENT ON COLUMN credit.customer_indicators.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.customer_indicators.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.customer_indicators.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.customer_indicators.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.customer_indicators.month IS 'First day of the month.';
+COMMENT ON COLUMN credit.customer_indicators.last_day IS 'Last day that counts: of the month, or the as-of day.';
+COMMENT ON COLUMN credit.customer_indicators.sales IS 'Credit sales of the month: invoices and positive lines of a ledger, less credit notes and reversals.';
+COMMENT ON COLUMN credit.customer_indicators.window_days IS 'Days of the longer window: the month and the two before it.';
+COMMENT ON COLUMN credit.customer_indicators.window_sales IS 'Credit sales of that window.';
+COMMENT ON COLUMN credit.customer_indicators.receivables_begin IS 'Receivables before the month, net of credits and unapplied payments.';
+COMMENT ON COLUMN credit.customer_indicators.receivables_end IS 'Receivables on the last day: current, overdue and undated together.';
+COMMENT ON COLUMN credit.customer_indicators.current_amount IS 'What of it is not overdue; credits beyond a customer''s debts are in it.';
+COMMENT ON COLUMN credit.customer_indicators.overdue_amount IS 'What of it is overdue, after credits of the same customer were taken off the oldest debts.';
+COMMENT ON COLUMN credit.customer_indicators.undated_amount IS 'What of it has no due date.';
+COMMENT ON COLUMN credit.customer_indicators.dso_month IS 'Days sales outstanding over the month.';
+COMMENT ON COLUMN credit.customer_indicators.dso IS 'Days sales outstanding over the longer window.';
+COMMENT ON COLUMN credit.customer_indicators.countback_dso IS 'Days sales outstanding by count-back; NULL: the sales there are do not make up the receivables.';
+COMMENT ON COLUMN credit.customer_indicators.best_possible_dso IS 'DSO over the longer window if nobody were late.';
+COMMENT ON COLUMN credit.customer_indicators.average_days_delinquent IS 'The part of it that overdue receivables make.';
+COMMENT ON COLUMN credit.customer_indicators.true_dso IS 'Days sales outstanding by the age of each open debt.';
+COMMENT ON COLUMN credit.customer_indicators.cei IS 'Collection effectiveness index of the month, in per cent.';
+COMMENT ON COLUMN credit.customer_indicators.turnover IS 'Times in the month that receivables turn over: sales by the mean of begin and end.';
+COMMENT ON COLUMN credit.customer_indicators.collection_period IS 'Days of the month by turnover.';
+COMMENT ON COLUMN credit.customer_indicators.overdue_ratio IS 'Share (0 to 1) of open debts that is overdue; credits are left out.';
+COMMENT ON COLUMN credit.customer_indicators.severe_overdue_ratio IS 'Share that is overdue by more than 90 days.';
+COMMENT ON COLUMN credit.customer_indicators.write_off_amount IS 'What was written off in the month.';
+COMMENT ON COLUMN credit.customer_indicators.bad_debt_ratio IS 'The same by sales of the month.';
+COMMENT ON COLUMN credit.customer_indicators.paid_amount IS 'What was paid in the month, of any debts.';
+COMMENT ON COLUMN credit.customer_indicators.weighted_days_late IS 'Days late of these payments, weighted by amount; early ones are negative.';
+COMMENT ON COLUMN credit.customer_indicators.days_beyond_terms IS 'The same with early payments counted as 0.';
+COMMENT ON COLUMN credit.customer_indicators.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
+COMMENT ON COLUMN credit.customer_indicators.weighted_days_to_pay IS 'Days from document date to payment, weighted by amount.';
+COMMENT ON COLUMN credit.customer_indicators.weighted_terms IS 'Days from document date to due date of what was paid, weighted by amount.';
+/*
+ * Subject score: models applied to features: scores, probabilities, grades and
+ * reasons of one account or of all, and the run that writes them down.
+ */
+
+/* --- calibration of a model -------------------------------------------------- */
+
+CREATE TABLE credit.model_calibration
+(
+	model_calibration_id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	model_id	integer NOT NULL,
+	method		text NOT NULL CHECK (method IN ('none', 'platt', 'isotonic', 'shift')),
+	parameters	float8[],
+	probabilities float8[],
+	reason		text NOT NULL,
+	made_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	made_by		text NOT NULL DEFAULT SESSION_USER
+);
+CREATE INDEX model_calibration_model ON credit.model_calibration (model_id, model_calibration_id);
+COMMENT ON TABLE credit.model_calibration IS
+'How scores of models become probabilities, where the scale of the model is not to say it; append-only: made by set_calibration(). The newest row of a model counts.';
+COMMENT ON COLUMN credit.model_calibration.model_calibration_id IS 'Own key.';
+COMMENT ON COLUMN credit.model_calibration.model_id IS 'Model: key of table model.';
+COMMENT ON COLUMN credit.model_calibration.method IS 'Method: platt, isotonic, shift, or none, which ends the one before.';
+COMMENT ON COLUMN credit.model_calibration.parameters IS 'Intercept and slope (platt), lowest score of each block (isotonic), shift of the log-odds (shift).';
+COMMENT ON COLUMN credit.model_calibration.probabilities IS 'Probability of each block (isotonic).';
+COMMENT ON COLUMN credit.model_calibration.reason IS 'On which data, and why.';
+COMMENT ON COLUMN credit.model_calibration.made_at IS 'When.';
+COMMENT ON COLUMN credit.model_calibration.made_by IS 'Session user.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.model_calibration
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+CREATE FUNCTION credit.calibrated_probability
+	(method text, parameters float8[], probabilities float8[], score float8, probability float8)
+RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE method
+	WHEN 'platt' THEN credit.logit_probability(parameters, ARRAY[score])
+	WHEN 'isotonic' THEN credit.isotonic_probability(score, parameters, probabilities)
+	WHEN 'shift' THEN credit.shift_probability(probability, parameters[1])
+	ELSE probability END;
+COMMENT ON FUNCTION credit.calibrated_probability(text, float8[], float8[], float8, float8) IS
+'Probability of default of a score, by a calibration as table model_calibration has it; without one, the probability that the model gives.';
+CREATE FUNCTION credit.set_calibration
+	(model_id integer, method text, reason text, parameters float8[] DEFAULT NULL,
+	 probabilities float8[] DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	n integer := COALESCE(cardinality(parameters), 0);
+	id bigint;
+BEGIN
+	IF NOT EXISTS (SELECT FROM credit.model m WHERE m.model_id = model_id) THEN
+		RAISE EXCEPTION 'there is no model %', model_id
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.models lists the models.';
+	END IF;
+	IF reason IS NULL OR reason !~ '\S' THEN
+		RAISE EXCEPTION 'a model is not calibrated without a reason'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF method IS NULL OR method NOT IN ('none', 'platt', 'isotonic', 'shift') THEN
+		RAISE EXCEPTION 'method of a calibration must be platt, isotonic, shift or none, not "%"', method
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF n <> (CASE method WHEN 'none' THEN 0 WHEN 'platt' THEN 2 WHEN 'shift' THEN 1 ELSE GREATEST(n, 1) END)
+	   OR COALESCE(cardinality(probabilities), 0) <> (CASE method WHEN 'isotonic' THEN n ELSE 0 END)
+	   OR EXISTS (SELECT FROM unnest(parameters || probabilities) p WHERE p IS NULL OR NOT abs(p) <= 1e300) THEN
+		RAISE EXCEPTION 'parameters do not fit calibration "%"', method
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'platt: coefficients of fit_platt(); isotonic: score_low and probability of fit_isotonic(); shift: result of rate_shift() or prior_shift().';
+	END IF;
+	IF method = 'platt' AND parameters[2] >= 0 THEN
+		RAISE EXCEPTION 'the slope of a calibration must be below 0'
+			USING ERRCODE = 'invalid_parameter_value',
+				  DETAIL = format('It is %s: better scores would default more often.', parameters[2]);
+	END IF;
+	/* what cannot be computed is not written down */
+	PERFORM credit.calibrated_probability(method, parameters, probabilities, 0, 0.5);
+	INSERT INTO credit.model_calibration (model_id, method, parameters, probabilities, reason)
+	VALUES (model_id, method, parameters, probabilities, reason)
+	RETURNING model_calibration_id INTO id;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION credit.set_calibration(integer, text, text, float8[], float8[]) IS
+'Says how scores of a model become probabilities from now on: platt (coefficients of fit_platt()), isotonic (score_low and probability of fit_isotonic()), shift (rate_shift() or prior_shift()), or none: by the scale of the model.';
+/* --- which model ----------------------------------------------------------------- */
+
+CREATE FUNCTION credit.rating_model(name text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	chosen text;
+BEGIN
+	SELECT m.name INTO chosen FROM credit.model m
+	 WHERE m.status <> 'retired' AND CASE WHEN name IS NULL THEN m.status = 'champion' ELSE m.name = name END
+	 ORDER BY m.valid_from DESC NULLS LAST, m.model_id DESC LIMIT 1;
+	IF chosen IS NULL THEN
+		RAISE EXCEPTION 'there is no model %', COALESCE('"' || name || '"', 'in force')
+			USING ERRCODE = 'undefined_object',
+				  HINT = 'SELECT credit.add_standard_model() puts the shipped one in force; view credit.models lists all.';
+	END IF;
+	RETURN chosen;
+END
+$$;
+COMMENT ON FUNCTION credit.rating_model(text) IS
+'The name under which rate_all() looks for its model: the one given, if it is in use; else that of the champion that was put in force last.';
+/* --- scores ----------------------------------------------------------------------- */
+
+CREATE FUNCTION credit.scores
+	(as_of date DEFAULT credit.as_of(), model text DEFAULT NULL, of_account bigint DEFAULT NULL,
+	 hysteresis float8 DEFAULT 0.1)
+RETURNS TABLE (customer text, segment text, name text, model_id integer, version integer,
+			   is_challenger boolean, score float8, probability float8, grade text, rank integer,
+			   is_default boolean, former_grade text, former_rank integer, reasons text[],
+			   known_weight float8, parts credit.score_part[])
+LANGUAGE sql STABLE ROWS 1000
+BEGIN ATOMIC
+WITH model AS MATERIALIZED
+	(SELECT d.model_id, d.name, d.version, d.status <> 'champion' AS is_challenger, c.method, c.parameters, c.probabilities
+	   FROM credit.model d
+	   LEFT JOIN LATERAL (SELECT k.method, k.parameters, k.probabilities FROM credit.model_calibration k
+						   WHERE k.model_id = d.model_id
+						   ORDER BY k.model_calibration_id DESC LIMIT 1) c ON true
+	  WHERE d.status <> 'retired' AND d.name = (SELECT credit.rating_model(scores.model)) COLLATE "C"),
+subject AS MATERIALIZED
+	(SELECT f.customer, f.segment, f.name, f.features,
+			COALESCE(f.features ->> 'is_in_default' = 'true', false) AS is_default
+	   FROM credit.feature_values(scores.as_of, scores.of_account) f),
+former AS MATERIALIZED
+	(SELECT DISTINCT ON (h.customer, h.segment, h.is_challenger, CASE WHEN h.is_challenger THEN h.model_version END)
+			h.customer, h.segment, h.is_challenger, CASE WHEN h.is_challenger THEN h.model_version END AS model_version,
+			h.grade, h.scale_version
+	   FROM credit.rating_history h
+	  WHERE h.model = (SELECT credit.rating_model(scores.model)) AND h.valid_from <= scores.as_of
+	  ORDER BY h.customer, h.segment, h.is_challenger, CASE WHEN h.is_challenger THEN h.model_version END,
+			   h.valid_from DESC, h.rating_id DESC)
+SELECT q.customer, q.segment, q.name, q.model_id, q.version, q.is_challenger, q.score,
+	   CASE WHEN q.is_default THEN 1 ELSE q.probability END,
+	   CASE WHEN q.is_default THEN s.default_grade ELSE s.grades[g.place] END,
+	   CASE WHEN q.is_default THEN cardinality(s.grades) + 1 ELSE g.place END,
+	   q.is_default, o.grade, array_position(s.grades || s.default_grade, o.grade),
+	   CASE WHEN q.is_default THEN ARRAY['is in default: more than 90 days past due'] || q.reasons ELSE q.reasons END,
+	   q.known_weight, q.parts
+  FROM credit.scale() s
+ CROSS JOIN LATERAL
+	   /* models outside, so that each is read once */
+	   (SELECT x.customer, x.segment, x.name, x.is_default, m.model_id, m.version, m.is_challenger, r.score,
+			   credit.calibrated_probability(m.method, m.parameters, m.probabilities, r.score, r.probability) AS probability,
+			   r.known_weight, r.parts, r.reasons
+		  FROM model m
+		 CROSS JOIN LATERAL (SELECT b.* FROM subject b OFFSET 0) x
+		 CROSS JOIN LATERAL credit.score_row(m.model_id, x.features) r) q
+  LEFT JOIN former o ON o.customer = q.customer COLLATE "C" AND o.segment = q.segment COLLATE "C"
+		AND o.is_challenger = q.is_challenger AND o.scale_version = s.scale_version
+		AND (NOT q.is_challenger OR o.model_version = q.version::text)
+ CROSS JOIN LATERAL (SELECT credit.grade_position(q.probability, s.upper_pd, array_position(s.grades, o.grade), scores.hysteresis) AS place) g;
+END;
+COMMENT ON FUNCTION credit.scores(date, text, bigint, float8) IS
+'Score, probability, grade and reasons of all accounts, or of one, on a day by the champion of a name and, beside it, its challengers. Name NULL: that of the champion put in force last. The grade has hysteresis against the former rating; customers in default have the grade of default. Writes nothing: see rate_all().';
+CREATE FUNCTION credit.score
+	(customer text, as_of date DEFAULT credit.as_of(), model text DEFAULT NULL, segment text DEFAULT '')
+RETURNS TABLE (model_id integer, version integer, score float8, probability float8, grade text,
+			   rank integer, is_default boolean, reasons text[], known_weight float8,
+			   parts credit.score_part[])
+LANGUAGE plpgsql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	id bigint;
+BEGIN
+	SELECT a.account_id INTO id FROM credit.account a
+	 WHERE a.customer = customer AND a.segment = segment;
+	IF id IS NULL THEN
+		RAISE EXCEPTION 'there is no customer % in segment "%"', customer, segment
+			USING ERRCODE = 'no_data_found';
+	END IF;
+	/* an error where there is no model, not an empty answer */
+	PERFORM credit.rating_model(model);
+	RETURN QUERY SELECT s.model_id, s.version, s.score, s.probability, s.grade, s.rank, s.is_default,
+						s.reasons, s.known_weight, s.parts
+				   FROM credit.scores(as_of, model, id) s
+				  WHERE NOT s.is_challenger;
+END
+$$;
+COMMENT ON FUNCTION credit.score(text, date, text, text) IS
+'Score, probability, grade and reasons of one customer on a day by the champion of a name (NULL: the one put in force last); parts has the points of each characteristic. For many customers use scores().';
+CREATE FUNCTION credit.rate_all(as_of date DEFAULT NULL, model text DEFAULT NULL, hysteresis float8 DEFAULT 0.1)
+RETURNS TABLE (model_name text, version integer, is_challenger boolean, n_accounts bigint,
+			   n_rated bigint, n_unrated bigint, n_default bigint, n_better bigint,
+			   n_worse bigint, mean_probability float8)
+LANGUAGE plpgsql SECURITY DEFINER ROWS 3
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	day date := COALESCE(as_of, credit.today());
+	name text;
+BEGIN
+	IF NOT isfinite(day) OR day > credit.today() THEN
+		RAISE EXCEPTION 'customers are rated as of today or of a past day, not of %', day
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF COALESCE(model, 'standard') = 'standard' AND NOT EXISTS (SELECT FROM credit.model) THEN
+		PERFORM credit.add_standard_model();
+		RAISE NOTICE 'there was no model: the shipped expert scorecard "standard" is in force now';
+	END IF;
+	name := credit.rating_model(model);
+	RETURN QUERY
+	WITH rated AS MATERIALIZED
+		(SELECT s.* FROM credit.scores(day, name, NULL, hysteresis) s),
+	written AS
+		(INSERT INTO credit.rating_history
+			(customer, segment, model, model_version, is_challenger, score, pd, grade, scale_version, reasons, valid_from)
+		 SELECT r.customer, r.segment, name, r.version::text, r.is_challenger, r.score, r.probability, r.grade,
+				(SELECT c.scale_version FROM credit.scale() c), COALESCE(r.reasons, '{}'), day
+		   FROM rated r
+		  /* who was never rated and cannot be is not written down */
+		  WHERE r.grade IS NOT NULL OR r.former_grade IS NOT NULL)
+	SELECT name, r.version, r.is_challenger, count(*), count(r.grade), count(*) - count(r.grade),
+		   count(*) FILTER (WHERE r.is_default), count(*) FILTER (WHERE r.rank < r.former_rank),
+		   count(*) FILTER (WHERE r.rank > r.former_rank), avg(r.probability)
+	  FROM rated r
+	 GROUP BY r.version, r.is_challenger
+	 ORDER BY r.is_challenger, r.version;
+END
+$$;
+COMMENT ON FUNCTION credit.rate_all(date, text, float8) IS
+'Rates all accounts on a day (NULL: today) by the champion of a name and its challengers, writes that into rating_history and returns a summary of each model. Name NULL: that of the champion put in force last; where there is no model at all, the shipped one is put in force. EXECUTE is all that a role needs.';
+/*
+ * Subject monitor: whether models keep what they promise, from the ledger.
+ *
+ * validate() scores past days and looks at what came of it; view monitor takes
+ * what was really said, from the rating history.
+ */
+
+CREATE FUNCTION credit.validate
+	(model text DEFAULT NULL, observed_on date[] DEFAULT NULL, months integer DEFAULT 12,
+	 outcomes text DEFAULT NULL, version integer DEFAULT NULL)
+RETURNS TABLE (observed date, is_out_of_time boolean, n bigint, n_default bigint, default_rate float8,
+			   auc float8, auc_low float8, auc_high float8, gini float8, ks float8, ks_score float8,
+			   mean_probability float8, brier float8, brier_skill float8, log_loss float8,
+			   hosmer_lemeshow float8, hl_p float8, slope float8, intercept float8,
+			   intercept_in_the_large float8, lift float8, captured float8,
+			   n_unscored bigint, n_in_default bigint)
+LANGUAGE plpgsql STABLE ROWS 5
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	name text := credit.rating_model(model);
+	chosen credit.model;
+	calibration credit.model_calibration;
+	sample_until date;
+	days date[] := observed_on;
+	query text;
+BEGIN
+	IF months IS NULL OR months NOT BETWEEN 1 AND 120 THEN
+		RAISE EXCEPTION 'outcomes are looked for in 1 to 120 months'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT * INTO chosen FROM credit.model m
+	 WHERE m.name = name AND CASE WHEN version IS NULL THEN m.status = 'champion' ELSE m.version = version END;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no version % of model "%"', COALESCE(version::text, 'in force'), name
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.models lists the models.';
+	END IF;
+	SELECT * INTO calibration FROM credit.model_calibration k
+	 WHERE k.model_id = chosen.model_id ORDER BY k.model_calibration_id DESC LIMIT 1;
+	/* what a model was made of ends on the day it was made, unless it says so */
+	sample_until := COALESCE((chosen.statistics ->> 'sample_until')::date, credit.day_of(chosen.created_at));
+	IF outcomes IS NOT NULL THEN
+		query := 'SELECT o.customer::text AS customer, COALESCE(to_jsonb(o) ->> ''segment'', '''') AS segment, o.observed_on::date AS day, o.is_default::boolean AS is_default FROM '
+			|| CASE WHEN outcomes ~* '^\s*(select|with|values|table)\M' THEN format(E'(%s\n)', outcomes) ELSE outcomes::regclass::text END || ' o';
+		IF days IS NULL THEN
+			EXECUTE format('SELECT array_agg(DISTINCT q.day) FROM (%s) q WHERE q.day IS NOT NULL', query) INTO days;
+		END IF;
+	ELSE
+		/* the last day of which all that was to come has come */
+		days := COALESCE(days, ARRAY[(credit.as_of() - make_interval(months => months))::date]);
+		query := format('SELECT e.customer, e.segment, d.day, true AS is_default FROM unnest(%L::date[]) d (day) CROSS JOIN LATERAL credit.default_events(d.day, (d.day + make_interval(months => %s))::date) e', days, months);
+		IF EXISTS (SELECT FROM unnest(days) d WHERE (d + make_interval(months => months))::date > credit.as_of()) THEN
+			RAISE EXCEPTION 'outcomes of the % months after % are not known yet', months, (SELECT max(d) FROM unnest(days) d)
+				USING ERRCODE = 'invalid_parameter_value',
+					  HINT = 'Give earlier days, or fewer months.';
+		END IF;
+	END IF;
+	RETURN QUERY EXECUTE format($query$
+WITH outcome AS MATERIALIZED (%s),
+sample AS MATERIALIZED
+	(SELECT d.day, f.customer, f.segment, r.score,
+			credit.calibrated_probability($3, $4, $5, r.score, r.probability) AS probability,
+			COALESCE(f.features ->> 'is_in_default' = 'true', false) AS is_in_default
+	   FROM unnest($2) d (day)
+	  CROSS JOIN LATERAL credit.feature_values(d.day) f
+	  CROSS JOIN LATERAL credit.score_row($1, f.features) r),
+judged AS
+	(SELECT s.day, s.score, s.probability, s.is_in_default,
+			CASE WHEN NOT s.is_in_default THEN COALESCE(o.is_default, false) END AS is_default
+	   FROM sample s
+	   LEFT JOIN outcome o ON o.customer COLLATE "C" = s.customer COLLATE "C" AND o.segment COLLATE "C" = s.segment COLLATE "C" AND o.day = s.day
+	  WHERE $7 OR o.customer IS NOT NULL)
+SELECT q.day, q.day >= $6, (q.d).n, (q.d).n_default, (q.d).n_default / NULLIF((q.d).n, 0)::float8,
+	   (q.d).auc, (q.d).auc_low, (q.d).auc_high, (q.d).gini, (q.d).ks, (q.d).ks_score,
+	   (q.c).mean_probability, (q.c).brier, (q.c).brier_skill, (q.c).log_loss,
+	   (q.c).hosmer_lemeshow, (q.c).hl_p, (q.c).slope, (q.c).intercept, (q.c).intercept_in_the_large,
+	   (q.cap)[1].lift, (q.cap)[1].captured, q.n_unscored, q.n_in_default
+  FROM (SELECT j.day, credit.discrimination(j.score, j.is_default) AS d,
+			   credit.calibration(j.probability, j.is_default) AS c,
+			   credit.cap(j.score, j.is_default) AS cap,
+			   count(*) FILTER (WHERE NOT j.is_in_default AND j.score IS NULL) AS n_unscored,
+			   count(*) FILTER (WHERE j.is_in_default) AS n_in_default
+		  FROM judged j GROUP BY GROUPING SETS ((j.day), ())) q
+ WHERE q.day IS NOT NULL OR cardinality($2) > 1
+ ORDER BY q.day NULLS LAST$query$, query)
+	  USING chosen.model_id, days, calibration.method, calibration.parameters, calibration.probabilities,
+			sample_until, outcomes IS NULL;
+END
+$$;
+COMMENT ON FUNCTION credit.validate(text, date[], integer, text, integer) IS
+'How good a model is, one row for each day of observation and, of several, one for all (observed NULL): all accounts not in default are scored on that day by what was known then, and default_events() of so many months after it are the outcomes; or outcomes is a query or table with customer, observed_on, is_default and, if need be, segment. observed_on NULL: the last day whose outcomes are all known. is_out_of_time: the day is not before the end of the sample (sample_until in statistics of the model, else the day it was written). lift and captured are those of the worst tenth.';
+CREATE FUNCTION credit.stability
+	(model text DEFAULT NULL, as_of date DEFAULT credit.as_of(), reference_on date DEFAULT NULL,
+	 version integer DEFAULT NULL)
+RETURNS TABLE (feature text, reference_day date, n_reference bigint, n_actual bigint, psi float8,
+			   verdict text, mean_reference float8, mean_actual float8)
+LANGUAGE plpgsql STABLE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	name text := credit.rating_model(model);
+	chosen credit.model;
+	day date := reference_on;
+BEGIN
+	SELECT * INTO chosen FROM credit.model m
+	 WHERE m.name = name AND CASE WHEN version IS NULL THEN m.status = 'champion' ELSE m.version = version END;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no version % of model "%"', COALESCE(version::text, 'in force'), name
+			USING ERRCODE = 'undefined_object', HINT = 'View credit.models lists the models.';
+	END IF;
+	IF day IS NULL THEN
+		SELECT min(h.valid_from) INTO day FROM credit.rating_history h
+		 WHERE h.model = name AND h.model_version = chosen.version::text;
+	END IF;
+	IF day IS NULL THEN
+		RAISE EXCEPTION 'version % of model "%" has not rated anybody yet', chosen.version, name
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Give reference_on, the day to compare with.';
+	END IF;
+	RETURN QUERY
+	WITH scored AS MATERIALIZED
+		(SELECT d.is_reference, r.score, r.parts
+		   FROM (VALUES (day, true), (as_of, false)) d (day, is_reference)
+		  CROSS JOIN LATERAL credit.feature_values(d.day) f
+		  CROSS JOIN LATERAL credit.score_row(chosen.model_id, f.features) r),
+	value AS
+		(SELECT NULL::text AS feature, 0 AS position, s.is_reference, s.score AS points FROM scored s
+		 UNION ALL
+		 SELECT p.feature, p.position, s.is_reference, p.points
+		   FROM scored s CROSS JOIN LATERAL unnest(s.parts) p)
+	SELECT q.feature, day, (q.s).n_reference, (q.s).n_actual, (q.s).psi, (q.s).verdict, q.mean_reference, q.mean_actual
+	  FROM (SELECT v.position, v.feature, credit.population_stability(v.points, v.is_reference) AS s,
+				   avg(v.points) FILTER (WHERE v.is_reference) AS mean_reference,
+				   avg(v.points) FILTER (WHERE NOT v.is_reference) AS mean_actual
+			  FROM value v GROUP BY v.position, v.feature) q
+	 ORDER BY q.position;
+END
+$$;
+COMMENT ON FUNCTION credit.stability(text, date, date, integer) IS
+'Whether scores (feature NULL) and the points of each characteristic are distributed on a day as on a day of reference: population stability index, and means, all accounts scored on both days by what was known then. reference_on NULL: the day on which the version rated for the first time. Accounts without a score or points are left out.';
+/* --- what was said, and what came of it ------------------------------------------- */
+
+CREATE FUNCTION credit.monitor_on(as_of date, months integer DEFAULT 12)
+RETURNS TABLE (model text, version text, is_challenger boolean, measure text, reference_day date,
+			   n bigint, value float8, expected float8, is_warning boolean, finding text)
+LANGUAGE sql STABLE ROWS 10
+BEGIN ATOMIC
+WITH past AS
+	(SELECT (monitor_on.as_of - make_interval(months => monitor_on.months))::date AS day),
+run AS
+	(SELECT h.model, h.model_version, h.is_challenger, min(h.valid_from) AS first_day, max(h.valid_from) AS last_day
+	   FROM credit.rating_history h
+	   JOIN credit.model m ON m.name = h.model AND m.version::text = h.model_version AND m.status <> 'retired'
+	  WHERE h.valid_from <= monitor_on.as_of
+	  GROUP BY h.model, h.model_version, h.is_challenger),
+/* the last word of a model on each day of interest */
+said AS
+	(SELECT DISTINCT ON (r.model, r.model_version, r.is_challenger, d.role, h.customer, h.segment)
+			r.model, r.model_version, r.is_challenger, d.role, d.day, h.customer, h.segment, h.score, h.pd
+	   FROM run r
+	  CROSS JOIN LATERAL (VALUES ('first', r.first_day), ('last', r.last_day), ('past', (SELECT p.day FROM past p))) d (role, day)
+	   JOIN credit.rating_history h ON h.model = r.model AND h.model_version = r.model_version
+			AND h.is_challenger = r.is_challenger
+			AND CASE d.role WHEN 'past' THEN h.valid_from <= d.day ELSE h.valid_from = d.day END
+	  ORDER BY r.model, r.model_version, r.is_challenger, d.role, h.customer, h.segment, h.valid_from DESC, h.rating_id DESC),
+event AS
+	(SELECT e.customer, e.segment FROM past p CROSS JOIN LATERAL credit.default_events(p.day, monitor_on.as_of) e),
+outcome AS
+	(SELECT s.model, s.model_version, s.is_challenger, min(s.day) AS day, count(*) AS n,
+			credit.discrimination(s.score, e.customer IS NOT NULL) AS d,
+			count(e.customer)::float8 AS observed, sum(s.pd) AS expected, sum(s.pd * (1 - s.pd)) AS variance
+	   FROM said s
+	   LEFT JOIN event e ON e.customer COLLATE "C" = s.customer AND e.segment COLLATE "C" = s.segment
+	  WHERE s.role = 'past' AND s.pd < 1
+	  GROUP BY s.model, s.model_version, s.is_challenger)
+SELECT q.model, q.model_version, q.is_challenger, 'population', q.day, (q.s).n_actual, (q.s).psi, 0.1,
+	   COALESCE((q.s).psi > 0.1, false),
+	   CASE WHEN (q.s).psi > 0.25 THEN 'scores are distributed otherwise than at the first rating: look for the reason, and fit the model anew'
+			WHEN (q.s).psi > 0.1 THEN 'scores begin to be distributed otherwise than at the first rating'
+			WHEN (q.s).psi IS NULL THEN 'there was one rating only' ELSE 'scores are distributed as at the first rating' END
+	   || CASE WHEN (q.s).psi IS NOT NULL AND (q.s).is_small THEN ' (few accounts: this may be chance)' ELSE '' END
+  FROM (SELECT s.model, s.model_version, s.is_challenger, min(s.day) AS day,
+			   credit.population_stability(s.score, s.role = 'first') FILTER (WHERE r.first_day < r.last_day) AS s
+		  FROM said s
+		  JOIN run r ON r.model = s.model AND r.model_version = s.model_version AND r.is_challenger = s.is_challenger
+		 WHERE s.role IN ('first', 'last')
+		 GROUP BY s.model, s.model_version, s.is_challenger) q
+UNION ALL
+SELECT o.model, o.model_version, o.is_challenger, 'discrimination', o.day, o.n, (o.d).auc, 0.6,
+	   COALESCE((o.d).auc_high < 0.6, false),
+	   CASE WHEN (o.d).auc_high IS NULL THEN 'less than two customers defaulted, or did not: nothing can be said'
+			WHEN (o.d).auc_high < 0.6 THEN 'scores hardly tell who defaulted since: fit the model anew'
+			ELSE 'scores tell who defaulted since, or too few did to say otherwise' END
+  FROM outcome o
+UNION ALL
+SELECT o.model, o.model_version, o.is_challenger, 'calibration', o.day, o.n, o.observed, o.expected,
+	   COALESCE(abs(o.observed - o.expected) > 1.96 * sqrt(NULLIF(o.variance, 0)), false),
+	   CASE WHEN o.observed - o.expected > 1.96 * sqrt(o.variance) THEN 'more customers defaulted than the probabilities said: calibrate the model'
+			WHEN o.expected - o.observed > 1.96 * sqrt(o.variance) THEN 'fewer customers defaulted than the probabilities said: calibrate the model'
+			ELSE 'about as many customers defaulted as the probabilities said' END
+  FROM outcome o;
+END;
+COMMENT ON FUNCTION credit.monitor_on(date, integer) IS
+'Whether models in use drift, by what they said (rating_history): how scores are distributed now and at the first rating, and what came of the ratings in force so many months ago. The rows of view monitor.';
+CREATE VIEW credit.monitor AS
+SELECT m.model, m.version, m.is_challenger, m.measure, m.reference_day, m.n, m.value, m.expected, m.is_warning, m.finding
+  FROM credit.monitor_on(credit.as_of()) m;
+COMMENT ON VIEW credit.monitor IS
+'Whether models in use drift; follows credit.as_of. WHERE is_warning: something should be done. stability() looks at each characteristic, validate() at other days and outcomes.';
+COMMENT ON COLUMN credit.monitor.model IS 'Model.';
+COMMENT ON COLUMN credit.monitor.version IS 'Its version.';
+COMMENT ON COLUMN credit.monitor.is_challenger IS 'True: rated on trial.';
+COMMENT ON COLUMN credit.monitor.measure IS 'Measure: population (stability index of scores), discrimination (AUC) or calibration (number of defaults).';
+COMMENT ON COLUMN credit.monitor.reference_day IS 'Day of the first rating (population), or of the ratings whose outcomes are known now.';
+COMMENT ON COLUMN credit.monitor.n IS 'Number of customers looked at.';
+COMMENT ON COLUMN credit.monitor.value IS 'Value of the measure: index, AUC, or number of customers that defaulted in the twelve months.';
+COMMENT ON COLUMN credit.monitor.expected IS 'What it is compared with: 0.1, 0.6 (the whole interval of the AUC below it is a warning), or the sum of the probabilities.';
+COMMENT ON COLUMN credit.monitor.is_warning IS 'True: the model drifts.';
+COMMENT ON COLUMN credit.monitor.finding IS 'What that means, in words.';
 ALTER TABLE credit.settlement SET
 	(autovacuum_vacuum_insert_threshold = 200000, autovacuum_vacuum_insert_scale_factor = 0,
 	 autovacuum_freeze_min_age = 0, vacuum_truncate = off);
@@ -5859,6 +8330,20 @@ SELECT q.severity, q.subject, q.finding, q.advice
 	SELECT 1, 'error', 'source ' || s.name, 'triggers zz_credit_* are missing or disabled',
 		   'Documents get past the ledger. Enable the triggers; to catch up, detach the source and attach it again.'
 	  FROM credit.sources s WHERE s.health LIKE 'triggers%'
+	UNION ALL
+	SELECT 1, 'error', 'source ' || s.name, 'is a view of which no table is declared: nothing is captured',
+		   COALESCE('For example: ' || (SELECT string_agg(m.suggestion, ' ' ORDER BY m.relation::text)
+										  FROM credit.missing_dependencies(s.name) m),
+					'credit.depend() declares the tables it is made of.')
+	  FROM credit.sources s WHERE s.health = 'nothing captured'
+	UNION ALL
+	SELECT 3, 'info', 'source ' || s.name,
+		   format('reads %s, of which nothing is captured', string_agg(m.relation::text, ', ' ORDER BY m.relation::text)),
+		   'Fine for tables that never change what a document is worth; else: ' ||
+		   string_agg(m.suggestion, ' ' ORDER BY m.relation::text)
+	  FROM credit.sources s CROSS JOIN LATERAL credit.missing_dependencies(s.name) m
+	 WHERE s.health NOT IN ('broken', 'nothing captured')
+	 GROUP BY s.name
 	UNION ALL
 	SELECT 2, 'warning', 'source ' || s.name,
 		   format('%s transactions had rows that could not be read, last on %s: %s', s.n_problems, s.last_problem_at, s.problem),
@@ -6031,7 +8516,7 @@ BEGIN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
 	END LOOP;
 	/* exposure_on(), score_row() and their kind read these tables as the caller */
-	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.settlement, credit.month_mark, credit.month_state, credit.source, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic TO %s', role);
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.item_version, credit.settlement, credit.month_mark, credit.month_state, credit.source, credit.dependency, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic, credit.model_calibration, credit.feature_definition, credit.limit_change TO %s', role);
 	/* and so are financial_ratios_on() and ratings_on() and theirs */
 	EXECUTE format('GRANT SELECT ON credit.financials, credit.bureau_report, credit.company_fact, credit.rating_scale, credit.rating_history, credit.rating_override TO %s', role);
 END
@@ -6040,12 +8525,17 @@ $$;
 SELECT pg_catalog.pg_extension_config_dump('credit.exchange_rate', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.rate_change', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.rate_change_rate_change_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.dependency', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.settlement', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.month_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.month_state', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.model', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.model_model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.model_characteristic', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_calibration', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_calibration_model_calibration_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.feature_definition', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.feature_definition_feature_definition_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.financials', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.financials_financials_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.bureau_report', '');
