@@ -27,9 +27,9 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure currency \
-	health aging behaviour logit validation maintenance financials \
+	group health aging behaviour logit validation maintenance financials \
 	calibrate rating trend balance indicator state binning scorecard \
-	receivable view payment feature monitor
+	receivable receivable_report view payment feature monitor
 
 PG_CONFIG ?= pg_config
 

@@ -31,24 +31,21 @@ SELECT a.customer, a.segment, a.name, b.currency, b.ordered, b.delivered, b.invo
 	   CASE WHEN b.currency = l.currency THEN b.total
 			ELSE credit.round_amount(credit.convert_exposure(b.total, b.total, b.currency, l.currency,
 															 exposure_by_currency_on.as_of), l.currency) END
-  FROM credit.account a
-  JOIN credit.account_limit l ON l.account_id = a.account_id
- CROSS JOIN LATERAL
-	   (SELECT i.currency,
-			   sum(COALESCE(i.stages[1], 0)) AS ordered,
-			   sum(COALESCE(i.stages[2], 0)) AS delivered,
-			   sum(COALESCE(i.stages[3], 0)) AS invoiced,
-			   sum(COALESCE(i.stages[4], 0)) AS unapplied,
-			   sum(COALESCE(i.stages[1], 0) + COALESCE(i.stages[2], 0) +
-				   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0)) AS total
-		  FROM credit.item i
-		 WHERE i.account_id = a.account_id
-		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= exposure_by_currency_on.as_of
-		 GROUP BY i.currency) b
+  FROM (SELECT v.account_id, v.currency,
+			   sum(COALESCE(v.stages[1], 0)) AS ordered,
+			   sum(COALESCE(v.stages[2], 0)) AS delivered,
+			   sum(COALESCE(v.stages[3], 0)) AS invoiced,
+			   sum(COALESCE(v.stages[4], 0)) AS unapplied,
+			   sum(COALESCE(v.stages[1], 0) + COALESCE(v.stages[2], 0) +
+				   COALESCE(v.stages[3], 0) + COALESCE(v.stages[4], 0)) AS total
+		  FROM credit.valuation_on(exposure_by_currency_on.as_of) v
+		 GROUP BY v.account_id, v.currency) b
+  JOIN credit.account a ON a.account_id = b.account_id
+  JOIN credit.account_limit l ON l.account_id = b.account_id
  CROSS JOIN LATERAL credit.find_rate(b.currency, l.currency, exposure_by_currency_on.as_of) r;
 END;
 COMMENT ON FUNCTION credit.exposure_by_currency_on(date) IS
-'Exposure of every account on a day by currency of the documents, and what it comes to in the currency of the account at the rates of that day; from the dates of the documents as they are known now.';
+'Exposure of every account on a day by currency of the documents, and what it comes to in the currency of the account at the rates of that day; from the documents dated up to that day, as they are known now.';
 
 CREATE VIEW credit.exposure_by_currency AS
 SELECT a.customer, a.segment, a.name, b.currency, b.ordered, b.delivered, b.invoiced,

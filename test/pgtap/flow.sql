@@ -4,7 +4,7 @@
 -- statement of account.
 BEGIN;
 CREATE EXTENSION credit;
-SELECT plan(22);
+SELECT plan(23);
 SET LOCAL client_min_messages = warning;
 SET LOCAL jit = off;
 \ir ../lib/flow.sql
@@ -205,5 +205,15 @@ SELECT is_empty('SELECT * FROM flow.walk WHERE total <> wanted',
 SELECT cmp_ok((SELECT count(*) FROM flow.walk), '>', 150::bigint, 'over many steps');
 SELECT flow.nothing_wrong('and all agrees in the end');
 
+-- by currency it is the same on every day
+CREATE TEMP TABLE by_account AS
+SELECT d.day, e.customer, e.ordered, e.delivered, e.invoiced, e.unapplied, e.total
+  FROM (SELECT DISTINCT document_date AS day FROM credit.item WHERE document_date <= credit.today() ORDER BY 1 LIMIT 20) d
+ CROSS JOIN LATERAL credit.exposure_on(d.day) e WHERE (e.ordered, e.delivered, e.invoiced, e.unapplied) <> (0, 0, 0, 0);
+SELECT set_eq('SELECT * FROM by_account',
+	$$SELECT d.day, e.customer, e.ordered, e.delivered, e.invoiced, e.unapplied, e.total
+	  FROM (SELECT DISTINCT document_date AS day FROM credit.item WHERE document_date <= credit.today() ORDER BY 1 LIMIT 20) d
+	 CROSS JOIN LATERAL credit.exposure_by_currency_on(d.day) e WHERE (e.ordered, e.delivered, e.invoiced, e.unapplied) <> (0, 0, 0, 0)$$,
+	format('exposure of past days by currency is that of the account (%s rows)', (SELECT count(*) FROM by_account)));
 SELECT * FROM finish();
 ROLLBACK;
