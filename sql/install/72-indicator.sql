@@ -84,6 +84,23 @@ END;
 COMMENT ON FUNCTION credit.sales_of(bigint, date) IS
 'Credit sales of one account up to a day: invoices and positive lines of a ledger, less credit notes; a reversal is a negative sale of its own day.';
 
+/* A series of months is made whole before it is read, so it must have an end. */
+CREATE FUNCTION credit.month_count(months integer) RETURNS integer
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF months NOT BETWEEN 0 AND 1200 THEN
+		RAISE EXCEPTION 'months must be from 0 to 1200, not %', months
+			USING ERRCODE = 'invalid_parameter_value',
+				  HINT = 'For months further back take an earlier as_of.';
+	END IF;
+	RETURN months;
+END
+$$;
+COMMENT ON FUNCTION credit.month_count(integer) IS
+'A number of months as it was given; an error if it is not from 0 to 1200. Internal.';
+
 CREATE FUNCTION credit.receivable_indicators_on
 	(as_of date, months integer DEFAULT 12, days integer DEFAULT NULL)
 RETURNS TABLE (segment text, currency text, month date, last_day date,
@@ -105,7 +122,7 @@ WITH month AS
 			COALESCE(m.last_day - receivable_indicators_on.days, (m.month - interval '2 months')::date - 1) AS window_begin
 	   FROM (SELECT f.first::date AS month,
 					LEAST((f.first + interval '1 month')::date - 1, receivable_indicators_on.as_of) AS last_day
-			   FROM generate_series(0, months - 1) g (back)
+			   FROM generate_series(0, credit.month_count(receivable_indicators_on.months) - 1) g (back)
 			  CROSS JOIN LATERAL
 				   (SELECT date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => g.back) AS first) f) m),
 open AS MATERIALIZED
@@ -214,7 +231,7 @@ SELECT q.segment, q.currency, q.month, q.last_day, q.sales, q.window_days, q.win
 		q.receivables_end - q.overdue - q.undated, q.overdue, q.write_offs) r;
 END;
 COMMENT ON FUNCTION credit.receivable_indicators_on(date, integer, integer) IS
-'Receivable indicators by segment, currency and month, for so many months up to a day; the last month as far as it has gone. days: length of the longer window; NULL: the month and the two before it.';
+'Receivable indicators by segment, currency and month, for so many months (at most 1200) up to a day; the last month as far as it has gone. days: length of the longer window; NULL: the month and the two before it.';
 
 CREATE VIEW credit.receivable_indicators AS
 SELECT r.segment COLLATE "C" AS segment,

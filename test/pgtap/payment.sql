@@ -250,6 +250,8 @@ SET LOCAL enable_seqscan = on;
 -- no day, no month; a day without end is an error
 SELECT is_empty(format('SELECT * FROM credit.%s(NULL)', f), f || ' of no day') FROM unnest(ARRAY['payment_behaviour_on', 'payment_trend_on', 'receivable_indicators_on', 'customer_indicators_on', 'funds_profile_on']) f;
 SELECT is_empty($$SELECT * FROM credit.receivable_indicators_on('2025-03-15', 0)$$, 'no months');
+SELECT throws_ok(format('SELECT * FROM credit.receivable_indicators_on(%L, %s)', '2025-03-15', n), '22023', format('months must be from 0 to 1200, not %s', n), 'nor a number without sense: ' || n)
+  FROM unnest(ARRAY[-1, 1201, 2147483647]) n;
 SELECT is_empty($$SELECT * FROM credit.payment_trend_on('2025-03-15', 0)$$, 'none either');
 SELECT throws_like($$SELECT * FROM credit.receivable_indicators_on('infinity')$$, 'cannot subtract infinite dates', 'indicators of a day without end');
 SELECT throws_ok($$SELECT * FROM credit.payment_behaviour_on('infinity')$$, NULL, NULL, 'behaviour of a day without end');
