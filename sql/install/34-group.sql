@@ -25,48 +25,56 @@ COMMENT ON FUNCTION credit.net_exposure(numeric, numeric, numeric, numeric, nume
 
 CREATE VIEW credit.group_exposure AS
 WITH RECURSIVE account AS
-	(SELECT e.customer, e.segment, e.name, e.currency, e.total, e.limit_state, e.credit_limit, a.parent
+	(SELECT a.account_id, up.account_id AS parent_id, e.customer, e.segment, e.name, a.parent, e.currency,
+			e.total, e.limit_state, e.credit_limit
 	   FROM credit.exposure e
-	   JOIN credit.account a ON a.customer = e.customer AND a.segment = e.segment),
+	   JOIN credit.account a ON a.customer = e.customer AND a.segment = e.segment
+	   LEFT JOIN credit.account up ON up.customer = a.parent AND up.segment = a.segment),
 /* each account with itself and all above it; UNION ends where parents go round in a circle */
 path AS
-	(SELECT a.segment, a.customer, a.customer AS node FROM account a
+	(SELECT a.account_id, a.account_id AS node_id FROM account a
 	 UNION
-	 SELECT p.segment, p.customer, up.customer
+	 SELECT p.account_id, a.parent_id
 	   FROM path p
-	   JOIN account a ON a.segment = p.segment AND a.customer = p.node
-	   JOIN account up ON up.segment = a.segment AND up.customer = a.parent),
-node AS
-	(SELECT n.segment, n.customer, n.name, n.currency, n.total, n.limit_state, n.credit_limit, n.parent,
-			count(*) - 1 AS n_members,
+	   JOIN account a ON a.account_id = p.node_id
+	  WHERE a.parent_id IS NOT NULL),
+/* joined by one column only: of two the planner would expect far too few rows */
+member AS
+	(SELECT p.node_id, count(*) - 1 AS n_members,
 			CASE WHEN count(c.total) = count(*)
-				 THEN CASE WHEN bool_or(m.currency <> n.currency) THEN credit.round_amount(sum(c.total), n.currency)
+				 THEN CASE WHEN bool_or(m.currency <> n.currency) THEN credit.round_amount(sum(c.total), min(n.currency))
 						   ELSE sum(c.total) END END AS group_total
 	   FROM path p
-	   JOIN account m ON m.segment = p.segment AND m.customer = p.customer
-	   JOIN account n ON n.segment = p.segment AND n.customer = p.node
+	   JOIN account m ON m.account_id = p.account_id
+	   JOIN account n ON n.account_id = p.node_id
 	  CROSS JOIN LATERAL
-			(SELECT credit.convert_exposure(m.total, m.total, m.currency, n.currency, credit.as_of()) AS total) c
-	  GROUP BY n.segment, n.customer, n.name, n.currency, n.total, n.limit_state, n.credit_limit, n.parent),
+			(SELECT CASE WHEN m.currency = n.currency THEN m.total
+						 ELSE credit.convert_exposure(m.total, m.total, m.currency, n.currency, credit.as_of()) END AS total) c
+	  GROUP BY p.node_id),
 measured AS
-	(SELECT n.*,
-			CASE n.limit_state WHEN 'amount' THEN n.credit_limit - n.group_total WHEN 'blocked' THEN 0 END AS headroom
-	   FROM node n)
+	(SELECT n.*, g.n_members, g.group_total,
+			CASE n.limit_state WHEN 'amount' THEN n.credit_limit - g.group_total WHEN 'blocked' THEN 0 END AS headroom
+	   FROM account n
+	   JOIN member g ON g.node_id = n.account_id),
+way AS
+	(SELECT n.account_id, n.customer, up.customer AS node,
+			CASE WHEN up.limit_state = 'blocked' THEN 0
+				 WHEN up.currency = n.currency THEN up.headroom
+				 ELSE credit.round_amount(credit.convert(up.headroom, up.currency, n.currency), n.currency) END AS headroom
+	   FROM path p
+	   JOIN account n ON n.account_id = p.account_id
+	   JOIN measured up ON up.account_id = p.node_id
+	  WHERE up.limit_state IN ('amount', 'blocked')),
+bound AS
+	(SELECT w.account_id, min(w.headroom) AS group_headroom,
+			(array_agg(w.node ORDER BY w.headroom, w.node <> w.customer, w.node COLLATE "C"))[1] AS bound_by
+	   FROM way w
+	  GROUP BY w.account_id
+	 HAVING count(w.headroom) = count(*))
 SELECT n.customer, n.segment, n.name, n.parent, n.currency, n.n_members, n.total, n.group_total,
-	   n.limit_state, n.credit_limit, n.headroom, g.group_headroom, g.bound_by
+	   n.limit_state, n.credit_limit, n.headroom, b.group_headroom, b.bound_by
   FROM measured n
- CROSS JOIN LATERAL
-	   (SELECT CASE WHEN count(h.headroom) = count(*) THEN min(h.headroom) END AS group_headroom,
-			   CASE WHEN count(h.headroom) = count(*)
-					THEN (array_agg(h.node ORDER BY h.headroom, h.node <> n.customer, h.node COLLATE "C"))[1] END AS bound_by
-		  FROM (SELECT up.customer AS node,
-					   CASE WHEN up.limit_state = 'blocked' THEN 0
-							WHEN up.currency = n.currency THEN up.headroom
-							ELSE credit.round_amount(credit.convert(up.headroom, up.currency, n.currency), n.currency) END AS headroom
-				  FROM path p
-				  JOIN measured up ON up.segment = p.segment AND up.customer = p.node
-				 WHERE p.segment = n.segment AND p.customer = n.customer
-				   AND up.limit_state IN ('amount', 'blocked')) h) g;
+  LEFT JOIN bound b ON b.account_id = n.account_id;
 COMMENT ON VIEW credit.group_exposure IS
 'Exposure of each account together with all accounts below it (mapped parent, of the same segment), against its limit, and the least headroom on the way up to the top. Follows credit.as_of for documents; parents and limits are the present ones. Accounts whose parents go round in a circle count as members of each other.';
 COMMENT ON COLUMN credit.group_exposure.customer IS 'Key of the customer in the ERP.';
