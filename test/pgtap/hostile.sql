@@ -39,6 +39,7 @@ INSERT INTO shop.value VALUES
 	('double precision[]', 'NULL'), ('double precision[]', '''{}'''), ('double precision[]', '''{NULL}'''), ('double precision[]', '''{NaN}'''), ('double precision[]', '''{1,2,0}'''),
 	('double precision[]', '''{{1,2},{3,4}}'''), ('double precision[]', '''[5:7]={1,2,3}'''), ('double precision[]', '''{Infinity,1e308,1e308}'''), ('double precision[]', 'array_fill(float8 ''1e308'', ARRAY[100000])'),
 	('date', 'NULL'), ('date', '''infinity'''), ('date', '''-infinity'''), ('date', '''5874897-12-31'''), ('date', '''4713-01-01 BC'''),
+	('date[]', 'NULL'), ('date[]', '''{}'''), ('date[]', '''{NULL}'''), ('date[]', '''{infinity,-infinity}'''), ('date[]', '''{2025-01-31,2025-01-31}'''), ('date[]', '''{{2025-01-31},{2025-02-28}}'''), ('date[]', '''{5874897-12-31,"4713-01-01 BC"}'''),
 	('boolean', 'NULL'), ('boolean', 'true'), ('boolean', 'false'),
 	('regclass', 'NULL'), ('regclass', '0'), ('regclass', '4000000000'), ('regclass', '''shop.orders'''), ('regclass', '''pg_class'''), ('regclass', '''shop.orders_pkey'''),
 	('oid', 'NULL'), ('oid', '0'), ('oid', '4294967295'),
