@@ -8674,3 +8674,23 @@ BEGIN
 	END LOOP;
 END
 $do$;
+
+/*
+ * What is new is not granted here: rights that an update grants belong to the
+ * extension, and no dump would carry them.
+ */
+DO $do$
+DECLARE
+	analyst text;
+BEGIN
+	FOR analyst IN
+		SELECT DISTINCT a.grantee::regrole::text
+		  FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) a
+		 WHERE p.oid = 'credit.exposure_on(date)'::regprocedure AND a.grantee NOT IN (0, p.proowner)
+		 ORDER BY 1
+	LOOP
+		RAISE WARNING 'role % lacks the rights to what is new, which views of before use too', analyst
+			USING HINT = format('In the same transaction or at once: SELECT credit.grant_analyst(%L);', analyst);
+	END LOOP;
+END
+$do$;

@@ -189,6 +189,14 @@ cluster_psql origin -d erp -o /dev/null -c 'CREATE EXTENSION credit' -c "SELECT 
 erp_attach origin erp
 do_business origin erp
 make_problem origin erp
+# a month that is closed and folded, and one that waits for it
+cluster_psql origin -d erp -o /dev/null \
+	-c 'CREATE TABLE erp.settled (id int PRIMARY KEY, customer int, amount numeric, day date, due date, paid date)' \
+	-c "SELECT credit.attach('erp.settled', 'receivable', key => 'id', customer => 'customer', amount => 'amount',
+			document_date => 'day', due_date => 'due', settled_on => 'paid')" \
+	-c "INSERT INTO erp.settled VALUES (1, 3, 100, '2024-01-01', '2024-01-31', '2024-02-05')" \
+	-c 'SELECT credit.fold_months()' \
+	-c "INSERT INTO erp.settled VALUES (2, 3, 50, '2024-02-01', '2024-03-02', '2024-03-05')"
 is "$(erp_differences origin erp)" '' 'the ledger is right before the dump'
 open_transactions origin erp
 is "$(erp_differences origin erp)" '' 'and while transactions are open'
@@ -220,7 +228,7 @@ pg_dump again | grep -v '^\\\(un\)\?restrict ' >"$DUMPS/again.sql"
 is "$(grep -v '^\\\(un\)\?restrict ' "$DUMPS/plain.sql" | diff - "$DUMPS/again.sql" | head -n 20)" '' \
 	'the copy dumps as the original did'
 n_triggers=$(grep -c 'CREATE TRIGGER zz_credit_' "$DUMPS/again.sql")
-is "$n_triggers" 16 'the triggers on four tables are in the dump as ordinary ones'
+is "$n_triggers" 20 'the triggers on five tables are in the dump as ordinary ones'
 
 # --- orders arrive while it is dumped -----------------------------------------
 

@@ -127,7 +127,7 @@ SELECT o.type, o.identity, f.fact, f.value
 	('rights', t.typacl::text),
 	('labels', (SELECT string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid))) f (fact, value)
 UNION ALL
-SELECT o.type, o.identity, 'definition', format('%s %s %s', p.oprcode, p.oprcom, p.oprnegate)
+SELECT o.type, o.identity, 'definition', format('%s %s %s', p.oprcode::regprocedure, p.oprcom::regoperator, p.oprnegate::regoperator)
   FROM ours o JOIN pg_operator p ON o.classid = 'pg_operator'::regclass AND p.oid = o.objid
 UNION ALL
 SELECT o.type, o.identity, 'definition', format('%s %s %s', c.castfunc::regprocedure, c.castcontext, c.castmethod)
