@@ -290,7 +290,8 @@ judge(const ControlRequest *request, const AccountLimit *limit, List *chains,
 {
 	const CreditSettings *settings = credit_settings();
 	CreditReaction ceiling = Min(settings->mode, request->source->on_breach);
-	bool		bypassed = is_bypassed(settings);
+	bool		replica = credit_is_replica();
+	bool		bypassed = replica || is_bypassed(settings);
 
 	memset(verdict, 0, sizeof(ControlVerdict));
 	sum_figures(request, limit, chains, &verdict->figures);
@@ -324,6 +325,9 @@ judge(const ControlRequest *request, const AccountLimit *limit, List *chains,
 			reaction = REACTION_SHADOW;
 			verdict->bypassed |= verdict->outcome[rule] != OUTCOME_PASS;
 		}
+		/* nobody is there to be warned */
+		if (replica)
+			reaction = Min(reaction, REACTION_SHADOW);
 		/* what does not wait is written down as if the others will commit */
 		if (verdict->outcome[rule] == OUTCOME_DEPENDS && reaction < REACTION_REJECT)
 			verdict->outcome[rule] = OUTCOME_BREACH;
