@@ -160,3 +160,41 @@ SELECT 1, 'error', 'table ' || c.relname, 'is unlogged: a crash empties it, and 
 $$;
 COMMENT ON FUNCTION credit.operation_findings() IS
 'What status() says of operations: tables that were swapped, restored or replicated without their mapping, sequences that are behind, tables of the ledger that somebody copies or has made unlogged.';
+
+/*
+ * pg_repack copies a table and learns by a trigger what is written meanwhile.
+ * The ledger is written without triggers, so that the copy would lack it.  By
+ * its own rule pg_repack leaves out, with a warning, a table that has a trigger
+ * of this name already, and goes on with the next.  src/ledger.c refuses to
+ * write where it does not.
+ */
+CREATE TRIGGER repack_trigger BEFORE TRUNCATE ON credit.account
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+COMMENT ON TRIGGER repack_trigger ON credit.account IS 'Keeps pg_repack away, which would lose what orders write meanwhile; and TRUNCATE.';
+CREATE TRIGGER repack_trigger BEFORE TRUNCATE ON credit.account_limit
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+COMMENT ON TRIGGER repack_trigger ON credit.account_limit IS 'Keeps pg_repack away, which would lose what orders write meanwhile; and TRUNCATE.';
+CREATE TRIGGER repack_trigger BEFORE TRUNCATE ON credit.limit_change
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+COMMENT ON TRIGGER repack_trigger ON credit.limit_change IS 'Keeps pg_repack away, which would lose what orders write meanwhile; and TRUNCATE.';
+CREATE TRIGGER repack_trigger BEFORE TRUNCATE ON credit.source_problem
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+COMMENT ON TRIGGER repack_trigger ON credit.source_problem IS 'Keeps pg_repack away, which would lose what orders write meanwhile; and TRUNCATE.';
+CREATE TRIGGER repack_trigger BEFORE TRUNCATE ON credit.item
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+COMMENT ON TRIGGER repack_trigger ON credit.item IS 'Keeps pg_repack away, which would lose what orders write meanwhile; and TRUNCATE.';
+CREATE TRIGGER repack_trigger BEFORE TRUNCATE ON credit.item_version
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+COMMENT ON TRIGGER repack_trigger ON credit.item_version IS 'Keeps pg_repack away, which would lose what orders write meanwhile; and TRUNCATE.';
+CREATE TRIGGER repack_trigger BEFORE TRUNCATE ON credit.settlement
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+COMMENT ON TRIGGER repack_trigger ON credit.settlement IS 'Keeps pg_repack away, which would lose what orders write meanwhile; and TRUNCATE.';
+CREATE TRIGGER repack_trigger BEFORE TRUNCATE ON credit.month_mark
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+COMMENT ON TRIGGER repack_trigger ON credit.month_mark IS 'Keeps pg_repack away, which would lose what orders write meanwhile; and TRUNCATE.';
+CREATE TRIGGER repack_trigger BEFORE TRUNCATE ON credit.journal
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+COMMENT ON TRIGGER repack_trigger ON credit.journal IS 'Keeps pg_repack away, which would lose what orders write meanwhile; and TRUNCATE.';
+CREATE TRIGGER repack_trigger BEFORE TRUNCATE ON credit.decision_log
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+COMMENT ON TRIGGER repack_trigger ON credit.decision_log IS 'Keeps pg_repack away, which would lose what orders write meanwhile; and TRUNCATE.';
