@@ -9,6 +9,10 @@
 #     sqlstate CLUSTER DATABASE SQL    how a statement ends: 00000, 23514, ...
 #     erp_order NUMBER CUSTOMER TOTAL  SQL of an order
 #     erp_work CLUSTER CUSTOMERS &     clerks at work in database erp for a minute
+#     erp_queries CLUSTER DATABASE     a query over each view of ours that shows
+#                                      business, with the columns it has now
+#     erp_figures CLUSTER DATABASE QUERIES   all that these show, now and of a
+#                                      past day, line by line
 #
 # Names in mixed case and with blanks are part of it. Role clerk enters orders
 # and has no right on schema credit; role analyst is for grant_analyst().
@@ -140,4 +144,24 @@ erp_work() {
 	SQL
 	PGHOST=$(cluster_dir "$1") PGUSER=clerk exec pgbench -n -c 6 -T 60 -f "$file" erp \
 		>"$CREDIT_WORK/work-$1.log" 2>&1
+}
+
+erp_queries() {
+	cluster_value "$1" "
+		SELECT format('SELECT %L || row(%s)::text FROM credit.%I v;', c.relname || ' ',
+					  (SELECT string_agg(format('v.%I', a.attname), ', ' ORDER BY a.attnum)
+						 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), c.relname)
+		  FROM pg_class c
+		 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'v'
+		   /* of the server, not of the business */
+		   AND c.relname NOT IN ('stat', 'waits', 'progress', 'storage')
+		 ORDER BY c.relname" -d "$2"
+}
+
+erp_figures() {
+	{
+		echo "$3"
+		echo "SET credit.as_of = '2026-02-15';"
+		echo "$3"
+	} | cluster_psql "$1" -A -t -d "$2" | sort
 }
