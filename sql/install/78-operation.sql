@@ -101,7 +101,10 @@ SELECT 1, 'error', 'source ' || s.name,
   FROM credit.source s
  CROSS JOIN LATERAL (SELECT CASE WHEN right(s.name, length(s.kind) + 1) = ':' || s.kind
 								 THEN left(s.name, -length(s.kind) - 1) ELSE s.name END AS name) n
- CROSS JOIN LATERAL (SELECT to_regclass(n.name) AS relation) t
+  /* to_regclass() wants rights on the schema */
+  JOIN (SELECT c.oid AS relation, format('%I.%I', x.nspname, c.relname) AS name
+		  FROM pg_class c JOIN pg_namespace x ON x.oid = c.relnamespace
+		 WHERE c.relkind IN ('r', 'p', 'v')) t ON t.name = n.name
  WHERE t.relation <> s.relation
    AND NOT EXISTS (SELECT FROM credit.source x WHERE x.relation = t.relation AND x.kind = s.kind)
 UNION ALL
@@ -152,6 +155,11 @@ SELECT CASE WHEN q.is_copied THEN 1 ELSE 2 END, CASE WHEN q.is_copied THEN 'erro
 		   AND c.relname IN ('account', 'account_limit', 'limit_change', 'source_problem', 'item', 'item_version',
 							 'settlement', 'month_mark', 'journal', 'decision_log')
 		 GROUP BY c.relname) q
+UNION ALL
+SELECT 2, 'warning', 'extension', format('belongs to role %s, which is no superuser: mappings it may not read are called broken here', x.extowner::regrole),
+	   format('ALTER ROLE %1$s SUPERUSER, or REASSIGN OWNED BY %1$s TO one that is.', x.extowner::regrole)
+  FROM pg_extension x JOIN pg_roles r ON r.oid = x.extowner
+ WHERE x.extname = 'credit' AND NOT r.rolsuper
 UNION ALL
 SELECT 1, 'error', 'table ' || c.relname, 'is unlogged: a crash empties it, and a standby has no row of it',
 	   format('ALTER TABLE credit.%I SET LOGGED.', c.relname)
