@@ -199,6 +199,50 @@ for form in busy busy2; do
 		"$form: one beyond the limit is refused"
 done
 
+# --- parts of a dump, and another owner -----------------------------------------
+
+# errors DATABASE: what status() calls an error
+errors() {
+	cluster_value copy "SELECT subject || ': ' || finding FROM credit.status() WHERE severity = 'error' ORDER BY 1" -d "$1"
+}
+
+for form in data owner schema; do
+	cluster_psql copy -c "CREATE DATABASE part_$form"
+done
+# structure first, later the data of everything
+ok 'data only: restore' pg_restore -e --schema-only -d part_data "$DUMPS/custom"
+ok 'data only: with --disable-triggers' pg_restore -e --data-only --disable-triggers -d part_data "$DUMPS/custom"
+is "$(fingerprint copy part_data | diff - <(fingerprint copy again) | head -n 20)" '' 'data only: every row as in the original'
+is "$(erp_differences copy part_data)|$(errors part_data)" '|' 'data only: exposure and status() are right'
+is "$(PGUSER=clerk sqlstate copy part_data "$(erp_order 401 1 1)")|$(PGUSER=clerk sqlstate copy part_data "$(erp_order 402 1 2000)")|$(PGUSER=clerk sqlstate copy part_data "$(erp_order 403 901 1)")" \
+	'00000|23514|00000' 'data only: orders pass and are refused'
+
+cluster_psql copy -c 'CREATE ROLE boss SUPERUSER LOGIN'
+ok 'another owner: restore' env PGUSER=boss pg_restore -e --no-owner -d part_owner "$DUMPS/custom"
+is "$(fingerprint copy part_owner | diff - <(fingerprint copy again) | head -n 20)" '' 'another owner: every row as in the original'
+is "$(PGUSER=clerk sqlstate copy part_owner "$(erp_order 401 1 1)")|$(PGUSER=clerk sqlstate copy part_owner "$(erp_order 402 1 2000)")|$(errors part_owner)" \
+	'00000|23514|' 'another owner: orders pass and are refused'
+
+# the ERP without the ledger: its triggers find no mapping
+cluster_psql copy -d part_schema -c 'CREATE EXTENSION credit'
+cluster_psql copy -d part_schema -c 'CREATE SCHEMA erp'
+ok 'schema of the ERP only: restore' pg_restore -e --schema=erp -d part_schema "$DUMPS/custom"
+like "$(errors part_schema)" 'table erp.orders: has the triggers of an attached table and is none: what is written there is neither checked nor counted' \
+	'schema of the ERP only: status() says of each table that nothing is checked'
+is "$(sqlstate copy part_schema "$(erp_order 401 1 2000)")" 00000 'schema of the ERP only: which is so'
+erp_attach copy part_schema
+is "$(erp_differences copy part_schema)|$(errors part_schema | grep -v 'erp.settled\|erp.bill_line')" '|' 'schema of the ERP only: attach mends it'
+
+# one table, over the one that is attached
+ok 'one table: restore over the attached one' pg_restore -e --clean --schema=erp --table=orders -d part_owner "$DUMPS/custom"
+is "$(errors part_owner)" 'source erp.orders: erp.orders is another table now: what is written there is neither checked nor counted (attached is one that is gone)
+source erp.orders: mapping is broken: the table is gone' 'one table: status() says that another one has its name'
+ok 'one table: as it advises' cluster_psql copy -d part_owner -o /dev/null -c 'SET client_min_messages = error' \
+	-c 'BEGIN' -c "SELECT credit.detach('erp.orders')" -c "SELECT credit.attach('erp.orders', 'order',
+		key => 'order_number', customer => 'customer_number', amount => 'total', document_date => 'order_date',
+		due_date => 'required_date', counts_when => \$\$status IN ('confirmed', 'in process')\$\$)" -c COMMIT
+is "$(erp_differences copy part_owner)|$(errors part_owner)" '|' 'one table: attached again, all is right'
+
 # --- documents of all kinds, which name one another ----------------------------
 
 # What is due to whom, by stage, by day, by document.
