@@ -206,6 +206,15 @@ SELECT credit.follow_replication('shop.lines', false), credit.follow_replication
 SELECT DISTINCT tgenabled FROM pg_trigger WHERE tgname ~ '^zz_credit';
 SELECT credit.detach(name) FROM credit.sources ORDER BY name;
 
+-- a child by inheritance
+CREATE TABLE shop.plain (id int PRIMARY KEY, customer text, total numeric);
+SELECT credit.attach('shop.plain', 'order', key => 'id', customer => 'customer', amount => 'total');
+CREATE TABLE shop.child () INHERITS (shop.plain);
+TABLE shop.findings;
+ALTER TABLE shop.child NO INHERIT shop.plain;
+TABLE shop.findings;
+SELECT credit.detach('shop.plain');
+
 -- 7. Tables of ours
 
 -- every table can be published

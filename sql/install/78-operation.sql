@@ -110,10 +110,19 @@ SELECT 1, 'error', 'source ' || s.name,
 UNION ALL
 SELECT 1, 'error', 'table ' || g.tgrelid::regclass::text,
 	   'has the triggers of an attached table and is none: what is written there is neither checked nor counted',
-	   'It was restored without schema credit, or made from an attached one. Attach it, or drop triggers zz_credit_*.'
+	   'It was restored without schema credit. Attach it, or drop triggers zz_credit_*.'
   FROM pg_trigger g
  WHERE g.tgname = 'zz_credit_row' AND g.tgparentid = 0 AND g.tgfoid = 'credit.capture_row()'::regprocedure
    AND NOT EXISTS (SELECT FROM credit.captured_tables() c WHERE c.relation = g.tgrelid)
+UNION ALL
+SELECT 1, 'error', 'source ' || c.source,
+	   format('%s has child tables by inheritance now (%s): what is written to them is neither checked nor counted',
+			  c.relation, string_agg(h.inhrelid::regclass::text, ', ' ORDER BY h.inhrelid::regclass::text)),
+	   'Triggers do not follow inheritance. ALTER TABLE ... NO INHERIT, or make partitions of them.'
+  FROM credit.captured_tables() c
+  JOIN pg_class p ON p.oid = c.relation AND p.relkind = 'r'
+  JOIN pg_inherits h ON h.inhparent = p.oid
+ GROUP BY c.source, c.relation
 UNION ALL
 SELECT 1, 'error', 'source ' || q.source,
 	   CASE WHEN q.has_ledger
