@@ -9,7 +9,8 @@
  *
  * Reaction in force = the weakest of the installation's mode, what the source
  * allows, and the rule's own; among the rules broken the strongest wins, and
- * all of them are reported.
+ * all of them are reported.  Members of setting bypass_role and rows that are
+ * replicated (credit_is_replica) are never refused.
  *
  * An outcome can depend on transactions that have not ended: orders of others
  * in progress, or a limit being changed.  Only where a refusal hangs on it do
