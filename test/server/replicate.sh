@@ -194,4 +194,61 @@ session_run reader "$(erp_order 953 2 1)"
 is "$STATE" 23514 'an order that is entered on the replica is refused'
 is "$(cluster_value to "SELECT credit.follow_replication('erp.orders', false)" -d shop)" 1 'not to follow any more'
 like "$(findings shop)" 'source erp.orders: rows of erp.orders arrive by subscription s_shop and are not captured' 'is said by status()'
+cluster_psql to -d shop -c 'SET client_min_messages = warning' -c 'DROP SUBSCRIPTION s_shop'
+
+# --- documents of all kinds, which name one another and come in any order -------
+
+# steps N
+steps() {
+	cluster_psql from -d flow -c "DO \$\$ BEGIN FOR i IN 1 .. $1 LOOP CALL flow.step(60); END LOOP; END \$\$"
+}
+
+for cluster in from to; do
+	cluster_psql $cluster -c 'CREATE DATABASE flow'
+	cluster_psql $cluster -d flow -c 'CREATE EXTENSION credit' -f test/lib/flow.sql
+done
+steps 600
+cluster_psql from -d flow -c 'CREATE PUBLICATION documents FOR TABLES IN SCHEMA erp, flow'
+cluster_psql to -d flow -o /dev/null -c 'TRUNCATE erp.customers' -c 'CALL flow.attach()' \
+	-c 'SELECT credit.follow_replication(name) FROM credit.sources'
+# Tables are copied side by side: two workers that want the same documents can
+# meet in a deadlock, and one begins again.
+subscribe flow documents
+steps 200
+ok 'all kinds: everything arrives' arrived flow
+is "$(cluster_value to 'SELECT * FROM flow.trouble LIMIT 5' -d flow)|$(cluster_value to 'SELECT * FROM credit.reconcile() LIMIT 5' -d flow)" '|' \
+	'all kinds: stages, settlements, aging and statements are right'
+is "$(cluster_value to "SELECT count(*) > 0 FROM credit.item i JOIN credit.source s USING (source_id) WHERE s.kind = 'application' AND i.amount > 0" -d flow)" t \
+	'all kinds: with applications'
+cluster_psql to -d flow -c 'SET client_min_messages = warning' -c 'DROP SUBSCRIPTION s_flow'
+
+# --- in both directions, each side entering its own orders ----------------------
+
+erp_create from pair
+erp_create to pair
+for cluster in from to; do
+	erp_attach $cluster pair
+	cluster_psql $cluster -d pair -o /dev/null -c 'SELECT credit.follow_replication(name) FROM credit.sources'
+done
+# what came from the other side is not sent back
+cluster_psql from -d pair -c 'CREATE PUBLICATION own FOR TABLE erp.orders WHERE (order_number < 5000)'
+cluster_psql to -d pair -c 'CREATE PUBLICATION own FOR TABLE erp.orders WHERE (order_number >= 5000)'
+cluster_psql to -d pair -c 'SET client_min_messages = warning' \
+	-c "CREATE SUBSCRIPTION s_pair CONNECTION 'host=$(cluster_dir from) dbname=pair user=postgres' PUBLICATION own WITH (copy_data = false)"
+cluster_psql from -d pair -c 'SET client_min_messages = warning' \
+	-c "CREATE SUBSCRIPTION s_back CONNECTION 'host=$(cluster_dir to) dbname=pair user=postgres' PUBLICATION own WITH (copy_data = false)"
+arrived pair
+cluster_psql from -d pair -c "$(erp_order 1500 15 600)"
+cluster_psql to -d pair -c "$(erp_order 5500 16 600)"
+arrived pair
+tries=0
+until [ "$(cluster_value from 'SELECT count(*) FROM erp.orders WHERE order_number = 5500' -d pair)" = 1 ] || [ "$tries" -ge 300 ]; do
+	tries=$((tries + 1))
+	sleep 0.1
+done
+is "$(sqlstate to pair "$(erp_order 5501 15 600)")|$(sqlstate from pair "$(erp_order 1501 16 600)")" '23514|23514' \
+	'in both directions: each side checks with what the other has sold'
+is "$(sqlstate to pair "$(erp_order 5502 15 300)")" 00000 'in both directions: and lets in what fits'
+is "$(for cluster in from to; do erp_differences $cluster pair; cluster_value $cluster 'SELECT * FROM credit.reconcile()' -d pair; done)" '' \
+	'in both directions: both ledgers are right'
 done_testing
