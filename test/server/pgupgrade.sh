@@ -21,7 +21,7 @@ upgrade_to() {
 	dir=$(cluster_dir "$1")
 	cluster_init "$1"
 	(cd "$dir" && pg_upgrade -b "$BIN" -B "$BIN" -d "$(cluster_dir old)/data" -D "$dir/data" \
-		-U postgres -s "$dir" "${@:2}" >"$dir/pg_upgrade.log") || {
+		-U postgres -s "$dir" --no-sync "${@:2}" >"$dir/pg_upgrade.log") || {
 		cat "$dir/pg_upgrade.log" "$dir"/data/pg_upgrade_output.d/*/log/*.log
 		return 1
 	}
