@@ -170,6 +170,25 @@ SELECT credit.detach(name) FROM credit.sources ORDER BY name;
 SELECT credit.attach('shop.archive', 'order', key => '(year, id)', customer => 'customer', amount => 'total');
 SELECT credit.attach('shop.orders', 'order', key => '(year, id)', customer => 'customer', amount => 'total');
 TABLE shop.differences;
+-- out of the default partition, of a customer who is above the limit meanwhile
+CREATE TABLE shop.orders_rest PARTITION OF shop.orders DEFAULT;
+INSERT INTO shop.orders VALUES (9, 2030, 'A', 60);
+SELECT credit.set_limit('A', 50, 'less');
+CREATE TABLE shop.orders_2030 (LIKE shop.orders);
+BEGIN;
+CREATE TEMP TABLE moved ON COMMIT DROP AS SELECT * FROM shop.orders_rest WHERE year = 2030;
+DELETE FROM shop.orders_rest WHERE year = 2030;
+ALTER TABLE shop.orders ATTACH PARTITION shop.orders_2030 FOR VALUES IN (2030);
+SAVEPOINT s;
+INSERT INTO shop.orders TABLE moved;
+ROLLBACK TO s;
+SELECT credit.set('mode', 'shadow');
+INSERT INTO shop.orders TABLE moved;
+SELECT credit.set('mode', NULL);
+COMMIT;
+TABLE shop.differences;
+SELECT total FROM credit.exposure;
+SELECT credit.set_limit('A', 100, 'as before');
 SELECT credit.detach(name) FROM credit.sources ORDER BY name;
 
 -- 6. Rows of replication
@@ -214,6 +233,23 @@ TABLE shop.findings;
 ALTER TABLE shop.child NO INHERIT shop.plain;
 TABLE shop.findings;
 SELECT credit.detach('shop.plain');
+
+-- a table under a view is swapped
+CREATE TABLE shop.line (bill int, customer text, total numeric);
+CREATE VIEW shop.bill AS SELECT bill, customer, sum(total) AS total FROM shop.line GROUP BY bill, customer;
+SELECT credit.attach('shop.bill', 'invoice', key => 'bill', customer => 'customer', amount => 'total');
+SELECT credit.depend('shop.bill', 'shop.line', 'SELECT bill FROM changed');
+TABLE shop.findings;
+ALTER TABLE shop.line RENAME TO old_line;
+CREATE TABLE shop.line (LIKE shop.old_line);
+CREATE OR REPLACE VIEW shop.bill AS SELECT bill, customer, sum(total) AS total FROM shop.line GROUP BY bill, customer;
+TABLE shop.findings;
+SELECT credit.undepend('shop.bill', 'shop.old_line'), credit.depend('shop.bill', 'shop.line', 'SELECT bill FROM changed');
+TABLE shop.findings;
+DROP VIEW shop.bill;
+CREATE VIEW shop.bill AS SELECT bill, customer, total FROM shop.line;
+TABLE shop.findings;
+SELECT credit.detach(name) FROM credit.sources;
 
 -- 7. Tables of ours
 

@@ -115,6 +115,19 @@ SELECT 1, 'error', 'table ' || g.tgrelid::regclass::text,
  WHERE g.tgname = 'zz_credit_row' AND g.tgparentid = 0 AND g.tgfoid = 'credit.capture_row()'::regprocedure
    AND NOT EXISTS (SELECT FROM credit.captured_tables() c WHERE c.relation = g.tgrelid)
 UNION ALL
+/* the same under a view: it reads a twin of a table that it depends on */
+SELECT 2, 'warning', 'source ' || s.name,
+	   format('depends on %s, which it does not read, and reads %s, of which nothing is captured', d.relation, m.relation),
+	   format('Was one put in the place of the other? SELECT credit.undepend(%L, %L), then credit.depend(%1$L, %3$L, ...).', s.name, d.relation, m.relation)
+  FROM credit.source s
+  JOIN credit.dependency d ON d.source_id = s.source_id
+ CROSS JOIN LATERAL credit.missing_dependencies(s.name) m
+ WHERE credit.is_view(s.relation)
+   AND d.relation NOT IN (SELECT v FROM credit.view_tables(s.relation) v)
+   AND NOT EXISTS (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = d.relation AND a.attnum > 0 AND NOT a.attisdropped
+				   EXCEPT
+				   SELECT a.attname FROM pg_attribute a WHERE a.attrelid = m.relation AND a.attnum > 0 AND NOT a.attisdropped)
+UNION ALL
 SELECT 1, 'error', 'source ' || c.source,
 	   format('%s has child tables by inheritance now (%s): what is written to them is neither checked nor counted',
 			  c.relation, string_agg(h.inhrelid::regclass::text, ', ' ORDER BY h.inhrelid::regclass::text)),
