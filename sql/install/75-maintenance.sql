@@ -119,12 +119,6 @@ CREATE PROCEDURE credit.daily()
 LANGUAGE plpgsql
 AS $$
 BEGIN
-	/* rows of ours that come by subscription are looked after where they come from */
-	IF EXISTS (SELECT FROM pg_catalog.pg_subscription_rel r WHERE r.srrelid = 'credit.item'::pg_catalog.regclass) THEN
-		RAISE NOTICE 'this ledger is replicated from another database, where daily() has its work to do';
-		PERFORM credit.report_status();
-		RETURN;
-	END IF;
 	CALL credit.purge();
 	PERFORM credit.report_status();
 	CALL credit.recount();

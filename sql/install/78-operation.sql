@@ -121,6 +121,7 @@ SELECT 2, 'warning', 'source ' || s.name,
 	   format('Was one put in the place of the other? SELECT credit.undepend(%L, %L), then credit.depend(%1$L, %3$L, ...).', s.name, d.relation, m.relation)
   FROM credit.source s
   JOIN credit.dependency d ON d.source_id = s.source_id
+  JOIN pg_class k ON k.oid = d.relation
  CROSS JOIN LATERAL credit.missing_dependencies(s.name) m
  WHERE credit.is_view(s.relation)
    AND d.relation NOT IN (SELECT v FROM credit.view_tables(s.relation) v)
