@@ -92,6 +92,8 @@ CREATE FUNCTION credit.operation_findings
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
+/* the planner takes each function for a thousand rows, and would have all of it compiled */
+SET jit = off
 AS $$
 /* a table was put in the place of an attached one: the mapping went with the other */
 SELECT 1, 'error', 'source ' || s.name,
