@@ -29,7 +29,7 @@ REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure currency \
 	group health aging behaviour logit validation maintenance financials \
 	calibrate rating trend balance indicator state binning scorecard \
-	receivable receivable_report view payment feature monitor
+	receivable receivable_report view payment feature monitor operation
 
 PG_CONFIG ?= pg_config
 

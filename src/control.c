@@ -9,7 +9,8 @@
  *
  * Reaction in force = the weakest of the installation's mode, what the source
  * allows, and the rule's own; among the rules broken the strongest wins, and
- * all of them are reported.
+ * all of them are reported.  Members of setting bypass_role and rows that are
+ * replicated (credit_is_replica) are never refused.
  *
  * An outcome can depend on transactions that have not ended: orders of others
  * in progress, or a limit being changed.  Only where a refusal hangs on it do
@@ -290,7 +291,8 @@ judge(const ControlRequest *request, const AccountLimit *limit, List *chains,
 {
 	const CreditSettings *settings = credit_settings();
 	CreditReaction ceiling = Min(settings->mode, request->source->on_breach);
-	bool		bypassed = is_bypassed(settings);
+	bool		replica = credit_is_replica();
+	bool		bypassed = replica || is_bypassed(settings);
 
 	memset(verdict, 0, sizeof(ControlVerdict));
 	sum_figures(request, limit, chains, &verdict->figures);
@@ -324,6 +326,9 @@ judge(const ControlRequest *request, const AccountLimit *limit, List *chains,
 			reaction = REACTION_SHADOW;
 			verdict->bypassed |= verdict->outcome[rule] != OUTCOME_PASS;
 		}
+		/* nobody is there to be warned */
+		if (replica)
+			reaction = Min(reaction, REACTION_SHADOW);
 		/* what does not wait is written down as if the others will commit */
 		if (verdict->outcome[rule] == OUTCOME_DEPENDS && reaction < REACTION_REJECT)
 			verdict->outcome[rule] = OUTCOME_BREACH;

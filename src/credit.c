@@ -81,6 +81,19 @@ _PG_init(void)
 	RegisterSubXactCallback(maintain_subxact_callback, NULL);
 }
 
+/*
+ * Are the rows of this session copies of what another database has accepted?
+ * Apply workers of logical replication, and the tools of others, say so by
+ * session_replication_role.  Our triggers fire for them only where somebody
+ * has enabled them ALWAYS.  Such rows are facts: to refuse one, or to give up
+ * waiting, would stop the replication and change nothing of what was sold.
+ */
+bool
+credit_is_replica(void)
+{
+	return SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+}
+
 Datum
 credit_version(PG_FUNCTION_ARGS)
 {

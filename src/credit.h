@@ -30,4 +30,6 @@ extern void credit_area_init(void);
 extern void credit_stat_init(void);
 extern void credit_progress_init(void);
 
+extern bool credit_is_replica(void);
+
 #endif							/* CREDIT_H */

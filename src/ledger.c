@@ -29,8 +29,10 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -95,8 +97,11 @@ typedef struct TableInfo
 	const char *const *columns;
 	int			ncolumns;
 	bool		valid;
+	bool		is_copied;		/* a tool copies it by triggers */
 	Oid			relid;
 	AttrNumber	att[LEDGER_MAX_COLUMNS];
+	int			nunknown;		/* columns of a later version of the catalog */
+	AttrNumber	unknown[LEDGER_MAX_ATTS];
 	int			nindexes;
 	IndexFacts	indexes[LEDGER_MAX_INDEXES];
 } TableInfo;
@@ -173,6 +178,8 @@ static TableInfo tables[LEDGER_NTABLES] = {
 };
 
 static void load_indexes(TableInfo *info, Relation rel);
+static void load_unknown(TableInfo *info, Relation rel);
+static bool is_copied_by_triggers(Relation rel);
 
 /* Only marks: runs in the middle of anything that touches a catalog. */
 void
@@ -221,9 +228,49 @@ lookup_table(LedgerTable id)
 	load_indexes(info, rel);
 	for (int i = 0; i < info->ncolumns; i++)
 		info->att[i] = get_attnum(info->relid, info->columns[i]);
+	load_unknown(info, rel);
+	info->is_copied = is_copied_by_triggers(rel);
 	info->valid = true;
 	table_close(rel, AccessShareLock);
 	return info;
+}
+
+/*
+ * Columns that this library does not know: the catalog is of a later version,
+ * and this session has loaded the library before it was replaced.
+ */
+static void
+load_unknown(TableInfo *info, Relation rel)
+{
+	info->nunknown = 0;
+	for (int att = 1; att <= RelationGetNumberOfAttributes(rel); att++)
+	{
+		bool		is_known = TupleDescAttr(RelationGetDescr(rel), att - 1)->attisdropped;
+
+		for (int i = 0; i < info->ncolumns && !is_known; i++)
+			is_known = info->att[i] == att;
+		if (!is_known)
+			info->unknown[info->nunknown++] = att;
+	}
+}
+
+/*
+ * Does pg_repack copy this table right now?  It learns of changes by a trigger,
+ * which is not fired here: what is written meanwhile would be lost when it
+ * puts its copy in place.
+ */
+static bool
+is_copied_by_triggers(Relation rel)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+	Oid			nspoid = get_namespace_oid("repack", true);
+
+	for (int i = 0; OidIsValid(nspoid) && triggers != NULL &&
+		 i < triggers->numtriggers; i++)
+		if (TRIGGER_FOR_ROW(triggers->triggers[i].tgtype) &&
+			get_func_namespace(triggers->triggers[i].tgfoid) == nspoid)
+			return true;
+	return false;
 }
 
 /*
@@ -352,7 +399,12 @@ ledger_open(LedgerTable id, LOCKMODE lockmode)
 	ledger->writes = lockmode >= RowExclusiveLock;
 	ledger->rel = table_open(lookup_table(id)->relid, lockmode);
 	/* The lock may have brought news: look again under it. */
-	(void) lookup_table(id);
+	if (lookup_table(id)->is_copied && ledger->writes)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"credit.%s\" is being copied by pg_repack", tables[id].name),
+				 errdetail("The ledger fires no triggers: what it wrote now would be missing in the copy."),
+				 errhint("End pg_repack and drop its trigger. VACUUM FULL and CLUSTER can be used for tables of schema credit.")));
 	return ledger;
 }
 
@@ -520,10 +572,33 @@ ledger_deform(LedgerRel *ledger, HeapTuple tuple, Datum *values, bool *nulls)
 	}
 }
 
-/* Values by column of the table from values by column of ours. */
+/*
+ * Columns of a later version keep what they have, and in new rows get the
+ * value that rows from before they were added have.
+ */
 static void
-spread_values(LedgerRel *ledger, const Datum *values, const bool *nulls,
-			  Datum *raw, bool *raw_nulls)
+fill_unknown(LedgerRel *ledger, HeapTuple old, Datum *raw, bool *raw_nulls)
+{
+	TableInfo  *info = &tables[ledger->id];
+	TupleDesc	desc = RelationGetDescr(ledger->rel);
+
+	for (int i = 0; i < info->nunknown; i++)
+	{
+		AttrNumber	att = info->unknown[i];
+
+		raw[att - 1] = old != NULL ?
+			heap_getattr(old, att, desc, &raw_nulls[att - 1]) :
+			getmissingattr(desc, att, &raw_nulls[att - 1]);
+	}
+}
+
+/*
+ * Values by column of the table from values by column of ours.  old: the
+ * version that is replaced, if any.
+ */
+static void
+spread_values(LedgerRel *ledger, HeapTuple old, const Datum *values,
+			  const bool *nulls, Datum *raw, bool *raw_nulls)
 {
 	TableInfo  *info = &tables[ledger->id];
 	int			natts = RelationGetNumberOfAttributes(ledger->rel);
@@ -539,6 +614,8 @@ spread_values(LedgerRel *ledger, const Datum *values, const bool *nulls,
 			raw_nulls[att - 1] = false;
 		}
 	}
+	if (info->nunknown > 0)
+		fill_unknown(ledger, old, raw, raw_nulls);
 }
 
 /*
@@ -583,7 +660,7 @@ ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls)
 	bool		raw_nulls[LEDGER_MAX_ATTS];
 	HeapTuple	tuple;
 
-	spread_values(ledger, values, nulls, raw, raw_nulls);
+	spread_values(ledger, NULL, values, nulls, raw, raw_nulls);
 	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
 	simple_heap_insert(ledger->rel, tuple);
 	insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls);
@@ -602,7 +679,7 @@ ledger_insert_new(LedgerRel *ledger, Datum *values, bool *nulls)
 	HeapTuple	tuple;
 	bool		is_new = true;
 
-	spread_values(ledger, values, nulls, raw, raw_nulls);
+	spread_values(ledger, NULL, values, nulls, raw, raw_nulls);
 	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
 	simple_heap_insert(ledger->rel, tuple);
 	for (int i = 0; i < tables[ledger->id].nindexes && is_new; i++)
@@ -779,7 +856,7 @@ ledger_insert_many(LedgerRel *ledger, Datum **values, bool **nulls, int n,
 			rows[r].is_taken = false;
 			rows[r].raw = &raw[r * natts];
 			rows[r].nulls = &raw_nulls[r * natts];
-			spread_values(ledger, values[start + r], nulls[start + r],
+			spread_values(ledger, NULL, values[start + r], nulls[start + r],
 						  rows[r].raw, rows[r].nulls);
 		}
 		insert_many_tuples(ledger, slots, rows, count);
@@ -806,7 +883,7 @@ ledger_update(LedgerRel *ledger, HeapTuple old, Datum *values, bool *nulls)
 	TM_FailureData failure;
 	TM_Result	result;
 
-	spread_values(ledger, values, nulls, raw, raw_nulls);
+	spread_values(ledger, old, values, nulls, raw, raw_nulls);
 	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
 	credit_heap_update(ledger->rel, &tid, tuple, &failure, &result);
 	if (result == TM_SelfModified || result == TM_Invisible)

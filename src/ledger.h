@@ -124,7 +124,7 @@ enum
 };
 
 #define LEDGER_MAX_COLUMNS 32
-#define LEDGER_MAX_INDEXES 12
+#define LEDGER_MAX_INDEXES 32	/* twice ours, while all are reindexed, and more */
 
 /*
  * An open table.  Columns are found by name, so that a new library works with

@@ -14,9 +14,11 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "credit.h"
 #include "directory.h"
@@ -195,6 +197,21 @@ recount_portion(void)
 }
 
 /*
+ * Do our rows come by subscription from another database?  It recounts there,
+ * and what were done here would collide with what arrives.
+ */
+static bool
+ledger_is_replicated(void)
+{
+	CatCList   *list = SearchSysCacheList1(SUBSCRIPTIONRELMAP,
+										   ObjectIdGetDatum(ledger_relid(LEDGER_ITEM)));
+	bool		is_replicated = list->n_members > 0;
+
+	ReleaseSysCacheList(list);
+	return is_replicated;
+}
+
+/*
  * recount(): a procedure that commits each portion, so that what it posts
  * stands in nobody's way for long.
  */
@@ -211,6 +228,12 @@ credit_recount(PG_FUNCTION_ARGS)
 				 errdetail("It commits each portion, so that nobody has to wait for it."),
 				 errhint("Run CALL credit.recount() by itself.")));
 	PreventCommandIfReadOnly("credit.recount()");
+	if (ledger_is_replicated())
+	{
+		ereport(NOTICE,
+				(errmsg("this ledger is replicated from another database, where documents are recounted")));
+		PG_RETURN_VOID();
+	}
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	do
 	{

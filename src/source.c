@@ -294,7 +294,8 @@ source_load(CreditSource *source, LedgerRel *ledger, HeapTuple tuple, char **tex
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("source \"%s\" was made by another version of extension \"credit\"",
 						source->name),
-				 errhint("Run ALTER EXTENSION credit UPDATE.")));
+				 errdetail("The library is of version %s.", CREDIT_VERSION),
+				 errhint("If that is older than the extension in this database (\\dx credit), install the library of the extension's version and connect again; else run ALTER EXTENSION credit UPDATE.")));
 	source->refuse_on_error =
 		strcmp(TextDatumGetCString(values[SOURCE_ON_ERROR]), "refuse") == 0;
 
@@ -653,7 +654,7 @@ source_report_problem(const CreditSource *source, const char *sqlstate,
 
 	strlcpy(code, sqlstate, sizeof(code));	/* of a buffer that is reused */
 
-	if (source->refuse_on_error)
+	if (source->refuse_on_error && !credit_is_replica())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("credit cannot read a row of \"%s\": %s", source->name, message),

@@ -310,7 +310,8 @@ wait_for_transaction(const CreditWait *wait, TransactionId xid, int max_ms)
 
 /*
  * Waits for a transaction that is changing a row of ours, within max_wait.
- * name: of the document, or the customer.
+ * name: of the document, or the customer.  Replicated rows wait as long as it
+ * takes.
  */
 void
 wait_or_refuse(TransactionId xid, WaitKind kind, int32 source_id, const char *name)
@@ -325,6 +326,8 @@ wait_or_refuse(TransactionId xid, WaitKind kind, int32 source_id, const char *na
 		wait.document = name;
 	else
 		wait.customer = name;
+	if (credit_is_replica())
+		max_ms = PG_INT32_MAX;
 	if (wait_for_transaction(&wait, xid, max_ms))
 		return;
 	stat_refusal(source_id, STAT_REFUSED_WAIT);

@@ -54,6 +54,20 @@ CREATE TRIGGER check_setting BEFORE INSERT OR UPDATE ON credit.rule_reaction
 CREATE TRIGGER invalidate_setting AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON credit.rule_reaction
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.invalidate_setting();
 
+/*
+ * Where these tables are filled by logical replication, sessions must read them
+ * anew all the same: whoever has the ledger replicated replicates its policy.
+ * What applies rows fires row triggers only, and its first copy statement ones.
+ */
+CREATE TRIGGER invalidate_replica AFTER INSERT OR UPDATE OR DELETE ON credit.setting
+	FOR EACH ROW EXECUTE FUNCTION credit.invalidate_setting();
+CREATE TRIGGER invalidate_replica AFTER INSERT OR UPDATE OR DELETE ON credit.rule_reaction
+	FOR EACH ROW EXECUTE FUNCTION credit.invalidate_setting();
+ALTER TABLE credit.setting ENABLE REPLICA TRIGGER invalidate_replica;
+ALTER TABLE credit.setting ENABLE ALWAYS TRIGGER invalidate_setting;
+ALTER TABLE credit.rule_reaction ENABLE REPLICA TRIGGER invalidate_replica;
+ALTER TABLE credit.rule_reaction ENABLE ALWAYS TRIGGER invalidate_setting;
+
 CREATE FUNCTION credit.setting_catalog
 	(OUT name text, OUT default_value text, OUT allowed text, OUT description text)
 RETURNS SETOF record

@@ -69,6 +69,7 @@ COMMENT ON FUNCTION credit.invalidate_source() IS
 'Trigger on source: makes every session read the mapping of that table anew.';
 CREATE TRIGGER invalidate_source AFTER INSERT OR UPDATE OR DELETE ON credit.source
 	FOR EACH ROW EXECUTE FUNCTION credit.invalidate_source();
+ALTER TABLE credit.source ENABLE ALWAYS TRIGGER invalidate_source;
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.source
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
 

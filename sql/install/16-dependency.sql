@@ -28,6 +28,7 @@ COMMENT ON FUNCTION credit.invalidate_dependency() IS
 'Trigger on dependency: makes every session read the list of dependencies anew.';
 CREATE TRIGGER invalidate_dependency AFTER INSERT OR UPDATE OR DELETE ON credit.dependency
 	FOR EACH ROW EXECUTE FUNCTION credit.invalidate_dependency();
+ALTER TABLE credit.dependency ENABLE ALWAYS TRIGGER invalidate_dependency;
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.dependency
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
 

@@ -146,6 +146,9 @@ COMMENT ON COLUMN credit.item_version.next_on IS 'Day on which it has to be look
 COMMENT ON COLUMN credit.item_version.seq IS 'Row of the journal that carries this version.';
 COMMENT ON COLUMN credit.item_version.superseded_at IS 'When the next version took its place, or the document stopped counting.';
 
+/* no key: a publication that sends deletions needs this, or a purge would fail */
+ALTER TABLE credit.item_version REPLICA IDENTITY FULL;
+
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.item
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.item_version

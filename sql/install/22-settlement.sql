@@ -30,6 +30,9 @@ COMMENT ON COLUMN credit.settlement.stated_by_source_id IS 'Source of the docume
 COMMENT ON COLUMN credit.settlement.stated_by_key IS 'Key of the document that says so.';
 COMMENT ON COLUMN credit.settlement.recorded_at IS 'When it was recorded.';
 
+/* as for item_version */
+ALTER TABLE credit.settlement REPLICA IDENTITY FULL;
+
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.settlement
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
 
@@ -43,5 +46,6 @@ COMMENT ON TABLE credit.month_mark IS
 'Months of accounts in which something was settled or changed since their profile was worked out; append-only, taken away by the fold.';
 COMMENT ON COLUMN credit.month_mark.account_id IS 'Account.';
 COMMENT ON COLUMN credit.month_mark.month IS 'First day of the month; infinity: all months of the account; -infinity: what was settled before the source was attached.';
+ALTER TABLE credit.month_mark REPLICA IDENTITY FULL;
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.month_mark
 	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();

@@ -62,7 +62,7 @@ SELECT d.decided_at, d.verdict, d.rule, a.customer, a.segment, a.name,
   JOIN credit.account a ON a.account_id = d.account_id
   LEFT JOIN credit.source s ON s.source_id = d.source_id;
 COMMENT ON VIEW credit.decision IS
-'What was let in although a rule was broken: in mode shadow, with a warning, or by a member of setting bypass_role. Refused documents are in the log of the server: their transaction is gone.';
+'What was let in although a rule was broken: in mode shadow, with a warning, by a member of setting bypass_role, or by replication that a source follows. Refused documents are in the log of the server: their transaction is gone.';
 COMMENT ON COLUMN credit.decision.decided_at IS 'When.';
 COMMENT ON COLUMN credit.decision.verdict IS 'shadow, warn or bypass.';
 COMMENT ON COLUMN credit.decision.rule IS 'Rule that was broken: the one with the strongest reaction.';

@@ -80,7 +80,7 @@ COMMENT ON COLUMN credit.stat.refused_not_set IS 'Refused by rule not_set.';
 COMMENT ON COLUMN credit.stat.refused_wait IS 'Refused because the transaction of somebody else did not end within max_wait, or at once with setting wait = refuse.';
 COMMENT ON COLUMN credit.stat.warnings IS 'Checks that broke a rule and passed with a warning.';
 COMMENT ON COLUMN credit.stat.shadow_decisions IS 'Checks that broke a rule and passed in silence.';
-COMMENT ON COLUMN credit.stat.bypasses IS 'Checks that broke a rule and passed because of setting bypass_role.';
+COMMENT ON COLUMN credit.stat.bypasses IS 'Checks that broke a rule and passed because of setting bypass_role, or because replication wrote the rows.';
 COMMENT ON COLUMN credit.stat.waits IS 'Waits for a transaction of somebody else that have ended, in whatever way.';
 COMMENT ON COLUMN credit.stat.wait_ms IS 'Time spent in those waits, in ms.';
 COMMENT ON COLUMN credit.stat.longest_wait_ms IS 'The longest of them, in ms.';

@@ -44,9 +44,13 @@ SELECT count(*) = 4
   FROM pg_trigger g
  WHERE g.tgrelid = relation AND g.tgenabled IN ('O', 'A')
    AND g.tgname IN ('zz_credit_begin', 'zz_credit_row', 'zz_credit_end', 'zz_credit_truncate')
+   /* a restore of data alone disables those of each partition by itself */
+   AND NOT EXISTS (SELECT FROM pg_partition_tree(relation) p
+					 JOIN pg_trigger t ON t.tgrelid = p.relid AND t.tgname = 'zz_credit_row'
+					WHERE t.tgenabled NOT IN ('O', 'A'))
 $$;
 COMMENT ON FUNCTION credit.has_triggers(regclass) IS
-'True: all four triggers of an attached table are there and enabled.';
+'True: all four triggers of an attached table are there and enabled, and that of each of its partitions.';
 
 CREATE FUNCTION credit.create_triggers(relation regclass) RETURNS void
 LANGUAGE plpgsql

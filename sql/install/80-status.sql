@@ -15,7 +15,10 @@ SELECT q.severity, q.subject, q.finding, q.advice
   FROM (
 	SELECT 1 AS rank, 'error' AS severity, 'version' AS subject,
 		   format('library %s works with catalog %s', credit.version(), x.extversion) AS finding,
-		   'Run ALTER EXTENSION credit UPDATE, or install the library of that version.' AS advice
+		   CASE WHEN x.extversion ~ '[^0-9.]' THEN 'Install the library of that version.'
+				WHEN string_to_array(x.extversion, '.')::int[] > string_to_array(credit.version(), '.')::int[]
+				THEN format('Install version %s of the library again and reconnect; there is no way back for the catalog but a restore.', x.extversion)
+				ELSE 'Run ALTER EXTENSION credit UPDATE, or install the library of that version.' END AS advice
 	  FROM pg_extension x
 	 WHERE x.extname = 'credit' AND x.extversion <> credit.version()
 	UNION ALL
@@ -45,6 +48,8 @@ SELECT q.severity, q.subject, q.finding, q.advice
 		   format('%s transactions had rows that could not be read, last on %s: %s', s.n_problems, s.last_problem_at, s.problem),
 		   'Those rows are not in the ledger. Detach the source and attach it again.'
 	  FROM credit.sources s WHERE s.health = 'unverified'
+	UNION ALL
+	SELECT o.rank, o.severity, o.subject, o.finding, o.advice FROM credit.operation_findings() o
 	UNION ALL
 	SELECT 2, 'warning', 'setting capture', 'capture is off: the ledger falls behind',
 		   'SELECT credit.set(''capture'', ''on''); then detach and attach the sources to catch up.'

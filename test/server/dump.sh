@@ -35,60 +35,6 @@ fingerprint() {
 	cluster_value "$1" 'SELECT * FROM credit.status()' -d "$2"
 }
 
-# Something in each table: policy, limits, a breach let through, documents
-# that changed or went, rows that were rolled back.
-do_business() {
-	cluster_psql "$1" -d "$2" >/dev/null <<-'SQL'
-		SET client_min_messages = error;
-		SELECT credit.set('near_limit', '0.8');
-		SELECT credit.set_rule('not_set', 'warn');
-		UPDATE erp.customers SET credit_limit = 500 WHERE customer_number = 3;
-		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (300, 900, 42);
-		SELECT credit.set_limit('900', 800, 'a good customer', valid_until => current_date + 30);
-		SELECT credit.set('mode', 'shadow');
-		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (301, 4, 5000);
-		SELECT credit.set('mode', NULL);
-		UPDATE erp.orders SET status = 'cancelled' WHERE order_number IN (7, 301);
-		UPDATE erp.orders SET total = 12.345 WHERE order_number = 8;
-		DELETE FROM erp.orders WHERE order_number = 9;
-		BEGIN;
-		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (302, 5, 111);
-		SAVEPOINT s;
-		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (303, 5, 222);
-		ROLLBACK TO s;
-		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (304, 5, 1);
-		COMMIT;
-		BEGIN;
-		INSERT INTO erp.orders (order_number, customer_number, total) VALUES (305, 6, 333);
-		ROLLBACK;
-		SELECT credit.enter_financials('3', '2024-12-31', published_on => '2025-03-31', total_assets => 10, equity => 4, total_liabilities => 6);
-		SELECT credit.enter_financials('3', '2023-12-31', published_on => '2024-03-31', total_assets => 9);
-		SELECT credit.withdraw_entry('financials', 2, 'of another company');
-		SELECT credit.enter_bureau_report('3', 'Bureau', '2025-01-01', probability => 0.01, published_on => '2025-01-02');
-		SELECT credit.enter_company_fact('3', industry => '4634');
-		SELECT credit.set_master_scale('{A,B,C}', '{0.01,0.05,1}', 'three are enough');
-		SELECT credit.record_rating('3', 'house', 0.02, reasons => '{late}');
-		SELECT credit.set_rating_override('3', 'A', 'guarantee', current_date + 30);
-		SELECT credit.add_standard_model();
-		SELECT credit.add_fitted_model('fitted', '{x,kind}', '{-2,-0.7,-1.1}',
-			ARRAY[(SELECT credit.optimal_bins(g / 3.0, g * 7919 % 100 < g / 10, credit.binning_options(special_codes => '{-1}'))
-					 FROM generate_series(-1, 999) g),
-				  (SELECT credit.optimal_bins('a "' || g % 7 || E'\\,{', g * 7919 % 100 < g % 7 * 10) FROM generate_series(1, 999) g)],
-			reasons => '{"a, b",NULL}', make_champion => true, statistics => '{"auc": 0.7}');
-		SELECT credit.set_calibration(2, 'platt', 'sample of May', '{10,-0.02}');
-		SELECT credit.declare_feature('n_letters', $$length(customer)$$, 'letters of the key', missing_value => '0');
-		SELECT credit.grant_analyst('analyst');
-		CREATE TABLE erp.bill_line (bill int, value numeric);
-		CREATE VIEW erp.bill AS
-		SELECT bill, 1 AS customer, 0 AS nothing, count(*) AS lines FROM erp.bill_line GROUP BY bill;
-		INSERT INTO erp.bill_line VALUES (1, 10), (1, 20), (2, 30);
-		SELECT credit.attach('erp.bill', 'invoice', key => 'bill', customer => 'customer',
-			amount => 'nothing', number => 'lines', counts_when => 'lines > 3');
-		SELECT credit.depend('erp.bill', 'erp.bill_line', 'SELECT bill FROM changed');
-		INSERT INTO erp.bill_line VALUES (1, 40);
-	SQL
-}
-
 # A mapping that breaks and is mended leaves a row of source_problem.
 make_problem() {
 	cluster_psql "$1" -d "$2" <<-'SQL'
@@ -187,16 +133,9 @@ erp_create origin erp
 # before the first attach, as its description says
 cluster_psql origin -d erp -o /dev/null -c 'CREATE EXTENSION credit' -c "SELECT credit.set('currency', 'EUR')"
 erp_attach origin erp
-do_business origin erp
+erp_business origin erp
 make_problem origin erp
-# a month that is closed and folded, and one that waits for it
-cluster_psql origin -d erp -o /dev/null \
-	-c 'CREATE TABLE erp.settled (id int PRIMARY KEY, customer int, amount numeric, day date, due date, paid date)' \
-	-c "SELECT credit.attach('erp.settled', 'receivable', key => 'id', customer => 'customer', amount => 'amount',
-			document_date => 'day', due_date => 'due', settled_on => 'paid')" \
-	-c "INSERT INTO erp.settled VALUES (1, 3, 100, '2024-01-01', '2024-01-31', '2024-02-05')" \
-	-c 'SELECT credit.fold_months()' \
-	-c "INSERT INTO erp.settled VALUES (2, 3, 50, '2024-02-01', '2024-03-02', '2024-03-05')"
+erp_months origin erp
 is "$(erp_differences origin erp)" '' 'the ledger is right before the dump'
 open_transactions origin erp
 is "$(erp_differences origin erp)" '' 'and while transactions are open'
@@ -259,6 +198,50 @@ for form in busy busy2; do
 	is "$(PGUSER=clerk sqlstate copy "$form" "$(erp_order 403 1 2000)")" 23514 \
 		"$form: one beyond the limit is refused"
 done
+
+# --- parts of a dump, and another owner -----------------------------------------
+
+# errors DATABASE: what status() calls an error
+errors() {
+	cluster_value copy "SELECT subject || ': ' || finding FROM credit.status() WHERE severity = 'error' ORDER BY 1" -d "$1"
+}
+
+for form in data owner schema; do
+	cluster_psql copy -c "CREATE DATABASE part_$form"
+done
+# structure first, later the data of everything
+ok 'data only: restore' pg_restore -e --schema-only -d part_data "$DUMPS/custom"
+ok 'data only: with --disable-triggers' pg_restore -e --data-only --disable-triggers -d part_data "$DUMPS/custom"
+is "$(fingerprint copy part_data | diff - <(fingerprint copy again) | head -n 20)" '' 'data only: every row as in the original'
+is "$(erp_differences copy part_data)|$(errors part_data)" '|' 'data only: exposure and status() are right'
+is "$(PGUSER=clerk sqlstate copy part_data "$(erp_order 401 1 1)")|$(PGUSER=clerk sqlstate copy part_data "$(erp_order 402 1 2000)")|$(PGUSER=clerk sqlstate copy part_data "$(erp_order 403 901 1)")" \
+	'00000|23514|00000' 'data only: orders pass and are refused'
+
+cluster_psql copy -c 'CREATE ROLE boss SUPERUSER LOGIN'
+ok 'another owner: restore' env PGUSER=boss pg_restore -e --no-owner -d part_owner "$DUMPS/custom"
+is "$(fingerprint copy part_owner | diff - <(fingerprint copy again) | head -n 20)" '' 'another owner: every row as in the original'
+is "$(PGUSER=clerk sqlstate copy part_owner "$(erp_order 401 1 1)")|$(PGUSER=clerk sqlstate copy part_owner "$(erp_order 402 1 2000)")|$(errors part_owner)" \
+	'00000|23514|' 'another owner: orders pass and are refused'
+
+# the ERP without the ledger: its triggers find no mapping
+cluster_psql copy -d part_schema -c 'CREATE EXTENSION credit'
+cluster_psql copy -d part_schema -c 'CREATE SCHEMA erp'
+ok 'schema of the ERP only: restore' pg_restore -e --schema=erp -d part_schema "$DUMPS/custom"
+like "$(errors part_schema)" 'table erp.orders: has the triggers of an attached table and is none: what is written there is neither checked nor counted' \
+	'schema of the ERP only: status() says of each table that nothing is checked'
+is "$(sqlstate copy part_schema "$(erp_order 401 1 2000)")" 00000 'schema of the ERP only: which is so'
+erp_attach copy part_schema
+is "$(erp_differences copy part_schema)|$(errors part_schema | grep -v 'erp.settled\|erp.bill_line')" '|' 'schema of the ERP only: attach mends it'
+
+# one table, over the one that is attached
+ok 'one table: restore over the attached one' pg_restore -e --clean --schema=erp --table=orders -d part_owner "$DUMPS/custom"
+is "$(errors part_owner)" 'source erp.orders: erp.orders is another table now: what is written there is neither checked nor counted (attached is one that is gone)
+source erp.orders: mapping is broken: the table is gone' 'one table: status() says that another one has its name'
+ok 'one table: as it advises' cluster_psql copy -d part_owner -o /dev/null -c 'SET client_min_messages = error' \
+	-c 'BEGIN' -c "SELECT credit.detach('erp.orders')" -c "SELECT credit.attach('erp.orders', 'order',
+		key => 'order_number', customer => 'customer_number', amount => 'total', document_date => 'order_date',
+		due_date => 'required_date', counts_when => \$\$status IN ('confirmed', 'in process')\$\$)" -c COMMIT
+is "$(erp_differences copy part_owner)|$(errors part_owner)" '|' 'one table: attached again, all is right'
 
 # --- documents of all kinds, which name one another ----------------------------
 

@@ -20,6 +20,16 @@ standby_of() {
 	cluster_start "$2" unix_socket_directories="$dir" hot_standby=on
 }
 
+# readings CLUSTER: each function of ours that only reads and can be called
+# without an argument, with the way its call ends and what it returns
+readings() {
+	local call
+	while read -r call; do
+		echo "$call $(cluster_psql "$1" -d erp -A -t -v ON_ERROR_STOP=0 -v VERBOSITY=sqlstate \
+			-c "SELECT md5(string_agg(f::text, '|' ORDER BY f::text)) FROM $call f" 2>&1)"
+	done <<<"$reading_calls"
+}
+
 # caught_up PRIMARY STANDBY: everything written so far can be read there
 caught_up() {
 	local lsn tries=0
@@ -47,13 +57,14 @@ everything() {
 		ORDER BY 1, 2" -d erp
 }
 
-cluster_start primary synchronous_commit=on
+cluster_start primary synchronous_commit=on wal_log_hints=on wal_keep_size=256MB
 erp_create primary erp
 erp_attach primary erp
 
 # --- standby ------------------------------------------------------------------
 
 standby_of primary standby
+standby_of standby cascade
 cluster_psql primary -d erp -c "$(erp_order 500 1 100)" \
 	-c "UPDATE erp.orders SET status = 'cancelled' WHERE order_number = 7" \
 	-c 'UPDATE erp.customers SET credit_limit = 400 WHERE customer_number = 2'
@@ -64,6 +75,19 @@ cluster_psql primary -d erp -c "$(erp_order 502 1 1)"
 ok 'the standby catches up' caught_up primary standby
 is "$(everything standby)" "$(everything primary)" 'the standby shows what the primary shows'
 is "$(erp_differences standby erp)" '' 'and that is what its ERP rows add up to'
+ok 'so does a standby of the standby, in time' caught_up primary cascade
+is "$(everything cascade)" "$(everything primary)" 'and it shows the same'
+queries=$(erp_queries primary erp)
+is "$(erp_figures standby erp "$queries" | diff - <(erp_figures primary erp "$queries") | head -n 5)" '' \
+	'every view can be read there, of today and of a past day'
+reading_calls=$(cluster_value primary "SELECT format('credit.%I()', p.proname) FROM pg_proc p
+	WHERE p.pronamespace = 'credit'::regnamespace AND p.provolatile <> 'v' AND p.prokind = 'f'
+	  AND p.pronargs = p.pronargdefaults AND p.prorettype <> 'trigger'::regtype
+	  /* of the server that is asked */
+	  AND p.proname NOT IN ('stat_rows', 'wait_rows', 'progress_rows', 'jobs')
+	ORDER BY 1" -d erp)
+ok 'there are functions that read' test "$(wc -l <<<"$reading_calls")" -gt 15
+is "$(readings standby | diff - <(readings primary))" '' 'and every function that reads'
 is "$(cluster_value standby "SET credit.as_of = '2020-01-01'; SELECT trim_scale(sum(total)) FROM credit.exposure" -d erp)" \
 	0 'credit.as_of works there'
 session_run open 'COMMIT'
@@ -97,8 +121,15 @@ session_run open "BEGIN; $(erp_order 510 3 900)"
 cluster_psql primary -d erp -c "BEGIN; $(erp_order 511 4 800); PREPARE TRANSACTION 'px'"
 cluster_psql primary -d erp -c "$(erp_order 512 3 1)" -c "$(erp_order 513 4 1)"
 caught_up primary standby
+# what the standby never hears of: the two go different ways from here
+cluster_stop standby
+cluster_psql primary -d erp -c "$(erp_order 514 5 700)" -c 'DELETE FROM erp.orders WHERE order_number = 12'
 cluster_kill primary
 session_end open
+session_end reader
+cluster_start standby
+session_start reader standby -d erp
+session_run reader "SELECT verdict FROM credit.check_order('1', 5000)"
 ok 'promote the standby' cluster_value standby 'SELECT pg_promote()'
 is "$(erp_differences standby erp)" '' 'after promotion exposure equals the sum of the rows'
 session_run reader "$(erp_order 520 1 5000)"
@@ -116,7 +147,49 @@ is "$(sqlstate standby erp "$(erp_order 524 4 150)")" 23514 'and counts'
 is "$(sqlstate standby erp "$(erp_order 525 4 10)")" 00000 'what is left can be used'
 is "$(erp_differences standby erp)" '' 'exposure equals the sum of the rows'
 session_end reader
-cluster_stop standby
+
+# --- the old primary comes back, and the standby of the standby takes over ------
+
+dir=$(cluster_dir primary)
+# before PostgreSQL 16 the new timeline is known to pg_rewind from its first checkpoint on
+cluster_psql standby -c CHECKPOINT
+ok 'pg_rewind of the old primary' pg_rewind -R -D "$dir/data" \
+	--source-server="host=$(cluster_dir standby) user=postgres dbname=postgres"
+cluster_start primary unix_socket_directories="$dir"
+erp_work standby 9 &
+worker=$!
+sleep 1
+ok 'it follows' caught_up standby primary
+kill "$worker" 2>/dev/null || :
+wait "$worker" || :
+caught_up standby primary
+caught_up standby cascade
+for name in primary cascade; do
+	is "$(erp_figures $name erp "$queries" | diff - <(erp_figures standby erp "$queries") | head -n 5)" '' \
+		"$name shows what the new primary shows"
+	is "$(erp_differences $name erp)" '' 'which is what its rows add up to'
+done
+# promoted while orders are in flight
+erp_work standby 9 &
+worker=$!
+sleep 1
+session_start open standby -d erp
+session_run open "BEGIN; $(erp_order 530 6 500)"
+cluster_psql standby -d erp -c "BEGIN; $(erp_order 531 7 600); PREPARE TRANSACTION 'py'" -c "$(erp_order 532 6 1)"
+caught_up standby cascade
+cluster_kill standby
+session_end open
+wait "$worker" || :
+ok 'promote the standby of the standby' cluster_value cascade 'SELECT pg_promote()'
+is "$(erp_differences cascade erp)" '' 'exposure equals the sum of the rows'
+is "$(sqlstate cascade erp "$(erp_order 533 6 600)")" 00000 'what was in flight takes no room'
+is "$(sqlstate cascade erp "$(erp_order 534 7 600)")" 23514 'what was prepared keeps its own'
+is "$(sqlstate cascade erp "ROLLBACK PREPARED 'py'; $(erp_order 535 7 600)")" 00000 'until it is rolled back'
+is "$(erp_differences cascade erp)|$(cluster_value cascade 'SELECT * FROM credit.reconcile()' -d erp)" '|' \
+	'and exposure equals the sum of the rows'
+for name in primary cascade; do
+	cluster_stop "$name"
+done
 
 # --- crash --------------------------------------------------------------------
 

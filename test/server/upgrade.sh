@@ -16,6 +16,8 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/erp.sh"
 
 FIRST=0.1.0
+# what users have now
+LAST=0.3.0
 FACTS=test/upgrade/catalog.sql
 version=$(make -s print-CREDIT_VERSION)
 # Beside other tests in the same installation: nothing installs FIRST unasked.
@@ -150,8 +152,19 @@ cluster_psql upgrade -d erp -o /dev/null -c 'SET client_min_messages = error' \
 	-c "SELECT credit.set('mode', NULL)" -c 'DELETE FROM erp.orders WHERE order_number = 572'
 is "$(cluster_value upgrade "SELECT verdict FROM credit.decision WHERE key = '572'" -d erp)" shadow \
 	'old catalog: so is a decision'
-cluster_psql upgrade -d erp -c "BEGIN; $(erp_order 580 2 10); PREPARE TRANSACTION 'px'"
 is "$(erp_differences upgrade erp)" '' 'old catalog: exposure is right'
+cluster_psql upgrade -c 'CREATE DATABASE restored'
+PGHOST=$(cluster_dir upgrade) pg_dump -Fc erp >"$CREDIT_WORK/upgrade.dump"
+ok 'old catalog: a dump is restored as this version' pg_restore -e -d restored "$CREDIT_WORK/upgrade.dump"
+is "$(erp_differences upgrade restored)|$(cluster_value upgrade 'SELECT source_name, key, difference FROM credit.reconcile()' -d restored)" '|' \
+	'it shows what the rows add up to'
+is "$(cluster_value upgrade "SELECT source_id, key, is_counted, is_open, stages FROM credit.item
+	WHERE (is_open IS DISTINCT FROM (stages <> '{}')) AND amount IS NOT NULL LIMIT 3" -d restored)" '' 'documents are open or not as they should be'
+is "$(sqlstate upgrade restored "$(erp_order 701 1 5000)")|$(sqlstate upgrade restored "$(erp_order 702 1 1); UPDATE erp.orders SET total = 2 WHERE order_number = 500; DELETE FROM erp.orders WHERE order_number = 9")" '23514|00000' \
+	'orders are refused and pass, and those from before change'
+is "$(erp_differences upgrade restored)|$(cluster_value upgrade 'SELECT source_name, key, difference FROM credit.reconcile()' -d restored)" '|' \
+	'and exposure is right'
+cluster_psql upgrade -d erp -c "BEGIN; $(erp_order 580 2 10); PREPARE TRANSACTION 'px'"
 
 is "$(sqlstate upgrade erp "SELECT credit.set('max_wait', '50ms')")" 00000 'old catalog: settings can be changed'
 session_run clerk "$(erp_order 590 2 700)"
@@ -210,6 +223,70 @@ is "$(cluster_value upgrade "SELECT count(*) FROM pg_init_privs i, unnest(i.init
 ok 'what is new works' cluster_psql upgrade -d erp -o /dev/null \
 	-c "CALL credit.purge('0 s', '0 s', '0 s', '0 s', '0 s')" -c 'SELECT * FROM credit.storage'
 is "$(erp_differences upgrade erp)" '' 'and exposure is right'
+
+# --- from the release before this one, with data of every kind -------------------
+
+# steps DATABASE N
+steps() {
+	cluster_psql upgrade -d "$1" -c "DO \$\$ BEGIN FOR i IN 1 .. $2 LOOP CALL flow.step(8); END LOOP; END \$\$"
+}
+
+erp_create upgrade last
+cluster_psql upgrade -c 'CREATE DATABASE flow'
+for database in last flow; do
+	cluster_psql upgrade -d $database -c "CREATE EXTENSION credit VERSION '$FIRST'" -c "ALTER EXTENSION credit UPDATE TO '$LAST'"
+done
+erp_attach upgrade last
+erp_business upgrade last
+erp_months upgrade last
+cluster_psql upgrade -d last -o /dev/null -c "SELECT * FROM credit.rate_all('2026-06-30')" \
+	-c "SELECT credit.set_rate('EUR', 'USD', 1.1, valid_on => current_date)" -c "$(erp_order 700 11 5)"
+cluster_psql upgrade -d flow -f test/lib/flow.sql
+steps flow 100
+cluster_psql upgrade -d flow -c 'CALL flow.attach()'
+steps flow 150
+declare -A queries figures
+for database in last flow; do
+	queries[$database]=$(erp_queries upgrade $database)
+	figures[$database]=$(erp_figures upgrade $database "${queries[$database]}")
+done
+# A dump does not say which version it is of: it is restored as this one.
+for database in last flow; do
+	cluster_psql upgrade -c "CREATE DATABASE restored_$database"
+	PGHOST=$(cluster_dir upgrade) pg_dump -Fc $database >"$CREDIT_WORK/upgrade.dump"
+	ok "a dump of $LAST is restored as $version: $database" pg_restore -e -d "restored_$database" "$CREDIT_WORK/upgrade.dump"
+	is "$(cluster_value upgrade "SELECT extversion FROM pg_extension WHERE extname = 'credit'" -d "restored_$database")" "$version" 'it has the new version'
+	is "$(erp_figures upgrade "restored_$database" "${queries[$database]}" | diff <(echo "${figures[$database]}") - | head -n 10)" '' \
+		'and shows what it showed'
+	is "$(cluster_value upgrade 'SELECT source_name, key, difference FROM credit.reconcile()' -d "restored_$database")" '' 'reconcile() finds nothing'
+done
+is "$(sqlstate upgrade restored_last "$(erp_order 701 1 5000)")|$(sqlstate upgrade restored_last "$(erp_order 702 1 1)")" '23514|00000' \
+	'orders are refused there and pass'
+steps restored_flow 100
+is "$(cluster_value upgrade 'SELECT * FROM flow.trouble LIMIT 5' -d restored_flow)" '' 'documents of all kinds go on'
+ok 'there are figures of many sorts' test "$(cut -d ' ' -f 1 <<<"${figures[last]}${figures[flow]}" | sort -u | wc -l)" -gt 25
+ok 'ALTER EXTENSION UPDATE where all is in use' cluster_psql upgrade -d last -o /dev/null -c 'SET client_min_messages = error' -c 'ALTER EXTENSION credit UPDATE'
+is "$(erp_figures upgrade last "${queries[last]}" | diff <(echo "${figures[last]}") - | head -n 10)" '' \
+	'every view shows what it showed, today and of a past day'
+is "$(cluster_value upgrade 'SELECT source_name, key, difference FROM credit.reconcile()' -d last)" '' 'reconcile() finds nothing'
+is "$(cluster_value upgrade 'SELECT * FROM credit.verify_months()' -d last)" '' 'nor does verify_months()'
+is "$(sqlstate upgrade last "$(erp_order 701 1 5000)")|$(sqlstate upgrade last "$(erp_order 702 1 1)")" '23514|00000' \
+	'orders are refused and pass'
+
+# documents that name one another, while they are written
+echo 'CALL flow.step(8);' >"$CREDIT_WORK/upgrade-flow.sql"
+pgbench -n -c 3 -T 60 --max-tries=50 -f "$CREDIT_WORK/upgrade-flow.sql" flow >"$CREDIT_WORK/upgrade-flow.log" 2>&1 &
+worker=$!
+sleep 0.5
+ok 'ALTER EXTENSION UPDATE while documents of all kinds are written' cluster_psql upgrade -d flow \
+	-c "SET lock_timeout = '30s'" -c 'ALTER EXTENSION credit UPDATE'
+sleep 0.5
+kill "$worker" 2>/dev/null || :
+wait "$worker" || :
+is "$(grep -c 'ERROR\|aborted' "$CREDIT_WORK/upgrade-flow.log" || :)" 0 'nobody has had an error'
+is "$(cluster_value upgrade 'SELECT * FROM flow.trouble LIMIT 5' -d flow)" '' 'stages, settlements, aging and statements are right'
+steps flow 100
+is "$(cluster_value upgrade 'SELECT * FROM flow.trouble LIMIT 5' -d flow)" '' 'and stay so'
 
 # --- the way of every release ---------------------------------------------------
 
