@@ -11,7 +11,7 @@
  */
 CREATE FUNCTION credit.preset_catalog()
 RETURNS TABLE (name text, erp text, version text, checked text, not_covered text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $f$
 VALUES
@@ -27,7 +27,7 @@ COMMENT ON FUNCTION credit.preset_catalog() IS
 
 CREATE FUNCTION credit.preset_parts(preset text)
 RETURNS TABLE (place integer, part text, is_optional boolean, instead_of text, needs json, explanation text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $f$
 SELECT p.place, p.part, p.is_optional, p.instead_of, p.needs::json, p.explanation
@@ -107,11 +107,13 @@ COMMENT ON FUNCTION credit.preset_parts(text) IS
 
 /*
  * The views.  Every one can be read by its key through indexes that the ERP
- * has, and no key query has to read a table in full.
+ * has, and no key query has to read a table in full.  What is not declared cannot
+ * change in the ERP once the document is there: the lines of a move exist before
+ * its invoice points to it, and the type of a move stays.
  */
 CREATE FUNCTION credit.preset_views(preset text)
 RETURNS TABLE (part text, view text, query text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $f$
 SELECT v.part, v.view, v.query
@@ -284,7 +286,7 @@ COMMENT ON FUNCTION credit.preset_views(text) IS
 
 CREATE FUNCTION credit.preset_sources(preset text)
 RETURNS TABLE (part text, view text, kind text, arguments json)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $f$
 SELECT s.part, s.view, s.kind, s.arguments::json
@@ -332,7 +334,7 @@ COMMENT ON FUNCTION credit.preset_sources(text) IS
  */
 CREATE FUNCTION credit.preset_dependencies(preset text)
 RETURNS TABLE (part text, view text, relation text, changed_keys text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $f$
 SELECT d.part, d.view, d.relation, d.changed_keys
@@ -515,14 +517,14 @@ RETURNS TABLE (action text, part text, object text, explanation text, statement 
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+WITH p AS MATERIALIZED (SELECT * FROM credit.preset_choice(preset, erp_schema) c WHERE c.is_taken)
 SELECT s.action, s.part, s.object, s.explanation, replace(replace(s.statement, '{erp}', quote_ident(erp_schema)), '{view}', quote_ident(view_schema))
   FROM (SELECT 1 AS phase, 0 AS place, 'schema' AS action, NULL AS part, quote_ident(view_schema) AS object,
 			   'A schema of yours for the views. They read the tables of the ERP with the rights of their owner, who is whoever runs this.' AS explanation,
 			   'CREATE SCHEMA IF NOT EXISTS {view}' AS statement
 		UNION ALL
 		SELECT 2, p.place, 'view', p.part, '{view}.' || v.view, p.explanation, format('CREATE VIEW {view}.%I AS%s', v.view, v.query)
-		  FROM credit.preset_choice(preset, erp_schema) p JOIN credit.preset_views(preset) v ON v.part = p.part
-		 WHERE p.is_taken
+		  FROM p JOIN credit.preset_views(preset) v ON v.part = p.part
 		UNION ALL
 		SELECT 3, p.place, 'attach', p.part, '{view}.' || v.view,
 			   format('Takes what is there into the ledger as %s. Locks nothing.', v.kind),
@@ -531,19 +533,17 @@ SELECT s.action, s.part, s.object, s.explanation, replace(replace(s.statement, '
 						 FROM (SELECT x.key, x.value FROM json_each_text(v.arguments) x
 							   UNION ALL
 							   SELECT 'on_breach', on_breach WHERE v.kind IN ('order', 'delivery')) a))
-		  FROM credit.preset_choice(preset, erp_schema) p JOIN credit.preset_sources(preset) v ON v.part = p.part
-		 WHERE p.is_taken
+		  FROM p JOIN credit.preset_sources(preset) v ON v.part = p.part
 		UNION ALL
 		SELECT 4, p.place, 'depend', p.part, '{view}.' || d.view,
 			   format('Puts triggers on %I, waiting for its writers at most %s: from now on its rows change the documents of {view}.%I.', d.relation, lock_timeout, d.view),
 			   format('SELECT credit.depend(''{view}.%I'', ''{erp}.%I'', %L, %L)', d.view, d.relation, d.changed_keys, lock_timeout)
-		  FROM credit.preset_choice(preset, erp_schema) p JOIN credit.preset_dependencies(preset) d ON d.part = p.part
-		 WHERE p.is_taken
+		  FROM p JOIN credit.preset_dependencies(preset) d ON d.part = p.part
 		UNION ALL
 		SELECT 5, p.place, 'rates', p.part, 'credit.exchange_rate',
 			   'Copies the exchange rates of the ERP, crossed through setting currency. Repeat it whenever rates are entered, for example every day.',
 			   'SELECT credit.load_rates(''{view}.rate'')'
-		  FROM credit.preset_choice(preset, erp_schema) p WHERE p.is_taken AND p.part = 'rate') s
+		  FROM p WHERE p.part = 'rate') s
  ORDER BY s.phase, s.place
 $$;
 COMMENT ON FUNCTION credit.preset_steps(text, text, text, text, text) IS
@@ -595,6 +595,7 @@ DECLARE
 	s record;
 	v record;
 	problems text[];
+	checked record;
 	n bigint;
 	money text;
 BEGIN
@@ -611,10 +612,17 @@ BEGIN
 				   FROM credit.preset_choice(preset, erp_schema) p JOIN credit.preset_sources(preset) x ON x.part = p.part
 				  WHERE p.is_taken ORDER BY p.place LOOP
 			CONTINUE WHEN v.relation IS NULL;
-			SELECT c.problems INTO problems
+			SELECT * INTO checked
 			  FROM credit.check_fields(v.relation, v.kind,
 					(SELECT jsonb_object_agg(a.key, a.value) FROM json_each_text(v.arguments) a
-					  WHERE a.key IN (SELECT f.field FROM credit.field_catalog() f)), 'pg_catalog, pg_temp') c;
+					  WHERE a.key IN (SELECT f.field FROM credit.field_catalog() f)), 'pg_catalog, pg_temp');
+			problems := checked.problems;
+			IF cardinality(problems) = 0 THEN
+				problems := array_remove(ARRAY[credit.view_problem(v.relation, checked.normalised)], NULL);
+			END IF;
+			IF cardinality(problems) = 0 THEN
+				problems := credit.check_rows(v.relation, v.kind, checked.normalised);
+			END IF;
 			BEGIN
 				EXECUTE format('SELECT count(*), %s FROM %s x',
 							   CASE v.kind WHEN 'customer' THEN 'string_agg(DISTINCT x.currency, '', '')' ELSE 'NULL' END, v.relation)
