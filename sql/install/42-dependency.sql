@@ -20,12 +20,14 @@ SELECT t.relation,
 		  FROM pg_attribute v
 		 CROSS JOIN LATERAL credit.view_column(s.relation, v.attname) o
 		 WHERE v.attrelid = s.relation AND quote_ident(v.attname) = s.fields ->> 'key') k ON true
-  LEFT JOIN LATERAL
-	   (SELECT format('SELECT %I FROM changed', k.attname) AS query WHERE k.relation = t.relation) own ON true
+  CROSS JOIN LATERAL
+	   (SELECT CASE WHEN k.relation = t.relation
+					THEN format('SELECT %I FROM changed', k.attname) END AS query) own
   LEFT JOIN LATERAL
 	   (SELECT CASE WHEN b.attname = k.attname
 					THEN format('SELECT %I FROM changed', a.attname)
-					ELSE format('SELECT d.%I FROM changed c JOIN %s d ON d.%I = c.%I',
+					WHEN k.attname IS NOT NULL
+					THEN format('SELECT d.%I FROM changed c JOIN %s d ON d.%I = c.%I',
 								k.attname, k.relation, b.attname, a.attname) END AS query
 		  FROM pg_constraint f
 		  JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
@@ -172,15 +174,15 @@ AS $$
 SELECT credit.declare_dependencies(source, ARRAY[relation], ARRAY[changed_keys], lock_timeout, path)
 $$;
 COMMENT ON FUNCTION credit.declare_dependency(text, regclass, text, text, text) IS
-'The work of depend(), with the search path its names are read along.';
+'One table by declare_dependencies(); use depend().';
 
 CREATE FUNCTION credit.depend
 	(source text, relation regclass, changed_keys text, lock_timeout text DEFAULT '5s')
 RETURNS bigint
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
-SELECT credit.declare_dependency(source, relation, changed_keys, lock_timeout,
-								 current_setting('search_path'));
+SELECT credit.declare_dependencies(source, ARRAY[relation], ARRAY[changed_keys], lock_timeout,
+								   current_setting('search_path'));
 END;
 COMMENT ON FUNCTION credit.depend(text, regclass, text, text) IS
 'Declares a table that the documents of a view are made of. changed_keys is a query over relation changed, which has the old and new rows of a statement on that table, and returns the keys of the documents they belong to: SELECT invoice_id FROM changed. Creates triggers on the table and takes in what has changed since attach(); returns the number of documents looked at. Declare every table on the way from a row to its document.';

@@ -63,14 +63,14 @@ INSERT INTO sale_line (id, sale, quantity, unit, unit_price) VALUES (1, 1, 10, 1
 INSERT INTO stock_move (origin, state, quantity, uom, effective_date) VALUES ('sale.line,1', 'done', 5, 1, current_date), ('stock.inventory.line,7', 'done', 9, 1, current_date);
 
 -- a dry run leaves nothing behind
-SELECT results_eq($$SELECT object, outcome FROM credit.attach_preset('tryton', erp_schema => 'ty') WHERE action = 'part'$$,
+CREATE TEMP TABLE said AS SELECT * FROM credit.attach_preset('tryton', erp_schema => 'ty', view_schema => 'said');
+SELECT results_eq($$SELECT object, outcome FROM said WHERE action = 'part' ORDER BY step$$,
 	$$VALUES ('customer_limit', 'ready: 10 rows'), ('customer', 'not needed: the ERP has what another part reads'), ('order', 'ready: 1 rows'), ('delivery', 'ready: 1 rows'),
 			 ('receivable', 'ready: 0 rows'), ('invoiced', 'ready: 0 rows'), ('applied', 'ready: 0 rows'), ('rate', 'ready')$$, 'a dry run counts');
-SELECT is_empty($$SELECT outcome FROM credit.attach_preset('tryton', erp_schema => 'ty') WHERE action IN ('view', 'attach', 'depend', 'rates') AND outcome <> 'would be done'$$, 'and only says what it would do');
-SELECT ok(NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'credit_tryton') AND NOT EXISTS (SELECT FROM credit.source)
+SELECT is_empty($$SELECT outcome FROM said WHERE action IN ('view', 'attach', 'depend', 'rates') AND outcome <> 'would be done'$$, 'and only says what it would do');
+SELECT ok(NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'said') AND NOT EXISTS (SELECT FROM credit.source)
 	AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgname LIKE 'zz_credit%'), 'and changes nothing');
 -- what it says can be run as it stands
-CREATE TEMP TABLE said AS SELECT * FROM credit.attach_preset('tryton', erp_schema => 'ty', view_schema => 'said');
 DO $$ DECLARE s text; BEGIN FOR s IN SELECT statement FROM said WHERE statement IS NOT NULL ORDER BY step LOOP EXECUTE s; END LOOP; END $$;
 SELECT results_eq('SELECT count(*), bool_and(health = ''ok'') FROM credit.sources', 'VALUES (6::bigint, true)', 'the statements it shows do the same');
 SELECT throws_like($$SELECT credit.attach_preset('tryton', false, 'ty', 'said')$$, '%7 problems', 'not over views that are there');
@@ -218,7 +218,7 @@ SELECT is_empty('SELECT * FROM credit.exposure WHERE total <> 0', 'nothing count
 DROP TABLE party_party_credit_limit_amount, stock_move CASCADE;
 SELECT results_eq($$SELECT object, left(outcome, 33) FROM credit.attach_preset('tryton', false, 'ty', 'other') WHERE action = 'part'$$,
 	$$VALUES ('customer_limit', 'left out, missing: table ty.party'), ('customer', 'ready: 10 rows'), ('order', 'ready: 5 rows'), ('delivery', 'left out, missing: table ty.stock'),
-			 ('receivable', 'ready: 7 rows'), ('invoiced', 'ready: 3 rows'), ('applied', 'ready: 1 rows'), ('rate', 'ready')$$, 'optional parts are left out');
+			 ('receivable', 'ready: 6 rows'), ('invoiced', 'ready: 3 rows'), ('applied', 'ready: 1 rows'), ('rate', 'ready')$$, 'optional parts are left out');
 SELECT is_empty('SELECT * FROM credit.reconcile()', 'and the rest is right');
 SELECT credit.detach(name) FROM credit.source;
 RESET search_path;
@@ -361,7 +361,7 @@ DROP VIEW truth CASCADE;
 ALTER TABLE sale_order ALTER amount_total TYPE text;
 UPDATE sale_order SET amount_total = 'much';
 SELECT throws_like($$SELECT credit.attach_preset('odoo', false, 'od')$$, 'preset odoo does not fit schema od: 1 problem', 'what cannot be read is said');
-SELECT results_eq($$SELECT outcome FROM credit.attach_preset('odoo', true, 'od') WHERE action = 'problem'$$, $$VALUES ('order: A row cannot be read: invalid input syntax for type numeric: "much". invalid input syntax for type numeric: "much"')$$, 'and why');
+SELECT results_eq($$SELECT outcome FROM credit.attach_preset('odoo', true, 'od') WHERE action = 'problem'$$, $$VALUES ('order: A row cannot be read: invalid input syntax for type numeric: "much".')$$, 'and why');
 UPDATE ir_module_module SET latest_version = '12.0.1';
 SELECT matches((SELECT outcome FROM credit.attach_preset('odoo', true, 'od') WHERE action = 'version'), '^12\.0, but checked against', 'a version nobody has checked');
 SELECT ok(NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'credit_odoo'), 'nothing was left');
