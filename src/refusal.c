@@ -24,13 +24,14 @@
 #include "setting.h"
 #include "wait.h"
 
-/* "orders", "deliveries" */
-static char *
-plural_of(const char *kind)
+/* A kind in the plural. */
+static const char *
+kind_plural(const char *kind)
 {
-	int			stem = strlen(kind) - 1;
+	int			length = strlen(kind);
 
-	return kind[stem] == 'y' ? psprintf("%.*sies", stem, kind) : psprintf("%ss", kind);
+	return kind[length - 1] == 'y' ? psprintf("%.*sies", length - 1, kind) :
+		psprintf("%ss", kind);
 }
 
 /*
@@ -46,7 +47,7 @@ refusal_subject(const ControlRequest *request)
 
 	if (request->ndocuments > 1)
 		return psprintf("%d %s of customer %s, first %s,", request->ndocuments,
-						plural_of(kind), customer, request->document);
+						kind_plural(kind), customer, request->document);
 	if (request->document)
 		return psprintf("%s %s of customer %s", kind, request->document, customer);
 	return psprintf("this %s of customer %s", kind, customer);
@@ -329,7 +330,7 @@ static void
 append_documents(StringInfo buf, const ControlRequest *request,
 				 ControlDocument *documents, int n, bool with_figures)
 {
-	char	   *kinds = plural_of(credit_kind_names[request->source->kind]);
+	const char *kinds = kind_plural(credit_kind_names[request->source->kind]);
 	int			named = Min(n, CONTROL_NAMED_DOCUMENTS);
 
 	qsort(documents, n, sizeof(ControlDocument), compare_capture);

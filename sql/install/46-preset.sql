@@ -326,11 +326,9 @@ COMMENT ON FUNCTION credit.preset_sources(text) IS
 'Calls of attach() of a preset: view, kind and the other arguments.';
 
 /*
- * Two ways to keep statements cheap that change nothing here.  A row that is
- * nobody's is left out by a condition: relation changed has old rows and new
- * ones, so a row that becomes or stops being a document is not missed.  And
- * rows of a header are followed only where one of the columns in question has
- * more than one value among the versions of a row.
+ * A row that is nobody's is left out by a condition, because each key that is
+ * named takes a row of the ledger: relation changed has old rows and new ones,
+ * so a row that becomes or stops being a document is not missed.
  */
 CREATE FUNCTION credit.preset_dependencies(preset text)
 RETURNS TABLE (part text, view text, relation text, changed_keys text)
@@ -344,33 +342,33 @@ SELECT d.part, d.view, d.relation, d.changed_keys
 ('tryton', 'customer_limit', 'customer', 'account_configuration_default_credit_limit_amount',
  'SELECT p.id FROM changed c CROSS JOIN {erp}.party_party p'),
 ('tryton', 'customer_limit', 'customer', 'company_company',
- 'SELECT p.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(*) = 1 OR min(x.currency) <> max(x.currency)) c CROSS JOIN {erp}.party_party p'),
+ 'SELECT p.id FROM changed c CROSS JOIN {erp}.party_party p'),
 ('tryton', 'customer', 'customer', 'party_party', 'SELECT id FROM changed'),
 ('tryton', 'customer', 'customer', 'company_company',
- 'SELECT p.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(*) = 1 OR min(x.currency) <> max(x.currency)) c CROSS JOIN {erp}.party_party p'),
+ 'SELECT p.id FROM changed c CROSS JOIN {erp}.party_party p'),
 ('tryton', 'order', 'sale', 'sale_sale', 'SELECT id FROM changed'),
 ('tryton', 'delivery', 'delivery', 'stock_move', $$SELECT id FROM changed WHERE origin LIKE 'sale.line,%'$$),
 ('tryton', 'delivery', 'delivery', 'sale_line',
- $$SELECT m.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT (x.sale, x.unit, x.unit_price, sign(x.quantity))) > 1) c JOIN {erp}.stock_move m ON m.origin = 'sale.line,' || c.id$$),
+ $$SELECT m.id FROM changed c JOIN {erp}.stock_move m ON m.origin = 'sale.line,' || c.id$$),
 ('tryton', 'delivery', 'delivery', 'sale_sale',
- $$SELECT m.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT (COALESCE(x.invoice_party, x.party), x.company, x.currency, x.number, x.total_amount_cache, x.untaxed_amount_cache)) > 1) c JOIN {erp}.sale_line l ON l.sale = c.id JOIN {erp}.stock_move m ON m.origin = 'sale.line,' || l.id$$),
+ $$SELECT m.id FROM changed c JOIN {erp}.sale_line l ON l.sale = c.id JOIN {erp}.stock_move m ON m.origin = 'sale.line,' || l.id$$),
 ('tryton', 'receivable', 'receivable', 'account_move_line',
  'SELECT c.id FROM changed c JOIN {erp}.account_account a ON a.id = c.account JOIN {erp}.account_account_type t ON t.id = a.type AND t.receivable'),
 ('tryton', 'receivable', 'receivable', 'account_move',
  'SELECT l.id FROM changed c JOIN {erp}.account_move_line l ON l.move = c.id JOIN {erp}.account_account a ON a.id = l.account JOIN {erp}.account_account_type t ON t.id = a.type AND t.receivable'),
 ('tryton', 'receivable', 'receivable', 'account_move_reconciliation',
- 'SELECT l.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING min(x.date) <> max(x.date)) c JOIN {erp}.account_move_line l ON l.reconciliation = c.id'),
+ 'SELECT l.id FROM changed c JOIN {erp}.account_move_line l ON l.reconciliation = c.id'),
 ('tryton', 'receivable', 'receivable', 'account_account',
- 'SELECT l.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT x.type) > 1 OR count(x.type) NOT IN (0, count(*))) c JOIN {erp}.account_move_line l ON l.account = c.id'),
+ 'SELECT l.id FROM changed c JOIN {erp}.account_move_line l ON l.account = c.id'),
 ('tryton', 'receivable', 'receivable', 'account_account_type',
- 'SELECT l.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT COALESCE(x.receivable, false)) > 1) c JOIN {erp}.account_account a ON a.type = c.id JOIN {erp}.account_move_line l ON l.account = a.id'),
+ 'SELECT l.id FROM changed c JOIN {erp}.account_account a ON a.type = c.id JOIN {erp}.account_move_line l ON l.account = a.id'),
 ('tryton', 'invoiced', 'invoiced', 'account_invoice_line', $$SELECT id FROM changed WHERE origin LIKE 'sale.line,%'$$),
 ('tryton', 'invoiced', 'invoiced', 'account_invoice',
  $$SELECT l.id FROM changed c JOIN {erp}.account_invoice_line l ON l.invoice = c.id WHERE c.type = 'out' AND l.origin LIKE 'sale.line,%'$$),
 ('tryton', 'invoiced', 'invoiced', 'sale_line',
- $$SELECT i.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT (x.sale, x.unit, x.unit_price, x.type)) > 1) c JOIN {erp}.account_invoice_line i ON i.origin = 'sale.line,' || c.id$$),
+ $$SELECT i.id FROM changed c JOIN {erp}.account_invoice_line i ON i.origin = 'sale.line,' || c.id$$),
 ('tryton', 'invoiced', 'invoiced', 'sale_sale',
- $$SELECT i.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT (x.currency, x.total_amount_cache, x.untaxed_amount_cache)) > 1) c JOIN {erp}.sale_line l ON l.sale = c.id JOIN {erp}.account_invoice_line i ON i.origin = 'sale.line,' || l.id$$),
+ $$SELECT i.id FROM changed c JOIN {erp}.sale_line l ON l.sale = c.id JOIN {erp}.account_invoice_line i ON i.origin = 'sale.line,' || l.id$$),
 ('tryton', 'applied', 'applied', 'account_invoice-account_move_line', 'SELECT id FROM changed'),
 ('tryton', 'applied', 'applied', 'account_move_line',
  'SELECT p.id FROM changed c JOIN {erp}."account_invoice-account_move_line" p ON p.line = c.id'),
@@ -380,36 +378,36 @@ SELECT d.part, d.view, d.relation, d.changed_keys
  'SELECT p.id FROM changed c JOIN {erp}."account_invoice-account_move_line" p ON p.invoice = c.id'),
 ('odoo', 'customer_property', 'customer', 'res_partner', 'SELECT id FROM changed WHERE id = commercial_partner_id'),
 ('odoo', 'customer_property', 'customer', 'res_company',
- 'SELECT p.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(*) = 1 OR min(x.currency_id) <> max(x.currency_id)) c CROSS JOIN {erp}.res_partner p WHERE p.id = p.commercial_partner_id'),
+ 'SELECT p.id FROM changed c CROSS JOIN {erp}.res_partner p WHERE p.id = p.commercial_partner_id'),
 ('odoo', 'customer_property', 'customer', 'ir_property',
  $$SELECT split_part(c.res_id, ',', 2)::integer FROM changed c WHERE c.name = 'credit_limit' AND c.res_id LIKE 'res.partner,%' UNION ALL SELECT p.id FROM changed c CROSS JOIN {erp}.res_partner p WHERE c.name = 'credit_limit' AND c.res_id IS NULL AND p.id = p.commercial_partner_id$$),
 ('odoo', 'customer_jsonb', 'customer', 'res_partner', 'SELECT id FROM changed WHERE id = commercial_partner_id'),
 ('odoo', 'customer_jsonb', 'customer', 'res_company',
- 'SELECT p.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(*) = 1 OR min(x.currency_id) <> max(x.currency_id)) c CROSS JOIN {erp}.res_partner p WHERE p.id = p.commercial_partner_id'),
+ 'SELECT p.id FROM changed c CROSS JOIN {erp}.res_partner p WHERE p.id = p.commercial_partner_id'),
 ('odoo', 'customer_jsonb', 'customer', 'ir_default',
  $$SELECT p.id FROM changed c JOIN {erp}.ir_model_fields f ON f.id = c.field_id AND f.model = 'res.partner' AND f.name = 'credit_limit' CROSS JOIN {erp}.res_partner p WHERE p.id = p.commercial_partner_id$$),
 ('odoo', 'customer', 'customer', 'res_partner', 'SELECT id FROM changed WHERE id = commercial_partner_id'),
 ('odoo', 'customer', 'customer', 'res_company',
- 'SELECT p.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(*) = 1 OR min(x.currency_id) <> max(x.currency_id)) c CROSS JOIN {erp}.res_partner p WHERE p.id = p.commercial_partner_id'),
+ 'SELECT p.id FROM changed c CROSS JOIN {erp}.res_partner p WHERE p.id = p.commercial_partner_id'),
 ('odoo', 'order', 'sale_order', 'sale_order', 'SELECT id FROM changed'),
 ('odoo', 'order', 'sale_order', 'res_partner',
- 'SELECT o.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT COALESCE(x.commercial_partner_id, 0)) > 1) c JOIN {erp}.sale_order o ON o.partner_invoice_id = c.id'),
+ 'SELECT o.id FROM changed c JOIN {erp}.sale_order o ON o.partner_invoice_id = c.id'),
 ('odoo', 'delivery', 'delivery', 'sale_order_line', 'SELECT id FROM changed WHERE qty_delivered <> 0'),
 ('odoo', 'delivery', 'delivery', 'sale_order',
- 'SELECT l.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT (x.partner_invoice_id, x.company_id, x.currency_id, x.name, x.date_order)) > 1) c JOIN {erp}.sale_order_line l ON l.order_id = c.id WHERE l.qty_delivered <> 0'),
+ 'SELECT l.id FROM changed c JOIN {erp}.sale_order_line l ON l.order_id = c.id WHERE l.qty_delivered <> 0'),
 ('odoo', 'delivery', 'delivery', 'res_partner',
- 'SELECT l.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT COALESCE(x.commercial_partner_id, 0)) > 1) c JOIN {erp}.sale_order o ON o.partner_invoice_id = c.id JOIN {erp}.sale_order_line l ON l.order_id = o.id WHERE l.qty_delivered <> 0'),
+ 'SELECT l.id FROM changed c JOIN {erp}.sale_order o ON o.partner_invoice_id = c.id JOIN {erp}.sale_order_line l ON l.order_id = o.id WHERE l.qty_delivered <> 0'),
 ('odoo', 'receivable', 'receivable', 'account_move_line',
  $$SELECT c.id FROM changed c JOIN {erp}.account_account a ON a.id = c.account_id AND a.account_type = 'asset_receivable'$$),
 ('odoo', 'receivable', 'receivable', 'account_account',
- $$SELECT l.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT x.account_type = 'asset_receivable') > 1) c JOIN {erp}.account_move_line l ON l.account_id = c.id$$),
+ $$SELECT l.id FROM changed c JOIN {erp}.account_move_line l ON l.account_id = c.id$$),
 ('odoo', 'receivable', 'receivable', 'res_partner',
- $$SELECT l.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT COALESCE(x.commercial_partner_id, 0)) > 1) c JOIN {erp}.account_move_line l ON l.partner_id = c.id JOIN {erp}.account_account a ON a.id = l.account_id AND a.account_type = 'asset_receivable'$$),
+ $$SELECT l.id FROM changed c JOIN {erp}.account_move_line l ON l.partner_id = c.id JOIN {erp}.account_account a ON a.id = l.account_id AND a.account_type = 'asset_receivable'$$),
 ('odoo', 'invoiced', 'invoiced', 'sale_order_line_invoice_rel', 'SELECT invoice_line_id FROM changed'),
 ('odoo', 'invoiced', 'invoiced', 'account_move_line',
  'SELECT c.id FROM changed c JOIN {erp}.sale_order_line_invoice_rel r ON r.invoice_line_id = c.id'),
 ('odoo', 'invoiced', 'invoiced', 'sale_order_line',
- 'SELECT r.invoice_line_id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT (x.order_id, x.price_total, x.product_uom_qty, x.product_uom, x.is_downpayment)) > 1) c JOIN {erp}.sale_order_line_invoice_rel r ON r.order_line_id = c.id')
+ 'SELECT r.invoice_line_id FROM changed c JOIN {erp}.sale_order_line_invoice_rel r ON r.order_line_id = c.id')
 ) AS d (preset, part, view, relation, changed_keys)
  WHERE d.preset = preset_dependencies.preset
 $f$;
