@@ -111,7 +111,8 @@ BEGIN
 		RAISE EXCEPTION 'there is no source "%"', source
 			USING ERRCODE = 'undefined_object', HINT = 'View credit.sources lists them.';
 	END IF;
-	IF array_position(relations, NULL) > 0 OR array_position(changed_keys, NULL) > 0 THEN
+	IF relations IS NULL OR cardinality(relations) IS DISTINCT FROM cardinality(changed_keys) OR
+	   array_position(relations, NULL) > 0 OR array_position(changed_keys, NULL) > 0 THEN
 		RAISE EXCEPTION 'the table or its key query is NULL' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
