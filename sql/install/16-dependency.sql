@@ -79,3 +79,11 @@ SELECT c.oid::regclass
 $$;
 COMMENT ON FUNCTION credit.view_tables(regclass) IS
 'Tables that a view reads, through other views too. What its functions read is not known.';
+
+CREATE FUNCTION credit.view_column
+	(view regclass, name text, OUT relation regclass, OUT attname text)
+RETURNS record
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'credit_view_column';
+COMMENT ON FUNCTION credit.view_column(regclass, text) IS
+'The table and column that a column of a view hands on unchanged or as another type, through other views too; NULL where it is an expression.';

@@ -14,23 +14,26 @@ SELECT t.relation,
 			  COALESCE(own.query, joined.query, 'SELECT <key of the document> FROM changed'))
   FROM credit.source s
   CROSS JOIN LATERAL credit.view_tables(s.relation) t (relation)
-  CROSS JOIN LATERAL (SELECT s.fields ->> 'key' AS key) k
+  /* whose column the key is: in many ERPs every table has one of that name */
   LEFT JOIN LATERAL
-	   (SELECT format('SELECT %I FROM changed', a.attname) AS query
-		  FROM pg_attribute a
-		 WHERE a.attrelid = t.relation AND quote_ident(a.attname) = k.key AND NOT a.attisdropped) own ON true
+	   (SELECT o.relation, o.attname
+		  FROM pg_attribute v
+		 CROSS JOIN LATERAL credit.view_column(s.relation, v.attname) o
+		 WHERE v.attrelid = s.relation AND quote_ident(v.attname) = s.fields ->> 'key') k ON true
+  CROSS JOIN LATERAL
+	   (SELECT CASE WHEN k.relation = t.relation
+					THEN format('SELECT %I FROM changed', k.attname) END AS query) own
   LEFT JOIN LATERAL
-	   (SELECT CASE WHEN quote_ident(b.attname) = k.key
+	   (SELECT CASE WHEN b.attname = k.attname
 					THEN format('SELECT %I FROM changed', a.attname)
-					ELSE format('SELECT d.%s FROM changed c JOIN %s d ON d.%I = c.%I',
-								k.key, f.confrelid::regclass, b.attname, a.attname) END AS query
+					WHEN k.attname IS NOT NULL
+					THEN format('SELECT d.%I FROM changed c JOIN %s d ON d.%I = c.%I',
+								k.attname, k.relation, b.attname, a.attname) END AS query
 		  FROM pg_constraint f
 		  JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
 		  JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = f.confkey[1]
-		 WHERE f.conrelid = t.relation AND f.contype = 'f' AND cardinality(f.conkey) = 1
-		   AND f.confrelid IN (SELECT credit.view_tables(s.relation))
-		   AND EXISTS (SELECT FROM pg_attribute h
-						WHERE h.attrelid = f.confrelid AND quote_ident(h.attname) = k.key AND NOT h.attisdropped)
+		 WHERE f.conrelid = t.relation AND f.confrelid = k.relation
+		   AND f.contype = 'f' AND cardinality(f.conkey) = 1
 		 ORDER BY f.conname LIMIT 1) joined ON true
  WHERE s.name = missing_dependencies.source
    AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation AND c.relkind = 'v')
@@ -81,27 +84,35 @@ $$;
 COMMENT ON FUNCTION credit.dependency_problems(integer, regclass) IS
 'Why a source cannot depend on a table, one sentence each; no row: it can.';
 
-CREATE FUNCTION credit.declare_dependency
-	(source text, relation regclass, changed_keys text, lock_timeout text, path text)
+/*
+ * Several tables at once: all are checked before the first is locked, and the
+ * documents are looked at once.
+ */
+CREATE FUNCTION credit.declare_dependencies
+	(source text, relations regclass[], changed_keys text[], lock_timeout text, path text)
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	s credit.source%ROWTYPE;
-	problems text[];
+	problems text[] := '{}';
 	problem text;
 	hint text;
+	queries text[] := '{}';
 	query text;
+	relation regclass;
+	names text := array_to_string(relations, ', ');
 	n bigint;
 	missing text;
 BEGIN
-	SELECT * INTO s FROM credit.source x WHERE x.name = declare_dependency.source;
+	SELECT * INTO s FROM credit.source x WHERE x.name = declare_dependencies.source;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no source "%"', source
 			USING ERRCODE = 'undefined_object', HINT = 'View credit.sources lists them.';
 	END IF;
-	IF relation IS NULL OR changed_keys IS NULL THEN
+	IF relations IS NULL OR cardinality(relations) IS DISTINCT FROM cardinality(changed_keys) OR
+	   array_position(relations, NULL) > 0 OR array_position(changed_keys, NULL) > 0 THEN
 		RAISE EXCEPTION 'the table or its key query is NULL' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
@@ -110,49 +121,69 @@ BEGIN
 				  DETAIL = 'It must see every row that was committed before it got its lock.',
 				  HINT = 'Use READ COMMITTED.';
 	END IF;
-	problems := ARRAY(SELECT credit.dependency_problems(s.source_id, relation));
-	IF cardinality(problems) = 0 THEN
-		BEGIN
-			query := credit.normalise_changed_keys(s.relation, relation, changed_keys, path);
-		EXCEPTION WHEN OTHERS THEN
-			GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-			problems := problems || rtrim(format('%s. %s', problem, hint));
-		END;
-	END IF;
+	FOR i IN 1 .. cardinality(relations) LOOP
+		relation := relations[i];
+		problem := array_to_string(ARRAY(SELECT credit.dependency_problems(s.source_id, relation)), E'\n');
+		IF problem = '' THEN
+			BEGIN
+				query := credit.normalise_changed_keys(s.relation, relation, changed_keys[i], path);
+				queries := queries || query;
+				CONTINUE;
+			EXCEPTION WHEN OTHERS THEN
+				GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+				problem := rtrim(format('%s. %s', problem, hint));
+			END;
+		END IF;
+		problems := problems || CASE WHEN cardinality(relations) > 1 THEN relation || ': ' || problem ELSE problem END;
+	END LOOP;
 	IF cardinality(problems) > 0 THEN
-		RAISE EXCEPTION '% cannot depend on %', source, relation
+		RAISE EXCEPTION '% cannot depend on %', source, names
 			USING ERRCODE = 'invalid_parameter_value',
 				  DETAIL = array_to_string(problems, E'\n'),
 				  HINT = 'Nothing was changed.';
 	END IF;
 	PERFORM credit.progress_begin('depend', s.name);
-	PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
-	PERFORM credit.lock_source_table(relation, lock_timeout);
-	INSERT INTO credit.dependency (source_id, relation, changed_keys) VALUES (s.source_id, relation, query);
-	PERFORM credit.create_triggers(relation);
+	FOR i IN 1 .. cardinality(relations) LOOP
+		relation := relations[i];
+		PERFORM credit.progress_phase('waiting for the lock on the table', NULL);
+		PERFORM credit.lock_source_table(relation, lock_timeout);
+		INSERT INTO credit.dependency (source_id, relation, changed_keys) VALUES (s.source_id, relation, queries[i]);
+		PERFORM credit.create_triggers(relation);
+	END LOOP;
 	/* what has changed since attach() read the view */
 	PERFORM credit.progress_phase('reading the view again', NULL);
 	n := credit.reevaluate(s.source_id);
 	PERFORM credit.progress_end();
 	SELECT string_agg(m.relation::text, ', ' ORDER BY m.relation::text) INTO missing
 	  FROM credit.missing_dependencies(source) m;
-	RAISE NOTICE '% depends on %: % documents looked at', source, relation, n;
+	RAISE NOTICE '% depends on %: % documents looked at', source, names, n;
 	IF missing IS NOT NULL THEN
 		RAISE NOTICE 'not declared: %', missing;
 	END IF;
 	RETURN n;
 END
 $$;
+COMMENT ON FUNCTION credit.declare_dependencies(text, regclass[], text[], text, text) IS
+'Declares several tables of a view, of which each document is looked at once; use depend() for one.';
+
+CREATE FUNCTION credit.declare_dependency
+	(source text, relation regclass, changed_keys text, lock_timeout text, path text)
+RETURNS bigint
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT credit.declare_dependencies(source, ARRAY[relation], ARRAY[changed_keys], lock_timeout, path)
+$$;
 COMMENT ON FUNCTION credit.declare_dependency(text, regclass, text, text, text) IS
-'The work of depend(), with the search path its names are read along.';
+'One table by declare_dependencies(); use depend().';
 
 CREATE FUNCTION credit.depend
 	(source text, relation regclass, changed_keys text, lock_timeout text DEFAULT '5s')
 RETURNS bigint
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
-SELECT credit.declare_dependency(source, relation, changed_keys, lock_timeout,
-								 current_setting('search_path'));
+SELECT credit.declare_dependencies(source, ARRAY[relation], ARRAY[changed_keys], lock_timeout,
+								   current_setting('search_path'));
 END;
 COMMENT ON FUNCTION credit.depend(text, regclass, text, text) IS
 'Declares a table that the documents of a view are made of. changed_keys is a query over relation changed, which has the old and new rows of a statement on that table, and returns the keys of the documents they belong to: SELECT invoice_id FROM changed. Creates triggers on the table and takes in what has changed since attach(); returns the number of documents looked at. Declare every table on the way from a row to its document.';

@@ -29,6 +29,7 @@ INSERT INTO shop.value VALUES
 	('text', E'\'a\nb\''),
 	('bigint', 'NULL'), ('bigint', '0'), ('bigint', '-1'), ('bigint', '9223372036854775807'), ('bigint', '''-9223372036854775808'''),
 	('integer', 'NULL'), ('integer', '0'), ('integer', '-1'), ('integer', '2147483647'),
+	('regclass[]', 'NULL'), ('regclass[]', '''{}'''), ('regclass[]', '''{NULL}'''), ('regclass[]', '''{1,1259}'''), ('json', 'NULL'), ('json', '''{}'''), ('json', '''[]'''), ('json', '''{"pg_class": "relname, , nosuch, oid:text"}'''),
 	('integer[]', 'NULL'), ('integer[]', '''{}'''), ('integer[]', '''{NULL}'''), ('integer[]', '''{0,30}'''), ('integer[]', '''{30,0}'''),
 	('integer[]', '''{-2147483648,0,2147483647}'''), ('integer[]', '''{{0,1},{2,3}}'''), ('integer[]', 'array_fill(0, ARRAY[1000000])'),
 	('smallint', 'NULL'), ('smallint', '0'), ('smallint', '-1'), ('smallint', '32767'),
