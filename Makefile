@@ -6,7 +6,7 @@ MODULE_big = credit
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source directory wait shortlock limit account item stage \
-	family settlement journal control refusal decision apply recount frame \
+	family family_member family_share family_settle settlement journal control refusal decision apply recount frame \
 	capture exposure asof aggregate money aging rate currency probability \
 	dayhist behaviour profile cycle linalg logit logit_profile logit_model \
 	logit_fit bag validation calibration stability agreement comparison \
@@ -14,7 +14,7 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	balance indicator capacity recency pack daymap finesum state \
 	state_payment state_aging composite binning binning_option binning_cut \
 	binning_join binning_apply scorecard scorecard_model scorecard_fit ahp \
-	viewsource dependency
+	roster viewsource viewsource_read viewsource_key dependency
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.

@@ -4,22 +4,19 @@
  *
  * source.c keeps what a table's own rows need.  A document that names another
  * one needs to know the sources of that one, whatever their tables are.
- *
- * Kept per backend.  The list is replaced, never changed: whoever holds a
- * pointer into an old one goes on reading it until the end of the transaction.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "utils/memutils.h"
 
 #include "credit.h"
 #include "directory.h"
 #include "ledger.h"
+#include "roster.h"
 
-static Directory *current = NULL;
-static MemoryContext current_cxt = NULL;
-static bool is_valid = false;
+static void fill(void *arg);
+
+static Roster roster = {"credit directory", sizeof(Directory), fill};
 static Oid	source_relid = InvalidOid;
 
 /* Only marks. */
@@ -27,7 +24,7 @@ void
 credit_directory_invalidate(Oid relid)
 {
 	if (relid == InvalidOid || relid == source_relid)
-		is_valid = false;
+		roster.is_valid = false;
 }
 
 /* Can documents of a source name others that are in the ledger? */
@@ -41,8 +38,9 @@ has_references(const CreditSource *source)
 
 /* Reads all rows of credit.source, as they are committed now. */
 static void
-fill(Directory *list)
+fill(void *arg)
 {
+	Directory  *list = arg;
 	LedgerRel  *ledger = ledger_open(LEDGER_SOURCE, AccessShareLock);
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -72,37 +70,9 @@ fill(Directory *list)
 const Directory *
 directory(void)
 {
-	MemoryContext cxt;
-	MemoryContext old;
-	Directory  *list;
-
-	if (is_valid)
-		return current;
-	source_relid = ledger_relid(LEDGER_SOURCE);
-	cxt = AllocSetContextCreate(CacheMemoryContext, "credit directory",
-								ALLOCSET_SMALL_SIZES);
-	/* first, so that an invalidation while we read leads to another look */
-	is_valid = true;
-	PG_TRY();
-	{
-		old = MemoryContextSwitchTo(cxt);
-		list = palloc0(sizeof(Directory));
-		fill(list);
-		MemoryContextSwitchTo(old);
-	}
-	PG_CATCH();
-	{
-		is_valid = false;
-		MemoryContextDelete(cxt);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	/* the former one may still be read in this transaction */
-	if (current_cxt != NULL)
-		MemoryContextSetParent(current_cxt, TopTransactionContext);
-	current = list;
-	current_cxt = cxt;
-	return current;
+	if (!roster.is_valid)
+		source_relid = ledger_relid(LEDGER_SOURCE);
+	return roster_list(&roster);
 }
 
 /* A source by its number; NULL: it is not attached. */

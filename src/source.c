@@ -330,8 +330,8 @@ set_broken(SourceEntry *entry, SourceMapping *mapping, ErrorData *edata)
 }
 
 /* A query cancel, a crash or an out-of-memory is no property of the mapping. */
-bool
-source_is_mapping_error(int sqlerrcode)
+static bool
+is_mapping_error(int sqlerrcode)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
@@ -342,41 +342,71 @@ source_is_mapping_error(int sqlerrcode)
 }
 
 /*
- * Runs one step of making a mapping usable.  It touches catalogs and takes
- * locks, so that an error can only be survived in a subtransaction; that costs
- * little, because it happens once per backend and table, not per row.
+ * Runs a step that a mapping can make fail, in a subtransaction; the error, if
+ * there was one that is the mapping's fault, else NULL.
  */
-static void
-guard(SourceEntry *entry, SourceMapping *mapping,
-	  void (*step) (SourceEntry *, SourceMapping *, void *), void *arg)
+ErrorData *
+source_attempt(void (*step) (void *), void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile edata = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(caller);
-		step(entry, mapping, arg);
+		step(arg);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
 	}
 	PG_CATCH();
 	{
-		ErrorData  *edata;
-
 		MemoryContextSwitchTo(caller);
 		edata = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(caller);
 		CurrentResourceOwner = owner;
-		if (!source_is_mapping_error(edata->sqlerrcode))
+		if (!is_mapping_error(edata->sqlerrcode))
 			ReThrowError(edata);
-		set_broken(entry, mapping, edata);
 	}
 	PG_END_TRY();
+	return edata;
+}
+
+/* A step of making a mapping usable. */
+typedef struct GuardedStep
+{
+	SourceEntry *entry;
+	SourceMapping *mapping;
+	void		(*run) (SourceEntry *entry, SourceMapping *mapping, void *arg);
+	void	   *arg;
+} GuardedStep;
+
+static void
+run_guarded(void *arg)
+{
+	GuardedStep *step = arg;
+
+	step->run(step->entry, step->mapping, step->arg);
+}
+
+/*
+ * Runs one step of making a mapping usable.  It touches catalogs and takes
+ * locks, so that an error can only be survived in a subtransaction; that costs
+ * little, because it happens once per backend and table, not per row.
+ */
+static void
+guard(SourceEntry *entry, SourceMapping *mapping,
+	  void (*run) (SourceEntry *, SourceMapping *, void *), void *arg)
+{
+	GuardedStep step = {entry, mapping, run, arg};
+	ErrorData  *edata = source_attempt(run_guarded, &step);
+
+	if (edata != NULL)
+		set_broken(entry, mapping, edata);
 }
 
 /* A step for guard: compiles all fields. */
@@ -593,7 +623,7 @@ source_evaluate(SourceEntry *entry, SourceMapping *mapping,
 			MemoryContextSwitchTo(caller);
 			CurrentResourceOwner = owner;
 		}
-		if (!source_is_mapping_error(edata->sqlerrcode))
+		if (!is_mapping_error(edata->sqlerrcode))
 			ReThrowError(edata);
 	}
 	PG_END_TRY();

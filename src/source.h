@@ -72,7 +72,7 @@ extern bool source_evaluate(SourceEntry *entry, SourceMapping *mapping,
 							TupleTableSlot *slot, bool key_only,
 							CreditRow *row);
 extern void source_check_value(CreditField field, Datum value, bool isnull);
-extern bool source_is_mapping_error(int sqlerrcode);
+extern ErrorData *source_attempt(void (*step) (void *), void *arg);
 extern void source_report_problem(const CreditSource *source,
 								  const char *sqlstate, const char *message);
 extern void source_forget_problems(void);

@@ -6,6 +6,7 @@
 #define CREDIT_VIEWSOURCE_H
 
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
 
@@ -24,6 +25,7 @@ typedef struct ViewSource
 	LocalTransactionId broken_in;	/* it could not be planned in there */
 	char		sqlstate[6];
 	char	   *message;
+	MemoryContext cxt;			/* of the list it is in */
 } ViewSource;
 
 /* A table that the documents of a view are made of. */
@@ -64,6 +66,7 @@ typedef struct OwnerScope
 
 extern void owner_enter(OwnerScope *scope, Oid view);
 extern void owner_leave(OwnerScope *scope);
+extern void view_set_option(const char *name, const char *value);
 
 extern const ViewList *view_list(void);
 extern ViewSource *view_find(int32 source_id);
@@ -73,6 +76,7 @@ extern bool view_read(ViewSource *view, char **keys, int n, List **rows);
 extern bool view_changed_keys(Dependency *dependency, Tuplestorestate *changed,
 							  Snapshot snapshot, List **keys);
 extern AttrNumber view_key_column(Dependency *dependency, TupleDesc desc);
+extern void view_append_select(StringInfo query, Oid relid, char **texts);
 extern List *view_all_keys(ViewSource *view);
 
 #endif							/* CREDIT_VIEWSOURCE_H */
