@@ -35,7 +35,8 @@ CREATE TABLE erp.currency (id int PRIMARY KEY, code text NOT NULL UNIQUE, digits
 CREATE TABLE erp.currency_rate (id serial PRIMARY KEY, currency int NOT NULL REFERENCES erp.currency,
   day date NOT NULL, rate numeric NOT NULL, UNIQUE (currency, day));
 CREATE TABLE erp.company (id int PRIMARY KEY, name text NOT NULL, currency int NOT NULL REFERENCES erp.currency);
-CREATE TABLE erp.party (id int PRIMARY KEY, name text NOT NULL, replaced_by int REFERENCES erp.party);
+CREATE TABLE erp.party (id int PRIMARY KEY, name text NOT NULL, replaced_by int REFERENCES erp.party,
+  receivable int NOT NULL);  -- account of each company, without its number
 CREATE TABLE erp.party_limit (id serial PRIMARY KEY, party int NOT NULL REFERENCES erp.party,
   company int NOT NULL REFERENCES erp.company, amount numeric, UNIQUE (party, company));
 CREATE TABLE erp.account_type (id int PRIMARY KEY, name text NOT NULL, receivable boolean NOT NULL);
@@ -106,10 +107,11 @@ INSERT INTO erp.currency_rate (currency, day, rate)
 SELECT c.id, d.day, (ARRAY[1, 1.0837, 0.8525, 164.04])[c.id] + c.id * (d.day - current_date) * 0.0001
   FROM erp.currency c, (SELECT current_date - n AS day FROM generate_series(0, 90) n) d WHERE c.id > 1;
 INSERT INTO erp.company VALUES (1, 'Works', 1), (2, 'Overseas', 2);
-INSERT INTO erp.party SELECT n, 'Party ' || n FROM generate_series(1, 6) n;
+INSERT INTO erp.party SELECT n, 'Party ' || n, NULL, CASE WHEN n <= 2 THEN 5 ELSE 1 END FROM generate_series(1, 6) n;
 INSERT INTO erp.party_limit (party, company, amount)
-SELECT p.id, c.id, CASE WHEN p.id <= 2 THEN 2500 ELSE 1000000 END FROM erp.party p, erp.company c;
-INSERT INTO erp.account_type VALUES (1, 'receivable', true), (2, 'revenue', false), (3, 'bank', false), (4, 'suspended', true);
+SELECT p.id, c.id, CASE WHEN p.id <= 2 THEN 1200 ELSE 1000000 END FROM erp.party p, erp.company c;
+INSERT INTO erp.account_type VALUES (1, 'receivable', true), (2, 'revenue', false), (3, 'bank', false), (4, 'suspended', true),
+  (5, 'collateral', true);
 INSERT INTO erp.account SELECT c.id * 10 + t.id, c.id, t.id FROM erp.company c, erp.account_type t;
 
 -- 2. What the application does, as the statements it sends
@@ -217,7 +219,8 @@ BEGIN
     part := CASE WHEN i = instalments THEN value - (i - 1) * round(value / instalments, digits)
                  ELSE round(value / instalments, digits) END;
     INSERT INTO erp.move_line (move, account, party, debit, credit, second_currency, amount_second_currency, maturity_date)
-    VALUES (move_id, head.company * 10 + 1, COALESCE(head.invoice_party, head.party),
+    VALUES (move_id, head.company * 10 + COALESCE((SELECT p.receivable FROM erp.party p WHERE p.id = COALESCE(head.invoice_party, head.party)), 1),
+            COALESCE(head.invoice_party, head.party),
             GREATEST(CASE WHEN own = head.currency THEN part ELSE round(part * rate, 2) END, 0),
             GREATEST(-CASE WHEN own = head.currency THEN part ELSE round(part * rate, 2) END, 0),
             NULLIF(head.currency, own), CASE WHEN own <> head.currency THEN part END, day + 30 * i);
@@ -246,7 +249,7 @@ BEGIN
   INSERT INTO erp.move (company, date) VALUES (company, day) RETURNING id INTO move_id;
   INSERT INTO erp.move_line (move, account, debit) VALUES (move_id, company * 10 + 3, value);
   INSERT INTO erp.move_line (move, account, party, credit, second_currency, amount_second_currency)
-  VALUES (move_id, company * 10 + 1, party, value, NULLIF(currency, own), CASE WHEN own <> currency THEN -value END)
+  VALUES (move_id, company * 10 + (SELECT p.receivable FROM erp.party p WHERE p.id = party), party, value, NULLIF(currency, own), CASE WHEN own <> currency THEN -value END)
   RETURNING id INTO line_id;
   UPDATE erp.move SET state = 'posted', number = 'B' || id WHERE id = move_id;
   RETURN line_id;
@@ -448,26 +451,27 @@ CREATE SCHEMA awkward;
 CREATE TABLE awkward.mode (by_stage boolean NOT NULL);
 INSERT INTO awkward.mode VALUES (true);
 
--- The day on which a line was first reconciled since the attach: until it was
--- taken back (today) it was settled, whatever has become of it.
+-- The day on which a line was first settled, as far as the ledger could know:
+-- until it was taken back (today) it was, whatever has become of it.
 CREATE TABLE awkward.settled (line bigint PRIMARY KEY, on_day date NOT NULL);
-CREATE FUNCTION awkward.line_settled() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
-BEGIN
-  INSERT INTO awkward.settled
-  SELECT NEW.id, r.date FROM erp.reconciliation r WHERE r.id = NEW.reconciliation
-  ON CONFLICT DO NOTHING;
-  RETURN NULL;
-END
-$$;
-CREATE TRIGGER line_settled AFTER INSERT OR UPDATE ON erp.move_line
-  FOR EACH ROW WHEN (NEW.reconciliation IS NOT NULL) EXECUTE FUNCTION awkward.line_settled();
+CREATE PROCEDURE awkward.note_settled() LANGUAGE sql SECURITY DEFINER
+BEGIN ATOMIC
+INSERT INTO awkward.settled
+SELECT l.id, r.date
+  FROM erp.move_line l
+  JOIN erp.reconciliation r ON r.id = l.reconciliation
+  JOIN erp.move m ON m.id = l.move AND m.state = 'posted'
+ WHERE l.party IS NOT NULL
+   AND (SELECT t.receivable FROM erp.account_type t WHERE t.id = (SELECT a.type FROM erp.account a WHERE a.id = l.account))
+ON CONFLICT DO NOTHING;
+END;
 
 CREATE PROCEDURE awkward.attach(by_stage boolean DEFAULT true) LANGUAGE plpgsql AS $$
 BEGIN
   CALL mapping.attach(by_stage);
   UPDATE awkward.mode SET by_stage = attach.by_stage;
   DELETE FROM awkward.settled;
-  INSERT INTO awkward.settled SELECT l.id, r.date FROM erp.move_line l JOIN erp.reconciliation r ON r.id = l.reconciliation;
+  CALL awkward.note_settled();
 END
 $$;
 CREATE PROCEDURE awkward.detach() LANGUAGE plpgsql AS $$
@@ -517,13 +521,15 @@ sent AS
     GROUP BY l.sale),
 chain AS
   (SELECT COALESCE(s.invoice_party, s.party) AS party, s.company, s.currency AS used_currency,
-          CASE WHEN s.state IN ('confirmed', 'processing') AND s.sale_date <= on_day THEN COALESCE(s.total_cache, 0) ELSE 0 END AS a,
+          CASE WHEN s.state IN ('confirmed', 'processing') AND s.sale_date <= on_day THEN s.total_cache END AS a,
           COALESCE(d.value, 0) AS d, COALESCE(b.value, 0) AS i
      FROM erp.sale s LEFT JOIN sent d ON d.sale = s.id LEFT JOIN billed b ON b.sale = s.id
     WHERE COALESCE(s.invoice_party, s.party) IS NOT NULL),
 value AS
-  (SELECT c.party, c.company, c.used_currency, GREATEST(0, c.a - GREATEST(c.d, c.i, 0)) AS ordered,
-          GREATEST(0, GREATEST(c.d, 0) - GREATEST(c.i, 0)) AS delivered, 0::numeric AS invoiced, 0::numeric AS unapplied FROM chain c
+  (SELECT c.party, c.company, c.used_currency, 
+          GREATEST(0, c.a - CASE WHEN (SELECT m.by_stage FROM awkward.mode m) THEN GREATEST(c.d, c.i) ELSE c.i END) AS ordered,
+          CASE WHEN (SELECT m.by_stage FROM awkward.mode m) AND (c.a IS NOT NULL OR c.d <> 0)
+               THEN GREATEST(0, c.d - c.i) ELSE 0 END AS delivered, 0::numeric AS invoiced, 0::numeric AS unapplied FROM chain c
    UNION ALL
    SELECT o.party, o.company, o.used_currency, 0, 0, GREATEST(o.value, 0), LEAST(o.value, 0) FROM open_line o)
 SELECT v.party, v.company, u.code, sum(v.ordered), sum(v.delivered), sum(v.invoiced), sum(v.unapplied)
@@ -531,59 +537,50 @@ SELECT v.party, v.company, u.code, sum(v.ordered), sum(v.delivered), sum(v.invoi
  GROUP BY v.party, v.company, u.code;
 END;
 
--- The same in the currency of each company, at the rates of a day.
-CREATE FUNCTION awkward.truth_total(on_day date)
-RETURNS TABLE (party int, company int, total numeric)
+-- Units of a currency for one EUR on a day.
+CREATE FUNCTION awkward.rate(code text, on_day date) RETURNS numeric
 LANGUAGE sql STABLE
-BEGIN ATOMIC
-SELECT t.party, t.company,
-       round(round(sum((t.ordered + t.delivered + t.invoiced + t.unapplied) * o.rate / f.rate), 25), u.digits)
-  FROM awkward.truth(on_day) t
-  JOIN erp.company c ON c.id = t.company
-  JOIN erp.currency u ON u.id = c.currency
- CROSS JOIN LATERAL
-       (SELECT round(COALESCE((SELECT r.rate FROM erp.currency_rate r JOIN erp.currency x ON x.id = r.currency
-                                WHERE x.code = t.currency AND r.day = on_day), 1), 40) AS rate) f
- CROSS JOIN LATERAL
-       (SELECT round(COALESCE((SELECT r.rate FROM erp.currency_rate r
-                                WHERE r.currency = c.currency AND r.day = on_day), 1), 40) AS rate) o
- GROUP BY t.party, t.company, u.digits;
-END;
+RETURN round(COALESCE((SELECT r.rate FROM erp.currency_rate r JOIN erp.currency u ON u.id = r.currency
+                        WHERE u.code = rate.code AND r.day = on_day), 1), 40);
 
--- Everything in which the ledger is not the truth, now.
-CREATE VIEW awkward.wrong AS
-SELECT format('%s in %s, %s: the ERP has %s, exposure is %s', COALESCE(t.party::text, e.customer), COALESCE(t.company::text, e.segment),
-              COALESCE(t.currency, e.currency), (t.ordered, t.delivered, t.invoiced, t.unapplied),
-              (e.ordered, e.delivered, e.invoiced, e.unapplied)) AS what
-  FROM awkward.truth(credit.today()) t
-  FULL JOIN credit.exposure_by_currency e ON e.customer = t.party::text AND e.segment = t.company::text AND e.currency = t.currency
- WHERE (COALESCE(t.ordered, 0), COALESCE(t.delivered, 0), COALESCE(t.invoiced, 0), COALESCE(t.unapplied, 0))
-       IS DISTINCT FROM (COALESCE(e.ordered, 0), COALESCE(e.delivered, 0), COALESCE(e.invoiced, 0), COALESCE(e.unapplied, 0))
-UNION ALL
-SELECT format('%s in %s: the ERP has %s in all, exposure is %s', COALESCE(t.party::text, e.customer),
-              COALESCE(t.company::text, e.segment), t.total, e.total)
-  FROM awkward.truth_total(credit.today()) t
-  FULL JOIN credit.exposure e ON e.customer = t.party::text AND e.segment = t.company::text
- WHERE COALESCE(t.total, 0) IS DISTINCT FROM e.total;
-
--- The same of a day in the past; and what the views say of today if asked for it.
+-- Everything in which the ledger is not the truth of a day: by currency and
+-- stage, and in all, in the currency of the company. Today: what the check goes
+-- by; and nobody with little room is above his limit.
 CREATE FUNCTION awkward.wrong_on(on_day date) RETURNS TABLE (what text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-SELECT format('on %s: %s in %s, %s: the ERP has %s, exposure is %s', on_day, COALESCE(t.party::text, e.customer),
-              COALESCE(t.company::text, e.segment), COALESCE(t.currency, e.currency),
+WITH truth AS MATERIALIZED (SELECT t.party::text AS customer, t.company::text AS segment, t.* FROM awkward.truth(on_day) t),
+total AS MATERIALIZED
+  (SELECT t.customer, t.segment, t.party, t.company,
+          round(round(sum((t.ordered + t.delivered + t.invoiced + t.unapplied) *
+                          awkward.rate(u.code, on_day) / awkward.rate(t.currency, on_day)), 25), u.digits) AS total
+     FROM truth t JOIN erp.company c ON c.id = t.company JOIN erp.currency u ON u.id = c.currency
+    GROUP BY t.customer, t.segment, t.party, t.company, u.digits),
+by_currency AS
+  (SELECT e.customer, e.segment, e.currency, e.ordered, e.delivered, e.invoiced, e.unapplied
+     FROM credit.exposure_by_currency e WHERE on_day = credit.today()
+   UNION ALL
+   SELECT e.customer, e.segment, e.currency, e.ordered, e.delivered, e.invoiced, e.unapplied
+     FROM credit.exposure_by_currency_on(on_day) e WHERE on_day <> credit.today()),
+exposure AS
+  (SELECT e.customer, e.segment, e.total FROM credit.exposure e WHERE on_day = credit.today()
+   UNION ALL
+   SELECT e.customer, e.segment, e.total FROM credit.exposure_on(on_day) e WHERE on_day <> credit.today())
+SELECT format('on %s: %s in %s, %s: the ERP has %s, exposure is %s', on_day, customer, segment, currency,
               (t.ordered, t.delivered, t.invoiced, t.unapplied), (e.ordered, e.delivered, e.invoiced, e.unapplied))
-  FROM awkward.truth(on_day) t
-  FULL JOIN credit.exposure_by_currency_on(on_day) e ON e.customer = t.party::text AND e.segment = t.company::text AND e.currency = t.currency
+  FROM truth t FULL JOIN by_currency e USING (customer, segment, currency)
  WHERE (COALESCE(t.ordered, 0), COALESCE(t.delivered, 0), COALESCE(t.invoiced, 0), COALESCE(t.unapplied, 0))
        IS DISTINCT FROM (COALESCE(e.ordered, 0), COALESCE(e.delivered, 0), COALESCE(e.invoiced, 0), COALESCE(e.unapplied, 0))
 UNION ALL
-SELECT format('on %s: %s in %s: the ERP has %s in all, exposure is %s', on_day, COALESCE(t.party::text, e.customer),
-              COALESCE(t.company::text, e.segment), t.total, e.total)
-  FROM awkward.truth_total(on_day) t
-  FULL JOIN credit.exposure_on(on_day) e ON e.customer = t.party::text AND e.segment = t.company::text
- WHERE COALESCE(t.total, 0) IS DISTINCT FROM e.total;
+SELECT format('on %s: %s in %s: the ERP has %s in all, exposure is %s', on_day, customer, segment, t.total, e.total)
+  FROM total t FULL JOIN exposure e USING (customer, segment)
+ WHERE COALESCE(t.total, 0) IS DISTINCT FROM e.total
+UNION ALL
+SELECT format('%s in %s: %s is above the limit of %s', t.party, t.company, t.total, l.amount)
+  FROM total t JOIN erp.party_limit l ON l.party = t.party AND l.company = t.company
+ WHERE t.party <= 2 AND t.total > l.amount AND on_day = credit.today();
 END;
+CREATE VIEW awkward.wrong AS SELECT w.what FROM awkward.wrong_on(credit.today()) w;
 
 -- What is open by document, and aging, against exposure.
 CREATE VIEW awkward.disagreement AS
@@ -605,6 +602,13 @@ SELECT 'reconcile: ' || r::text FROM credit.reconcile() r;
 -- they owe without being an order or a delivery: what an invoice covers was
 -- ordered, no payment is taken back, no rounding adds a cent. So they are never
 -- above their limit. To the others everything happens.
+-- Whoever came above it unchecked, while nothing was attached or because rates
+-- have moved, is given room.
+CREATE PROCEDURE awkward.make_room() LANGUAGE sql
+BEGIN ATOMIC
+UPDATE erp.party_limit l SET amount = GREATEST(l.amount, e.total)
+  FROM credit.exposure e WHERE (e.customer, e.segment) = (l.party::text, l.company::text);
+END;
 CREATE FUNCTION awkward.pick(VARIADIC choices text[]) RETURNS text
 LANGUAGE sql VOLATILE
 RETURN choices[1 + floor(random() * array_length(choices, 1))];
@@ -615,6 +619,12 @@ $$;
 CREATE FUNCTION awkward.is_billed(sale_id bigint) RETURNS boolean
 LANGUAGE sql VOLATILE AS $$
   SELECT EXISTS (SELECT FROM erp.sale_line l JOIN erp.bill_line b ON b.origin = 'sale.line,' || l.id WHERE l.sale = sale_id)
+$$;
+-- Can the ledger see it? What happens to a line that is no receivable for a
+-- while, and is one again, nobody could tell.
+CREATE FUNCTION awkward.is_receivable(account int) RETURNS boolean
+LANGUAGE sql VOLATILE AS $$
+  SELECT t.receivable FROM erp.account a JOIN erp.account_type t ON t.id = a.type WHERE a.id = account
 $$;
 -- What share of a sale was invoiced.
 CREATE FUNCTION awkward.billed_share(sale_id bigint) RETURNS float8
@@ -627,7 +637,7 @@ $$;
 CREATE TABLE awkward.kind (kind text PRIMARY KEY, weight int NOT NULL);
 INSERT INTO awkward.kind VALUES ('create', 6), ('confirm', 5), ('amend', 4), ('rework', 1), ('deliver', 5), ('take back', 1),
   ('invoice', 6), ('invoice two', 2), ('refund', 2), ('part payment', 3), ('reconcile', 4), ('unreconcile', 3), ('cancel', 1),
-  ('delete move', 1), ('delete sale', 1), ('post', 2), ('merge', 1), ('nobody', 1), ('mass', 1), ('account', 1), ('type', 1),
+  ('delete move', 1), ('delete sale', 1), ('post', 2), ('merge', 1), ('nobody', 3), ('mass', 1), ('account', 1), ('type', 1),
   ('limit', 1), ('other', 1);
 
 -- Does something and says what, or nothing where there was nothing to do it to.
@@ -682,7 +692,7 @@ BEGIN
              COALESCE(l.amount_second_currency, l.debit - l.credit) AS value INTO line
         FROM erp.move_line l JOIN erp.move m ON m.id = l.move AND m.state = 'posted'
         JOIN erp.company c ON c.id = m.company
-       WHERE l.reconciliation IS NULL AND l.party IS NOT NULL AND l.debit > 0 AND l.id > (SELECT max(x.id) - 120 FROM erp.move_line x)
+       WHERE l.reconciliation IS NULL AND l.party IS NOT NULL AND l.debit > 0 AND awkward.is_receivable(l.account) AND l.id > (SELECT max(x.id) - 120 FROM erp.move_line x)
        ORDER BY random() LIMIT 1;
       IF NOT FOUND THEN
         RETURN NULL;
@@ -697,7 +707,7 @@ BEGIN
       RETURN kind;
     WHEN 'unreconcile' THEN
       SELECT l.reconciliation INTO id FROM erp.move_line l
-       WHERE l.reconciliation IS NOT NULL AND l.party > 2 ORDER BY random() LIMIT 1;
+       WHERE l.reconciliation IS NOT NULL AND l.party > 2 AND awkward.is_receivable(l.account) ORDER BY random() LIMIT 1;
       IF NOT FOUND THEN
         RETURN NULL;
       END IF;
@@ -751,7 +761,7 @@ BEGIN
       END IF;
       DELETE FROM erp.sale s WHERE s.id = sale.id;
     WHEN 'nobody' THEN
-      IF is_tight THEN
+      IF is_tight OR awkward.is_billed(sale.id) THEN
         RETURN NULL;
       ELSIF sale.party IS NULL THEN
         UPDATE erp.sale s SET party = 3 WHERE s.id = sale.id;
@@ -800,6 +810,7 @@ DECLARE
 BEGIN
   BEGIN
     outcome := CASE WHEN awkward.step(kind) IS NULL THEN 'nothing' ELSE 'done' END;
+    CALL awkward.note_settled();
   EXCEPTION
     WHEN check_violation THEN outcome := 'refused';
     WHEN lock_not_available THEN outcome := 'locked';
@@ -811,15 +822,10 @@ $$;
 GRANT USAGE ON SCHEMA awkward TO erp_app;
 GRANT SELECT, INSERT ON awkward.done, awkward.kind, awkward.settled TO erp_app;
 
--- Accounts with little room that are above their limit.
-CREATE VIEW awkward.too_much AS
-SELECT format('%s in %s: %s is above the limit of %s', t.party, t.company, t.total, l.amount) AS what
-  FROM awkward.truth_total(credit.today()) t JOIN erp.party_limit l ON l.party = t.party AND l.company = t.company
- WHERE t.party <= 2 AND t.total > l.amount;
-
 /*
  * A look after every statement of the ERP, once its own triggers and ours are
- * through; not inside of others, whose rows are not all through.
+ * through; not inside of others, whose rows are not all through, and not after
+ * DELETE, as triggers of what goes in cascade come after those of the statement.
  */
 CREATE TABLE awkward.seen (n serial, statement text, what text);
 CREATE TABLE awkward.looks (n bigint NOT NULL);
@@ -829,8 +835,7 @@ BEGIN
   IF pg_trigger_depth() = 1 THEN
     UPDATE awkward.looks SET n = n + 1;
     INSERT INTO awkward.seen (statement, what)
-    SELECT TG_OP || ' ' || TG_TABLE_NAME, w.what FROM awkward.wrong w
-    UNION ALL SELECT TG_OP || ' ' || TG_TABLE_NAME, t.what FROM awkward.too_much t;
+    SELECT TG_OP || ' ' || TG_TABLE_NAME, w.what FROM awkward.wrong w;
   END IF;
   RETURN NULL;
 END
@@ -857,9 +862,9 @@ BEGIN
     IF n % every = 0 THEN
       UPDATE awkward.looks SET n = awkward.looks.n + 1;
       INSERT INTO awkward.seen (statement, what)
-      SELECT kind, w.what FROM awkward.wrong w UNION ALL SELECT kind, t.what FROM awkward.too_much t;
+      SELECT kind, w.what FROM awkward.wrong w;
     END IF;
-    IF n % 50 = 0 THEN
+    IF n % 20 = 0 THEN
       INSERT INTO awkward.seen (statement, what)
       SELECT kind, d.what FROM awkward.disagreement d
       UNION ALL
@@ -876,7 +881,7 @@ BEGIN
   FOR name IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'erp'::regnamespace AND c.relkind = 'r' LOOP
     EXECUTE format('DROP TRIGGER IF EXISTS zzzz_look ON erp.%I', name);
     IF yes THEN
-      EXECUTE format('CREATE TRIGGER zzzz_look AFTER INSERT OR UPDATE OR DELETE ON erp.%I
+      EXECUTE format('CREATE TRIGGER zzzz_look AFTER INSERT OR UPDATE ON erp.%I
         FOR EACH STATEMENT EXECUTE FUNCTION awkward.look()', name);
     END IF;
   END LOOP;
