@@ -63,6 +63,13 @@ PG_FUNCTION_INFO_V1(credit_rate);
 PG_FUNCTION_INFO_V1(credit_convert);
 PG_FUNCTION_INFO_V1(credit_convert_exposure);
 
+/* A list of none may be no list at all, which memcmp must not be given. */
+static bool
+same_xids(const TransactionId *a, const TransactionId *b, int n)
+{
+	return n <= 0 || memcmp(a, b, sizeof(TransactionId) * n) == 0;
+}
+
 static bool
 memo_is_current(const Memo *memo, Snapshot snapshot)
 {
@@ -72,9 +79,8 @@ memo_is_current(const Memo *memo, Snapshot snapshot)
 		memo->xmin == snapshot->xmin && memo->xmax == snapshot->xmax &&
 		memo->curcid == snapshot->curcid && memo->xcnt == snapshot->xcnt &&
 		memo->subxcnt == snapshot->subxcnt &&
-		memcmp(memo->xip, snapshot->xip, sizeof(TransactionId) * memo->xcnt) == 0 &&
-		memcmp(memo->subxip, snapshot->subxip,
-			   sizeof(TransactionId) * Max(memo->subxcnt, 0)) == 0 &&
+		same_xids(memo->xip, snapshot->xip, memo->xcnt) &&
+		same_xids(memo->subxip, snapshot->subxip, memo->subxcnt) &&
 		memo->rate_age == settings->rate_age &&
 		strcmp(memo->base, settings->currency) == 0 &&
 		hash_get_num_entries(memo->entries) < MEMO_MAX_ENTRIES;
