@@ -614,7 +614,8 @@ LANGUAGE sql VOLATILE
 RETURN choices[1 + floor(random() * array_length(choices, 1))];
 CREATE FUNCTION awkward.pick_sale(VARIADIC states text[]) RETURNS erp.sale
 LANGUAGE sql VOLATILE AS $$
-  SELECT s.* FROM (SELECT * FROM erp.sale WHERE state = ANY (states) ORDER BY id DESC LIMIT 25) s ORDER BY random() LIMIT 1
+  SELECT s.* FROM (SELECT * FROM erp.sale WHERE state = ANY (states) ORDER BY id DESC LIMIT 1 + floor(random() * 25)::int) s
+   ORDER BY random() LIMIT 1
 $$;
 CREATE FUNCTION awkward.is_billed(sale_id bigint) RETURNS boolean
 LANGUAGE sql VOLATILE AS $$
