@@ -25,7 +25,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION credit;
 \ir ../lib/awkward.sql
 SET jit = off;
-SELECT plan(62);
+SELECT plan(69);
 CALL awkward.attach();
 CALL awkward.look_at_statements(true);
 SELECT is((SELECT count(*) FROM credit.sources WHERE health = 'ok'), 5::bigint, 'five views are attached');
@@ -217,6 +217,16 @@ SELECT is_empty('SELECT * FROM awkward.wrong UNION ALL SELECT w.what FROM genera
 	'exposure follows the rates of today, and of each day in the past those of that day');
 SELECT cmp_ok((SELECT count(*) FROM credit.exposure WHERE cardinality(other_currencies) > 1), '>', 3::bigint, 'of accounts with several currencies');
 
+-- the last one of pounds grows too old
+DELETE FROM credit.exchange_rate WHERE to_currency = 'GBP' AND valid_on > current_date - 8;
+SELECT cmp_ok((SELECT count(*) FROM credit.exposure WHERE total IS NULL AND missing_rates = '{GBP}'), '>', 0::bigint, 'without a rate there is no total');
+SELECT is_empty($$SELECT * FROM awkward.wrong WHERE what !~ 'in all'$$, 'but each currency is what it was');
+SELECT is(awkward.send($$SELECT erp.create_sale(1, 1, NULL, 3, current_date, ARRAY[10], 1, 0)$$), 'done', 'a draft in pounds is nothing yet');
+SELECT is(awkward.send(format('CALL erp.confirm(%s)', (SELECT max(id) FROM erp.sale))), '23514 credit_missing_rate', 'an order is not to be checked');
+SELECT is(awkward.send('SELECT erp.pay(1, 1, 3, 5, current_date)'), 'done', 'money comes in as ever');
+CALL mapping.load_rates();
+SELECT is_empty('SELECT * FROM awkward.wrong', 'with the rate there is every total');
+
 -- 12. The other mapping: an order is what was not invoiced of it
 SET default_transaction_isolation = 'read committed';
 CALL awkward.detach();
@@ -229,6 +239,8 @@ SELECT is_empty('TABLE awkward.seen', 'orders that say themselves what was not i
 -- the test must have tested something
 SELECT is_empty($$SELECT k.kind FROM awkward.kind k LEFT JOIN awkward.done d ON d.kind = k.kind AND d.outcome = 'done'
 	GROUP BY k.kind HAVING count(d.kind) < 10$$, 'each kind of step took place');
+SELECT is(credit.order_stages(NULL, NULL, -20) || credit.order_stages(NULL, 0, -20) || credit.order_stages(NULL, 5, -20), '{0,25}',
+	'a credit note brings nothing back of an order that does not count and was not delivered');
 SELECT cmp_ok((SELECT count(*) FROM awkward.done WHERE outcome = 'refused'), '>', 10::bigint, 'some were refused');
 SELECT cmp_ok((SELECT l.n FROM awkward.looks l), '>', 2000::bigint, 'looks were taken');
 SELECT is((SELECT count(*) FROM credit.sources WHERE health = 'ok'), 3::bigint, 'nothing went unread');

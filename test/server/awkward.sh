@@ -10,6 +10,8 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/tap.sh"
 # shellcheck source=test/lib/cluster.sh
 . "$(dirname "$0")/../lib/cluster.sh"
+# shellcheck source=test/lib/session.sh
+. "$(dirname "$0")/../lib/session.sh"
 
 SECONDS_OF_WORK=${SECONDS_OF_WORK:-20}
 
@@ -37,11 +39,33 @@ cluster_psql awkward -d awkward -o /dev/null <<-'SQL'
 	SELECT awkward.try_step() FROM generate_series(1, 60);
 	CALL awkward.attach();
 	CALL awkward.make_room();
-	TRUNCATE awkward.done; DELETE FROM awkward.kind WHERE kind IN ('account','type');
+	TRUNCATE awkward.done;
+	/* what decides for every line of the ledger is changed when all is quiet: doc/view.md */
+	DELETE FROM awkward.kind WHERE kind IN ('account', 'type');
 	/* what observers have seen */
 	CREATE TABLE awkward.observed (what text);
 SQL
 is "$(cluster_value awkward 'SELECT * FROM awkward.wrong' -d awkward)" '' 'right before the storm'
+
+# No lock of ours is in the way of the ERP's own: neither on rows that views read,
+# nor on tables.
+session_start writer awkward -U erp_app -d awkward
+session_start locker awkward -U erp_app -d awkward
+session_run writer "
+	BEGIN ISOLATION LEVEL REPEATABLE READ;
+	INSERT INTO erp.stock_move (id, quantity, state, effective_date) VALUES (-1, 1, 'done', current_date);
+	INSERT INTO erp.\"sale_line-stock_move\" SELECT min(id), -1 FROM erp.sale_line"
+is "$STATE" 00000 'a delivery that is not committed'
+session_run locker "
+	BEGIN;
+	SELECT FROM erp.sale WHERE id = (SELECT l.sale FROM erp.sale_line l ORDER BY l.id LIMIT 1) FOR UPDATE NOWAIT;
+	SELECT FROM erp.currency FOR UPDATE NOWAIT;
+	LOCK TABLE erp.sale, erp.move, erp.move_line, erp.reconciliation, erp.party, erp.company IN EXCLUSIVE MODE NOWAIT"
+is "$STATE" 00000 'leaves rows and tables that the view reads to whoever locks them'
+session_run locker ROLLBACK
+session_run writer ROLLBACK
+session_end writer
+session_end locker
 
 WORKERS=()
 work clerk 5 erp_app <<-'SQL'
