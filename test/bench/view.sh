@@ -175,7 +175,8 @@ make_awkward() {
 
 # measure_awkward ROW STATEMENT: :n is a number that is another one each time
 measure_awkward() {
-	local variant prepare="PREPARE p AS ${2//:n/(1 + nextval('erp.log_id_seq') * 7919 % 1000)}"
+	local variant number="(1 + nextval('erp.log_id_seq') * 7919 % 1000)"
+	local prepare="PREPARE p AS ${2//:n/$number}"
 	for variant in bare credit; do
 		result "$1" "$variant" "$(single_instructions erp "awkward_$variant" "$prepare" 'EXECUTE p' 40 120)"
 	done

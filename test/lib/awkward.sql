@@ -325,14 +325,15 @@ SELECT m.id, l.sale, s.company, coalesce(s.invoice_party, s.party) AS customer, 
   JOIN erp.sale s ON s.id = l.sale
   JOIN erp.currency u ON u.id = s.currency;
 
+-- All lines, so that the ledger knows of those that are not ours yet.
 CREATE VIEW mapping.receivable AS
 SELECT l.id, m.company, l.party, coalesce(su.code, cu.code) AS currency,
        coalesce(l.amount_second_currency, l.debit - l.credit) AS amount,
        CASE WHEN l.reconciliation IS NULL THEN coalesce(l.amount_second_currency, l.debit - l.credit) ELSE 0 END AS residual,
-       r.date AS reconciled_on, m.date, l.maturity_date, m.number, m.state
+       r.date AS reconciled_on, m.date, l.maturity_date, m.number, m.state, t.receivable
   FROM erp.move_line l
   JOIN erp.account a ON a.id = l.account
-  JOIN erp.account_type t ON t.id = a.type AND t.receivable
+  JOIN erp.account_type t ON t.id = a.type
   JOIN erp.move m ON m.id = l.move
   JOIN erp.company c ON c.id = m.company
   JOIN erp.currency cu ON cu.id = c.currency
@@ -392,7 +393,7 @@ BEGIN
 
   PERFORM credit.attach('mapping.receivable', 'receivable', key => 'id', customer => 'party', segment => 'company',
     currency => 'currency', amount => 'amount', open_amount => 'residual', settled_on => 'reconciled_on',
-    document_date => 'date', due_date => 'maturity_date', number => 'number', counts_when => $k$state = 'posted'$k$);
+    document_date => 'date', due_date => 'maturity_date', number => 'number', counts_when => $k$receivable AND state = 'posted'$k$);
   PERFORM credit.depend('mapping.receivable', 'erp.move_line', 'SELECT id FROM changed');
   PERFORM credit.depend('mapping.receivable', 'erp.move',
     'SELECT l.id FROM changed c JOIN erp.move_line l ON l.move = c.id');
