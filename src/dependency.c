@@ -352,6 +352,19 @@ keep_row(ChangedTable *table, const Target *target, TupleTableSlot *slot,
 	row->columns = columns;
 }
 
+/* Does any document depend on these columns of a declared table? */
+static bool
+is_read(Oid relid, const Bitmapset *columns)
+{
+	const ViewList *list = view_list();
+
+	for (int i = 0; i < list->n; i++)
+		if (list->dependencies[i].relid == relid &&
+			view_reads(&list->dependencies[i], columns))
+			return true;
+	return false;
+}
+
 /*
  * Keeps the old and the new version of a row until the statement ends; one of
  * them may be NULL.
@@ -360,24 +373,28 @@ void
 dependency_collect(Frame *frame, List *targets, TupleTableSlot *old,
 				   TupleTableSlot *new)
 {
-	struct Touched *touched = touched_of(frame);
-	MemoryContext caller = MemoryContextSwitchTo(touched->row_cxt);
-	Bitmapset  *columns = old != NULL && new != NULL ? changed_columns(old, new) : NULL;
+	Bitmapset  *changed = old != NULL && new != NULL ? changed_columns(old, new) : NULL;
 	ListCell   *lc;
 
 	foreach(lc, targets)
 	{
 		Target	   *target = lfirst(lc);
-		ChangedTable *table = changed_table(touched, target->relid);
 		/* a partition may number its columns differently */
-		Bitmapset  *known = target->map == NULL ? columns : NULL;
+		Bitmapset  *columns = target->map == NULL ? changed : NULL;
+		ChangedTable *table;
+		MemoryContext caller;
 
+		if (!is_read(target->relid, columns))
+			continue;
+		table = changed_table(touched_of(frame), target->relid);
+		caller = MemoryContextSwitchTo(frame->touched->row_cxt);
+		columns = bms_copy(columns);
 		if (old != NULL)
-			keep_row(table, target, old, true, known);
+			keep_row(table, target, old, true, columns);
 		if (new != NULL)
-			keep_row(table, target, new, false, known);
+			keep_row(table, target, new, false, columns);
+		MemoryContextSwitchTo(caller);
 	}
-	MemoryContextSwitchTo(caller);
 }
 
 /* A subtransaction has ended: its rows are gone, or its parent's. */
@@ -472,21 +489,16 @@ add_key(struct Touched *touched, KeySet *set, const char *key)
 
 /*
  * The rows of a table that matter to a dependency, as a relation that queries
- * can read; NULL: none does.
+ * can read.
  */
 static Tuplestorestate *
 rows_as_relation(const ChangedTable *table, Dependency *dependency)
 {
-	Tuplestorestate *store = NULL;
+	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 
 	for (int i = 0; i < table->n; i++)
-	{
-		if (!view_reads(dependency, table->rows[i].columns))
-			continue;
-		if (store == NULL)
-			store = tuplestore_begin_heap(false, false, work_mem);
-		tuplestore_puttuple(store, table->rows[i].tuple);
-	}
+		if (view_reads(dependency, table->rows[i].columns))
+			tuplestore_puttuple(store, table->rows[i].tuple);
 	return store;
 }
 
@@ -514,20 +526,25 @@ static void
 ask_dependency(struct Touched *touched, ChangedTable *table, Dependency *dependency,
 			   TupleDesc desc, Snapshot snapshot)
 {
-	KeySet	   *set = key_set(touched, &dependency->view->source);
-	AttrNumber	attno = view_key_column(dependency, desc);
+	KeySet	   *set;
+	AttrNumber	attno;
 	Tuplestorestate *store;
 	List	   *keys;
 	ListCell   *lc;
+	int			n = 0;
 
+	while (n < table->n && !view_reads(dependency, table->rows[n].columns))
+		n++;
+	if (n == table->n)
+		return;
+	set = key_set(touched, &dependency->view->source);
+	attno = view_key_column(dependency, desc);
 	if (attno > 0)
 	{
 		read_key_column(table, dependency, desc, attno, touched, set);
 		return;
 	}
 	store = rows_as_relation(table, dependency);
-	if (store == NULL)
-		return;
 	(void) view_changed_keys(dependency, store, snapshot, &keys);
 	foreach(lc, keys)
 		add_key(touched, set, lfirst(lc));

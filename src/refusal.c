@@ -24,6 +24,16 @@
 #include "setting.h"
 #include "wait.h"
 
+/* A kind in the plural. */
+static const char *
+kind_plural(const char *kind)
+{
+	int			length = strlen(kind);
+
+	return kind[length - 1] == 'y' ? psprintf("%.*sies", length - 1, kind) :
+		psprintf("%ss", kind);
+}
+
 /*
  * "order 4711 of customer 103 (Atelier)", or "3 orders of customer 103
  * (Atelier), first 4711,"
@@ -36,8 +46,8 @@ refusal_subject(const ControlRequest *request)
 		account_describe(request->account_id) : request->customer;
 
 	if (request->ndocuments > 1)
-		return psprintf("%d %ss of customer %s, first %s,", request->ndocuments,
-						kind, customer, request->document);
+		return psprintf("%d %s of customer %s, first %s,", request->ndocuments,
+						kind_plural(kind), customer, request->document);
 	if (request->document)
 		return psprintf("%s %s of customer %s", kind, request->document, customer);
 	return psprintf("this %s of customer %s", kind, customer);
@@ -320,11 +330,11 @@ static void
 append_documents(StringInfo buf, const ControlRequest *request,
 				 ControlDocument *documents, int n, bool with_figures)
 {
-	const char *kind = credit_kind_names[request->source->kind];
+	const char *kinds = kind_plural(credit_kind_names[request->source->kind]);
 	int			named = Min(n, CONTROL_NAMED_DOCUMENTS);
 
 	qsort(documents, n, sizeof(ControlDocument), compare_capture);
-	appendStringInfo(buf, "\n%c%ss:", pg_toupper((unsigned char) kind[0]), kind + 1);
+	appendStringInfo(buf, "\n%c%s:", pg_toupper((unsigned char) kinds[0]), kinds + 1);
 	for (int i = 0; i < named; i++)
 	{
 		appendStringInfo(buf, "%s %s", i > 0 ? "," : "", documents[i].number);

@@ -164,6 +164,26 @@ make_awkward() {
 			END
 			$$;
 			INSERT INTO erp.reconciliation (date) SELECT current_date FROM generate_series(1, 100);
+			CREATE FUNCTION erp.enter(n bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+			DECLARE
+			  sale bigint := erp.create_sale(1, 3 + (n % 4)::int, NULL, 1, current_date, ARRAY[1, 2, 3], 20, 0.19);
+			BEGIN
+			  CALL erp.confirm(sale);
+			  RETURN sale;
+			END
+			$$;
+			CREATE FUNCTION erp.live(n bigint) RETURNS void LANGUAGE plpgsql AS $$
+			DECLARE
+			  sale bigint := erp.enter(n);
+			  bill bigint;
+			  line erp.move_line%ROWTYPE;
+			BEGIN
+			  CALL erp.deliver(sale, 1, current_date);
+			  bill := erp.invoice(ARRAY[sale], 1, current_date);
+			  SELECT * INTO line FROM erp.move_line l WHERE l.move = bill AND l.debit > 0;
+			  PERFORM erp.reconcile(ARRAY[line.id, erp.pay(1, line.party, 1, line.debit, current_date)], current_date);
+			END
+			$$;
 		SQL
 	} | cluster_psql "$1" -d awkward_bare >/dev/null
 	cluster_psql "$1" -c 'CREATE DATABASE awkward_credit TEMPLATE awkward_bare'
@@ -186,6 +206,8 @@ bench_awkward() {
 	cluster_start erp shared_buffers=128MB autovacuum=off jit=off >/dev/null
 	make_awkward erp
 	cluster_stop erp
+	measure_awkward a_enter 'SELECT erp.enter(:n)'
+	measure_awkward a_live 'SELECT erp.live(:n)'
 	measure_awkward a_line 'INSERT INTO erp.sale_line (sale, quantity, unit_price) VALUES (:n, 2, 5)'
 	measure_awkward a_total 'UPDATE erp.sale SET total_cache = total_cache + 1 WHERE id = (SELECT :n)'
 	measure_awkward a_state "UPDATE erp.sale SET state = CASE state WHEN 'draft' THEN 'confirmed' ELSE 'draft' END WHERE id = (SELECT :n)"
@@ -197,6 +219,8 @@ bench_awkward() {
 	measure_awkward a_comment "UPDATE erp.sale SET comment = comment || 'x' WHERE id = (SELECT :n)"
 	measure_awkward a_other "INSERT INTO erp.log (what) VALUES ('x')"
 	table_head bare credit
+	table_row a_enter 'a sale is entered, totalled, confirmed' instructions
+	table_row a_live 'and delivered, invoiced, paid, reconciled' instructions
 	table_row a_line 'a line of a sale' instructions
 	table_row a_total 'the total of a sale' instructions
 	table_row a_state 'the state of a sale' instructions

@@ -341,11 +341,12 @@ SELECT l.id, m.company, l.party, coalesce(su.code, cu.code) AS currency,
   LEFT JOIN erp.reconciliation r ON r.id = l.reconciliation;
 
 -- The first receivable line of a move stands for all of it: they come to count
--- in one statement.
+-- in one statement. The line of the sale is found by its key, which is in the text:
+-- comparing texts would read all lines.
 CREATE VIEW mapping.billed AS
 SELECT b.id, l.sale, f.line, round(b.quantity::numeric * b.unit_price * (1 + b.tax), u.digits) AS amount
   FROM erp.bill_line b
-  JOIN erp.sale_line l ON b.origin = 'sale.line,' || l.id
+  JOIN erp.sale_line l ON l.id = CASE WHEN b.origin LIKE 'sale.line,%' THEN split_part(b.origin, ',', 2)::bigint END
   JOIN erp.sale s ON s.id = l.sale
   JOIN erp.currency u ON u.id = s.currency
   JOIN LATERAL (SELECT min(x.id) AS line FROM erp.move_line x
@@ -411,10 +412,11 @@ BEGIN
     PERFORM credit.depend('mapping.rest', 'erp.sale', 'SELECT id FROM changed');
     PERFORM credit.depend('mapping.rest', 'erp.sale_line', 'SELECT sale FROM changed');
     PERFORM credit.depend('mapping.rest', 'erp.bill_line',
-      $k$SELECT l.sale FROM changed c JOIN erp.sale_line l ON c.origin = 'sale.line,' || l.id$k$);
+      $k$SELECT l.sale FROM changed c
+           JOIN erp.sale_line l ON l.id = CASE WHEN c.origin LIKE 'sale.line,%' THEN split_part(c.origin, ',', 2)::bigint END$k$);
     PERFORM credit.depend('mapping.rest', 'erp.move',
       $k$SELECT l.sale FROM changed c JOIN erp.bill_line b ON b.move = c.id
-           JOIN erp.sale_line l ON b.origin = 'sale.line,' || l.id$k$);
+           JOIN erp.sale_line l ON l.id = CASE WHEN b.origin LIKE 'sale.line,%' THEN split_part(b.origin, ',', 2)::bigint END$k$);
     RETURN;
   END IF;
 

@@ -25,7 +25,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION credit;
 \ir ../lib/awkward.sql
 SET jit = off;
-SELECT plan(69);
+SELECT plan(70);
 CALL awkward.attach();
 CALL awkward.look_at_statements(true);
 SELECT is((SELECT count(*) FROM credit.sources WHERE health = 'ok'), 5::bigint, 'five views are attached');
@@ -99,6 +99,9 @@ SELECT is(awkward.send('UPDATE erp.sale SET total_cache = 1200 WHERE id = 9001')
 SELECT is(awkward.send('UPDATE erp.sale_line SET unit_price = 15 WHERE id = 9002'), 'done', 'a price of what was delivered, within the total');
 SELECT is(awkward.stages(1), '1110 90 0 0', 'what was delivered is worth more');
 SELECT is(awkward.send('UPDATE erp.sale_line SET unit_price = 10 WHERE id = 9002; UPDATE erp.sale SET total_cache = 110 WHERE id = 9001'), 'done', 'and back');
+
+SELECT throws_like('UPDATE erp.sale_line SET unit_price = 10000 WHERE sale = 9001', '2 deliveries of customer 1 (Party 1), first 9001, would exceed%',
+	'deliveries are checked, too');
 
 -- 2. Invoiced: ledger lines, told to be receivables two joins away
 SET ROLE erp_app;
