@@ -49,6 +49,9 @@
 #define COLUMN_COUNTS 2
 #define COLUMN_FIELDS 3
 
+/* Elements of an array that the planner does not know. */
+#define GUESSED_KEYS 10
+
 /* Columns of a version that the query of a view is given. */
 #define VERSION_COLUMNS 3
 
@@ -425,6 +428,20 @@ run_many(ReadJob *job)
 											 TYPALIGN_INT)));
 }
 
+/*
+ * Is one query for all keys better than one for each?  The planner takes an
+ * array that it does not know for one of ten.  What costs no more than ten single
+ * ones goes key by key as well, and starts an executor once.
+ */
+static bool
+is_many_better(ViewSource *view, int n)
+{
+	double		one = plan_cost(view->one);
+	double		many = plan_cost(view->many);
+
+	return many <= one * GUESSED_KEYS * 1.2 || many < one * n;
+}
+
 /* A step for source_attempt: reads the rows of the keys of a job. */
 static void
 read_rows(void *arg)
@@ -440,7 +457,7 @@ read_rows(void *arg)
 	view->broken_in = credit_local_xid();	/* until it is planned */
 	ensure_plans(view, job->n > 1);
 	view->broken_in = InvalidLocalTransactionId;
-	if (job->n > 1 && job->n * plan_cost(view->one) > plan_cost(view->many))
+	if (job->n > 1 && is_many_better(view, job->n))
 		run_many(job);
 	else
 		for (int i = 0; i < job->n; i++)

@@ -342,7 +342,8 @@ SELECT l.id, m.company, l.party, coalesce(su.code, cu.code) AS currency,
 
 -- The first receivable line of a move stands for all of it: they come to count
 -- in one statement. The line of the sale is found by its key, which is in the text:
--- comparing texts would read all lines.
+-- comparing texts would read all lines. Lines of the ledger that are nobody's
+-- (revenue, tax) need not be looked at.
 CREATE VIEW mapping.billed AS
 SELECT b.id, l.sale, f.line, round(b.quantity::numeric * b.unit_price * (1 + b.tax), u.digits) AS amount
   FROM erp.bill_line b
@@ -352,7 +353,7 @@ SELECT b.id, l.sale, f.line, round(b.quantity::numeric * b.unit_price * (1 + b.t
   JOIN LATERAL (SELECT min(x.id) AS line FROM erp.move_line x
                   JOIN erp.account a ON a.id = x.account
                   JOIN erp.account_type t ON t.id = a.type AND t.receivable
-                 WHERE x.move = b.move) f ON f.line IS NOT NULL;
+                 WHERE x.move = b.move AND x.party IS NOT NULL) f ON f.line IS NOT NULL;
 
 -- Another way to map it: an order is what was not invoiced of it yet.
 CREATE VIEW mapping.rest AS
@@ -440,7 +441,7 @@ BEGIN
   PERFORM credit.depend('mapping.billed', 'erp.sale_line',
     $k$SELECT b.id FROM changed c JOIN erp.bill_line b ON b.origin = 'sale.line,' || c.id$k$);
   PERFORM credit.depend('mapping.billed', 'erp.move_line',
-    'SELECT b.id FROM changed c JOIN erp.bill_line b ON b.move = c.move');
+    'SELECT b.id FROM changed c JOIN erp.bill_line b ON b.move = c.move WHERE c.party IS NOT NULL');
   PERFORM credit.depend('mapping.billed', 'erp.account',
     'SELECT b.id FROM changed c JOIN erp.move_line l ON l.account = c.id JOIN erp.bill_line b ON b.move = l.move');
   PERFORM credit.depend('mapping.billed', 'erp.account_type',
