@@ -100,7 +100,7 @@ SELECT is(awkward.send('UPDATE erp.sale_line SET unit_price = 15 WHERE id = 9002
 SELECT is(awkward.stages(1), '1110 90 0 0', 'what was delivered is worth more');
 SELECT is(awkward.send('UPDATE erp.sale_line SET unit_price = 10 WHERE id = 9002; UPDATE erp.sale SET total_cache = 110 WHERE id = 9001'), 'done', 'and back');
 
-SELECT throws_like('UPDATE erp.sale_line SET unit_price = 10000 WHERE sale = 9001', '2 deliveries of customer 1 (Party 1), first 9001, would exceed%',
+SELECT throws_like('UPDATE erp.stock_move SET quantity = quantity * 10000 WHERE id IN (9001, 9002)', '2 deliveries of customer 1 (Party 1) in 1, first 9001, would exceed%',
 	'deliveries are checked, too');
 
 -- 2. Invoiced: ledger lines, told to be receivables two joins away
