@@ -25,7 +25,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION credit;
 \ir ../lib/awkward.sql
 SET jit = off;
-SELECT plan(70);
+SELECT plan(71);
 CALL awkward.attach();
 CALL awkward.look_at_statements(true);
 SELECT is((SELECT count(*) FROM credit.sources WHERE health = 'ok'), 5::bigint, 'five views are attached');
@@ -100,7 +100,7 @@ SELECT is(awkward.send('UPDATE erp.sale_line SET unit_price = 15 WHERE id = 9002
 SELECT is(awkward.stages(1), '1110 90 0 0', 'what was delivered is worth more');
 SELECT is(awkward.send('UPDATE erp.sale_line SET unit_price = 10 WHERE id = 9002; UPDATE erp.sale SET total_cache = 110 WHERE id = 9001'), 'done', 'and back');
 
-SELECT throws_like('UPDATE erp.stock_move SET quantity = quantity * 10000 WHERE id IN (9001, 9002)', '2 deliveries of customer 1 (Party 1) in 1, first 9001, would exceed%',
+SELECT throws_like('UPDATE erp.stock_move SET quantity = quantity * 10000 WHERE id IN (9001, 9002)', 'delivery 9002 of customer 1 (Party 1) in 1 would exceed%',
 	'deliveries are checked, too');
 
 -- 2. Invoiced: ledger lines, told to be receivables two joins away
@@ -234,6 +234,12 @@ SELECT is_empty('SELECT * FROM awkward.wrong', 'with the rate there is every tot
 SET default_transaction_isolation = 'read committed';
 CALL awkward.detach();
 CALL awkward.attach(by_stage => false);
+-- deliveries of no order, in a table
+CREATE TABLE public.parcel (id int PRIMARY KEY, customer text, value numeric);
+SELECT credit.attach('public.parcel', 'delivery', key => 'id', customer => 'customer', segment => $$'1'$$, currency => $$'EUR'$$, amount => 'value') \g /dev/null
+SELECT throws_like($$INSERT INTO public.parcel VALUES (1, '1', 1e6), (2, '1', 1e6)$$, '2 deliveries of customer 1 (Party 1) in 1, first 1, would exceed%',
+	'several are named as several');
+SELECT credit.detach('public.parcel') \g /dev/null
 SET default_transaction_isolation = 'repeatable read';
 SELECT setseed(0.5);
 CALL awkward.walk(400);
