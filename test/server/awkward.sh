@@ -37,6 +37,7 @@ cluster_psql awkward -d awkward -o /dev/null <<-'SQL'
 	SET client_min_messages = warning;
 	SELECT credit.set('max_wait', '1min');
 	SELECT awkward.try_step() FROM generate_series(1, 60);
+	UPDATE erp.account_type SET receivable = true WHERE id = 4;
 	CALL awkward.attach();
 	CALL awkward.make_room();
 	TRUNCATE awkward.done;
