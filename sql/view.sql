@@ -173,9 +173,12 @@ SELECT recorded_at AS before FROM credit.item WHERE key = 'S3' \gset
 SELECT ctid AS place FROM credit.item WHERE key = 'S3' \gset
 UPDATE erp.order_line SET price = price WHERE order_id = 2;
 SELECT ctid = :'place' AS untouched FROM credit.item WHERE key = 'S3';
+-- nor is a column that no document is made of
+UPDATE erp."order" SET note = 'x' WHERE id = 2;
+SELECT ctid = :'place' AS untouched FROM credit.item WHERE key = 'S3';
 -- what changes nothing of the document leaves a new version, and no history
 SELECT count(*) AS versions FROM credit.item_version WHERE key = 'S3' \gset
-UPDATE erp."order" SET note = 'x' WHERE id = 2;
+UPDATE erp.order_line SET quantity = quantity * 2, price = price / 2 WHERE order_id = 2;
 SELECT i.ctid <> :'place' AS is_new_version, i.recorded_at = :'before' AS same_values,
 	   (SELECT count(*) FROM credit.item_version v WHERE v.key = 'S3') - :versions AS new_history
   FROM credit.item i WHERE i.key = 'S3';

@@ -237,9 +237,11 @@ credit_capture_row(PG_FUNCTION_ARGS)
 		capture_event(frame, entry, trigdata);
 	if (targets != NIL)
 	{
-		dependency_collect(frame, targets, trigdata->tg_trigslot);
-		if (update)
-			dependency_collect(frame, targets, trigdata->tg_newslot);
+		bool		insert = TRIGGER_FIRED_BY_INSERT(trigdata->tg_event);
+
+		dependency_collect(frame, targets, insert ? NULL : trigdata->tg_trigslot,
+						   insert ? trigdata->tg_trigslot :
+						   update ? trigdata->tg_newslot : NULL);
 	}
 	if (at_once)
 		frame_apply(frame);

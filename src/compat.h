@@ -65,6 +65,16 @@
 	getIdentitySequence(RelationGetRelid(rel), attnum, false)
 #endif
 
+/* 16: which columns of a relation are read stands beside the range table */
+#if PG_VERSION_NUM >= 160000
+#include "parser/parse_relation.h"
+#define credit_columns_read(query, rte) \
+	((rte)->perminfoindex == 0 ? NULL : \
+	 getRTEPermissionInfo((query)->rteperminfos, rte)->selectedCols)
+#else
+#define credit_columns_read(query, rte) ((rte)->selectedCols)
+#endif
+
 /* 18: a module can carry its name and version */
 #if PG_VERSION_NUM >= 180000
 #define CREDIT_MODULE_MAGIC \

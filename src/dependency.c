@@ -27,6 +27,10 @@
  * if an item, once locked, has a version that the key query could not see yet,
  * the query is asked again and what it finds more is locked.
  *
+ * A row that several documents share does not lead to those of others that are
+ * not committed; rowversion.c says what then.  Items are locked before versions
+ * of rows, by whoever writes a row as by whoever reads it.
+ *
  * Rows that are deleted in cascade find no header any more; then the header's
  * own dependency names the document.  Hence the rule for whoever declares: all
  * tables on the way from a row to its document.
@@ -57,6 +61,7 @@
 #include "item.h"
 #include "ledger.h"
 #include "progress.h"
+#include "rowversion.h"
 #include "viewsource.h"
 
 /* Documents that are read and applied at a time. */
@@ -90,6 +95,8 @@ typedef struct ChangedRow
 {
 	HeapTuple	tuple;
 	SubTransactionId subid;
+	bool		is_old;			/* the version that is no more */
+	Bitmapset  *columns;		/* of an UPDATE, which have changed; NULL: all */
 } ChangedRow;
 
 typedef struct ChangedTable
@@ -287,42 +294,107 @@ changed_table(struct Touched *touched, Oid relid)
 	return table;
 }
 
-/* Keeps one row version of a table until the statement ends. */
-void
-dependency_collect(Frame *frame, List *targets, TupleTableSlot *slot)
+/* The columns that an UPDATE has changed. */
+static Bitmapset *
+changed_columns(TupleTableSlot *old, TupleTableSlot *new)
 {
-	struct Touched *touched = touched_of(frame);
-	MemoryContext old = MemoryContextSwitchTo(touched->row_cxt);
+	TupleDesc	desc = old->tts_tupleDescriptor;
+	Bitmapset  *columns = NULL;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped &&
+			(old->tts_isnull[i] != new->tts_isnull[i] ||
+			 (!old->tts_isnull[i] &&
+			  !datum_image_eq(old->tts_values[i], new->tts_values[i],
+							  att->attbyval, att->attlen))))
+			columns = bms_add_member(columns, i + 1);
+	}
+	return columns;
+}
+
+/* Keeps a version of a row, in the layout of the table that is declared. */
+static void
+keep_row(ChangedTable *table, const Target *target, TupleTableSlot *slot,
+		 bool is_old, Bitmapset *columns)
+{
+	HeapTuple	tuple = ExecCopySlotHeapTuple(slot);
+	ChangedRow *row;
+
+	if (target->map != NULL)
+	{
+		HeapTuple	converted = execute_attr_map_tuple(tuple, target->map);
+
+		converted->t_self = tuple->t_self;
+		converted->t_tableOid = tuple->t_tableOid;
+		HeapTupleHeaderSetXmin(converted->t_data,
+							   HeapTupleHeaderGetRawXmin(tuple->t_data));
+		heap_freetuple(tuple);
+		tuple = converted;
+	}
+	if (table->rows == NULL)
+	{
+		table->allocated = 4;
+		table->rows = palloc(sizeof(ChangedRow) * table->allocated);
+	}
+	else if (table->n == table->allocated)
+	{
+		table->allocated *= 2;
+		table->rows = repalloc_huge(table->rows,
+									sizeof(ChangedRow) * table->allocated);
+	}
+	row = &table->rows[table->n++];
+	row->tuple = tuple;
+	row->subid = GetCurrentSubTransactionId();
+	row->is_old = is_old;
+	row->columns = columns;
+}
+
+/* Does any document depend on these columns of a declared table? */
+static bool
+is_read(Oid relid, const Bitmapset *columns)
+{
+	const ViewList *list = view_list();
+
+	for (int i = 0; i < list->n; i++)
+		if (list->dependencies[i].relid == relid &&
+			view_reads(&list->dependencies[i], columns))
+			return true;
+	return false;
+}
+
+/*
+ * Keeps the old and the new version of a row until the statement ends; one of
+ * them may be NULL.
+ */
+void
+dependency_collect(Frame *frame, List *targets, TupleTableSlot *old,
+				   TupleTableSlot *new)
+{
+	Bitmapset  *changed = old != NULL && new != NULL ? changed_columns(old, new) : NULL;
 	ListCell   *lc;
 
 	foreach(lc, targets)
 	{
 		Target	   *target = lfirst(lc);
-		ChangedTable *table = changed_table(touched, target->relid);
-		HeapTuple	tuple = ExecCopySlotHeapTuple(slot);
+		/* a partition may number its columns differently */
+		Bitmapset  *columns = target->map == NULL ? changed : NULL;
+		ChangedTable *table;
+		MemoryContext caller;
 
-		if (target->map != NULL)
-		{
-			HeapTuple	converted = execute_attr_map_tuple(tuple, target->map);
-
-			heap_freetuple(tuple);
-			tuple = converted;
-		}
-		if (table->rows == NULL)
-		{
-			table->allocated = 4;
-			table->rows = palloc(sizeof(ChangedRow) * table->allocated);
-		}
-		else if (table->n == table->allocated)
-		{
-			table->allocated *= 2;
-			table->rows = repalloc_huge(table->rows,
-										sizeof(ChangedRow) * table->allocated);
-		}
-		table->rows[table->n].tuple = tuple;
-		table->rows[table->n++].subid = GetCurrentSubTransactionId();
+		if (!is_read(target->relid, columns))
+			continue;
+		table = changed_table(touched_of(frame), target->relid);
+		caller = MemoryContextSwitchTo(frame->touched->row_cxt);
+		columns = bms_copy(columns);
+		if (old != NULL)
+			keep_row(table, target, old, true, columns);
+		if (new != NULL)
+			keep_row(table, target, new, false, columns);
+		MemoryContextSwitchTo(caller);
 	}
-	MemoryContextSwitchTo(old);
 }
 
 /* A subtransaction has ended: its rows are gone, or its parent's. */
@@ -415,21 +487,25 @@ add_key(struct Touched *touched, KeySet *set, const char *key)
 	set->keys[set->n++] = copy;
 }
 
-/* The rows of a table as a relation that queries can read. */
+/*
+ * The rows of a table that matter to a dependency, as a relation that queries
+ * can read.
+ */
 static Tuplestorestate *
-rows_as_relation(const ChangedTable *table)
+rows_as_relation(const ChangedTable *table, Dependency *dependency)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 
 	for (int i = 0; i < table->n; i++)
-		tuplestore_puttuple(store, table->rows[i].tuple);
+		if (view_reads(dependency, table->rows[i].columns))
+			tuplestore_puttuple(store, table->rows[i].tuple);
 	return store;
 }
 
 /* Takes the keys from a column of the rows themselves. */
 static void
-read_key_column(const ChangedTable *table, TupleDesc desc, AttrNumber attno,
-				struct Touched *touched, KeySet *set)
+read_key_column(const ChangedTable *table, Dependency *dependency, TupleDesc desc,
+				AttrNumber attno, struct Touched *touched, KeySet *set)
 {
 	Oid			output;
 	bool		is_varlena;
@@ -440,9 +516,39 @@ read_key_column(const ChangedTable *table, TupleDesc desc, AttrNumber attno,
 		bool		isnull;
 		Datum		value = heap_getattr(table->rows[i].tuple, attno, desc, &isnull);
 
-		if (!isnull)
+		if (!isnull && view_reads(dependency, table->rows[i].columns))
 			add_key(touched, set, OidOutputFunctionCall(output, value));
 	}
+}
+
+/* Asks one dependency which documents the rows of its table belong to. */
+static void
+ask_dependency(struct Touched *touched, ChangedTable *table, Dependency *dependency,
+			   TupleDesc desc, Snapshot snapshot)
+{
+	KeySet	   *set;
+	AttrNumber	attno;
+	Tuplestorestate *store;
+	List	   *keys;
+	ListCell   *lc;
+	int			n = 0;
+
+	while (n < table->n && !view_reads(dependency, table->rows[n].columns))
+		n++;
+	if (n == table->n)
+		return;
+	set = key_set(touched, &dependency->view->source);
+	attno = view_key_column(dependency, desc);
+	if (attno > 0)
+	{
+		read_key_column(table, dependency, desc, attno, touched, set);
+		return;
+	}
+	store = rows_as_relation(table, dependency);
+	(void) view_changed_keys(dependency, store, snapshot, &keys);
+	foreach(lc, keys)
+		add_key(touched, set, lfirst(lc));
+	tuplestore_end(store);
 }
 
 /* Asks every dependency which documents the rows at hand belong to. */
@@ -451,12 +557,10 @@ collect_keys(struct Touched *touched, Snapshot snapshot)
 {
 	const ViewList *list = view_list();
 	ListCell   *lc;
-	ListCell   *kc;
 
 	foreach(lc, touched->tables)
 	{
 		ChangedTable *table = lfirst(lc);
-		Tuplestorestate *store = NULL;
 		Relation	rel;
 
 		if (table->n == 0)
@@ -465,32 +569,67 @@ collect_keys(struct Touched *touched, Snapshot snapshot)
 		if (!RelationIsValid(rel))
 			continue;			/* dropped meanwhile */
 		for (int i = 0; i < list->n; i++)
-		{
-			Dependency *dependency = &list->dependencies[i];
-			KeySet	   *set;
-			List	   *keys;
-			AttrNumber	attno;
-
-			if (dependency->relid != table->relid)
-				continue;
-			set = key_set(touched, &dependency->view->source);
-			attno = view_key_column(dependency, RelationGetDescr(rel));
-			if (attno > 0)
-			{
-				read_key_column(table, RelationGetDescr(rel), attno, touched, set);
-				continue;
-			}
-			if (store == NULL)
-				store = rows_as_relation(table);
-			tuplestore_rescan(store);
-			(void) view_changed_keys(dependency, store, snapshot, &keys);
-			foreach(kc, keys)
-				add_key(touched, set, lfirst(kc));
-		}
-		if (store != NULL)
-			tuplestore_end(store);
+			if (list->dependencies[i].relid == table->relid)
+				ask_dependency(touched, table, &list->dependencies[i],
+							   RelationGetDescr(rel), snapshot);
 		RelationClose(rel);
 	}
+}
+
+/* May others have read documents from this version of a row? */
+static bool
+is_shared_version(const ChangedRow *row, Dependency *dependency)
+{
+	return row->is_old && ItemPointerIsValid(&row->tuple->t_self) &&
+		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row->tuple->t_data)) &&
+		view_reads(dependency, row->columns);
+}
+
+/* How many transactions have ended, of those that wrote, up to now? */
+static uint64
+ended_so_far(void)
+{
+	return GetLatestSnapshot()->snapXactCompletionCount;
+}
+
+/*
+ * Locks the versions of shared rows that a statement has replaced.  True:
+ * documents may have come since that were read from them.
+ */
+static bool
+lock_replaced(struct Touched *touched, uint64 ended)
+{
+	const ViewList *list = view_list();
+	ListCell   *lc;
+	bool		is_new = false;
+
+	foreach(lc, touched->tables)
+	{
+		ChangedTable *table = lfirst(lc);
+		RowVersion *versions = NULL;
+		int			n = 0;
+
+		for (int i = 0; i < list->n && table->n > 0; i++)
+		{
+			Dependency *dependency = &list->dependencies[i];
+
+			if (dependency->relid != table->relid ||
+				!view_shares(dependency->view, table->relid))
+				continue;
+			if (versions == NULL)
+				versions = MemoryContextAllocHuge(CurrentMemoryContext,
+												  sizeof(RowVersion) * table->n * list->n);
+			for (int r = 0; r < table->n; r++)
+				if (is_shared_version(&table->rows[r], dependency))
+				{
+					versions[n].relid = table->rows[r].tuple->t_tableOid;
+					versions[n++].tid = table->rows[r].tuple->t_self;
+				}
+		}
+		if (n > 0 && rowversion_lock(versions, &n, true))
+			is_new = true;
+	}
+	return is_new && ended_so_far() != ended;
 }
 
 /*
@@ -590,13 +729,17 @@ dependency_resolve(Frame *frame)
 	do
 	{
 		Snapshot	snapshot;
+		uint64		ended;
 
 		CommandCounterIncrement();	/* what the statement wrote is to be seen */
+		ended = ended_so_far();
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		collect_keys(touched, snapshot);
 		is_stale = lock_keys(touched, snapshot);
 		UnregisterSnapshot(snapshot);
-	} while (is_stale);
+		if (!is_stale)
+			is_stale = lock_replaced(touched, ended);
+		} while (is_stale);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 
@@ -709,6 +852,66 @@ add_gone_customer(Frame *frame, const CreditSource *source, const char *key,
 	ledger_close(accounts);
 }
 
+/*
+ * Locks the rows of the ERP that documents were read from and others share.
+ * True: one of them has been replaced since they were read.
+ */
+static bool
+lock_read(List *rows, uint64 ended)
+{
+	RowVersion *versions;
+	Snapshot	snapshot;
+	int			n = 0;
+	bool		is_stale = false;
+	ListCell   *lc;
+
+	foreach(lc, rows)
+		n += ((ViewRow *) lfirst(lc))->nversions;
+	if (n == 0)
+		return false;
+	versions = palloc(sizeof(RowVersion) * n);
+	n = 0;
+	foreach(lc, rows)
+	{
+		ViewRow    *row = lfirst(lc);
+
+		if (row->nversions > 0)
+			memcpy(&versions[n], row->versions, sizeof(RowVersion) * row->nversions);
+		n += row->nversions;
+	}
+	if (!rowversion_lock(versions, &n, false) || ended_so_far() == ended)
+		return false;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	for (int i = 0; i < n && !is_stale; i++)
+		is_stale = !rowversion_is_current(&versions[i], snapshot);
+	UnregisterSnapshot(snapshot);
+	return is_stale;
+}
+
+/*
+ * Reads some documents, which are locked, and leaves the snapshot that has them
+ * active.  Keys of those that cannot be read become NULL.
+ */
+static List *
+read_portion(ViewSource *view, char **keys, char **asked, int n)
+{
+	for (;;)
+	{
+		List	   *rows = NIL;
+		uint64		ended;
+
+		memcpy(asked, keys, sizeof(char *) * n);
+		CommandCounterIncrement();
+		ended = ended_so_far();
+		PushActiveSnapshot(GetLatestSnapshot());
+		(void) view_read(view, asked, n, &rows);
+		if (!lock_read(rows, ended))
+			return rows;
+		PopActiveSnapshot();
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 /* Reads some documents, which are locked, and says what they are now. */
 static void
 evaluate_portion(Frame *frame, ViewSource *view, char **keys, int n)
@@ -716,13 +919,9 @@ evaluate_portion(Frame *frame, ViewSource *view, char **keys, int n)
 	MemoryContext old = MemoryContextSwitchTo(frame_row_context(frame));
 	char	  **asked = palloc(sizeof(char *) * n);
 	bool	   *is_there = palloc0(sizeof(bool) * n);
-	List	   *rows = NIL;
+	List	   *rows = read_portion(view, keys, asked, n);
 	ListCell   *lc;
 
-	memcpy(asked, keys, sizeof(char *) * n);
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	(void) view_read(view, asked, n, &rows);
 	foreach(lc, rows)
 	{
 		ViewRow    *row = lfirst(lc);

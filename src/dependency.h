@@ -9,7 +9,8 @@
 
 /* Which declared tables the rows of a table or partition belong to. */
 extern List *dependency_targets(Relation rel, const List *relids);
-extern void dependency_collect(Frame *frame, List *targets, TupleTableSlot *slot);
+extern void dependency_collect(Frame *frame, List *targets, TupleTableSlot *old,
+							   TupleTableSlot *new);
 extern bool dependency_row_changed(TupleTableSlot *old, TupleTableSlot *new);
 extern void dependency_limit_memory(Frame *frame);
 extern void dependency_settle(Frame *frame, SubTransactionId subid,

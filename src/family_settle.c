@@ -149,6 +149,7 @@ settle_itself(Family *family, LedgerRel *settlements, Document *document)
 	settlement.key = settlement.stated_by_key = document->key;
 	settlement.kind = "stated";
 	settlement.is_total = true;
+	settlement.is_credit = credit_compare(item_number(item, ITEM_AMOUNT), NULL) < 0;
 	settlement.settled_on = settlement.reversed_on = family->today;
 	if (!item->nulls[ITEM_OPEN_AMOUNT])
 		settlement.amount = credit_subtract(item_number(item, ITEM_AMOUNT),

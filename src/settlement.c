@@ -14,7 +14,9 @@
  *	- It names another debt or payment: a correction.
  *	- It comes when it has been reversed already: it was in force meanwhile.
  *
- * A residual states a total instead, and only the difference is news.
+ * A residual states a total instead, and only the difference is news.  Of a
+ * credit (a negative line of a ledger) that is negative: what settles it is
+ * below zero, and what opens it again above.
  *
  * The debt's item is locked, so nobody else writes rows of it meanwhile.
  *
@@ -63,7 +65,7 @@ typedef struct Written
 	List	   *days;			/* of DaySum */
 	Numeric		amount;
 	DateADT		last_day;
-	DateADT		ceased_on;		/* last day with a negative row */
+	DateADT		ceased_on;		/* last day with a row that opens it again */
 	bool		is_same_kind;	/* as what is stated now */
 } Written;
 
@@ -89,6 +91,15 @@ is_stated_by(const Settlement *settlement, const Datum *values, const bool *null
 					settlement->payment_key);
 }
 
+/* Does a row open the document again, as far as it goes? */
+static bool
+opens_again(const Settlement *settlement, Numeric amount)
+{
+	int			sign = credit_compare(amount, NULL);
+
+	return settlement->is_credit ? sign > 0 : sign < 0;
+}
+
 static void
 add_row(Written *written, DateADT day, Numeric amount)
 {
@@ -107,8 +118,6 @@ add_row(Written *written, DateADT day, Numeric amount)
 	sum->amount = credit_add(sum->amount, amount);
 	written->amount = credit_add(written->amount, amount);
 	written->last_day = Max(written->last_day, day);
-	if (credit_compare(amount, NULL) < 0)
-		written->ceased_on = Max(written->ceased_on, day);
 }
 
 /* Reads what was written before. */
@@ -126,15 +135,20 @@ read_written(LedgerRel *settlements, const Settlement *settlement, Written *writ
 	{
 		Datum		values[LEDGER_MAX_COLUMNS];
 		bool		nulls[LEDGER_MAX_COLUMNS];
+		DateADT		day;
+		Numeric		amount;
 
 		ledger_deform(settlements, tuple, values, nulls);
 		if (!is_stated_by(settlement, values, nulls))
 			continue;
 		written->is_same_kind =
 			strcmp(TextDatumGetCString(values[SETTLEMENT_KIND]), settlement->kind) == 0;
-		add_row(written, nulls[SETTLEMENT_SETTLED_ON] ? DATEVAL_NOBEGIN :
-				DatumGetDateADT(values[SETTLEMENT_SETTLED_ON]),
-				DatumGetNumericCopy(values[SETTLEMENT_AMOUNT]));
+		day = nulls[SETTLEMENT_SETTLED_ON] ? DATEVAL_NOBEGIN :
+			DatumGetDateADT(values[SETTLEMENT_SETTLED_ON]);
+		amount = DatumGetNumericCopy(values[SETTLEMENT_AMOUNT]);
+		add_row(written, day, amount);
+		if (opens_again(settlement, amount))
+			written->ceased_on = Max(written->ceased_on, day);
 	}
 	ledger_scan_end(&scan);
 	UnregisterSnapshot(snapshot);
@@ -247,7 +261,8 @@ move_latest(LedgerRel *settlements, const Settlement *settlement,
 	{
 		DaySum	   *sum = lfirst(lc);
 
-		if (sum->day != written->last_day || credit_compare(sum->amount, NULL) <= 0)
+		if (sum->day != written->last_day || credit_is_zero(sum->amount) ||
+			opens_again(settlement, sum->amount))
 			continue;
 		write_row(settlements, settlement, sum->day, credit_subtract(NULL, sum->amount));
 		write_row(settlements, settlement, settlement->settled_on, sum->amount);
@@ -260,12 +275,11 @@ state_total(LedgerRel *settlements, const Settlement *settlement,
 			const Written *written)
 {
 	Numeric		difference = credit_subtract(settlement->amount, written->amount);
-	int			sign = credit_compare(difference, NULL);
 
-	if (sign < 0)
+	if (opens_again(settlement, difference))
 		write_row(settlements, settlement,
 				  Max(settlement->reversed_on, written->last_day), difference);
-	else if (sign > 0)
+	else if (!credit_is_zero(difference))
 		write_row(settlements, settlement,
 				  Max(settlement->settled_on, written->ceased_on), difference);
 	else if (settlement->is_dated && written->days != NIL &&

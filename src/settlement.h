@@ -24,6 +24,7 @@ typedef struct Settlement
 	Numeric		was_amount;		/* then: what it was until it was reversed */
 	bool		is_correction;	/* then: it never was */
 	bool		is_total;		/* of all days, as the ERP's residual says it */
+	bool		is_credit;		/* then: of a credit, so that it is negative */
 	DateADT		settled_on;		/* of the latest of it, where it is a total */
 	bool		is_dated;		/* and the ERP says that day */
 	DateADT		reversed_on;	/* where there is nothing any more, or less */

@@ -97,7 +97,7 @@ take(LOCKTAG *tag)
 	/* somebody has been stopped while holding it: wait as for any lock */
 	if (gate != NULL)
 		LWLockRelease(gate);
-	wait_for_lock(tag);
+	wait_for_lock(tag, ExclusiveLock, WAIT_LOCK);
 }
 
 static void

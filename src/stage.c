@@ -10,8 +10,9 @@
  * stand with the order itself, and nothing with its deliveries; what is
  * invoiced stands with the invoice, as far as it is not settled.  So the sum
  * is the same before and after a delivery and an invoice, and falls with the
- * payment.  An order that does not count, or not any more, has A = 0; a
- * delivery that names no order stands for itself.
+ * payment.  An order that does not count, or not any more, has A = 0, and if
+ * nothing was delivered of it, stands for nothing; a delivery that names no
+ * order stands for itself.
  *
  * What is open of a debt is its amount less what was settled, or what the ERP
  * says is open.  Beyond zero it changes sides: an invoice paid twice leaves
@@ -114,6 +115,12 @@ set_order(CreditVector *stages, Numeric amount, Numeric delivered, Numeric invoi
 		stages->stage[STAGE_ORDERED] = amount;
 		return;
 	}
+	/*
+	 * What does not count and was not delivered has no value that a credit
+	 * note could bring back.
+	 */
+	if (amount == NULL && credit_is_zero(delivered))
+		return;
 	if (credit_compare(amount != NULL ? amount : delivered, NULL) >= 0)
 	{
 		set_order_stages(stages, amount, delivered, invoiced);

@@ -10,10 +10,14 @@
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
 
+#include "rowversion.h"
 #include "source.h"
 
 /* Relation of the key queries: old and new rows of a statement. */
 #define CHANGED_NAME "changed"
+
+/* Tables of a view whose rows documents share; more are left alone. */
+#define MAX_SHARED 16
 
 /* A view that yields one row per document. */
 typedef struct ViewSource
@@ -22,7 +26,13 @@ typedef struct ViewSource
 	char	   *texts[FIELD_COUNT];	/* expressions over its row */
 	SPIPlanPtr	one;			/* the row of one key; NULL: not planned yet */
 	SPIPlanPtr	many;			/* the rows of an array of keys */
+	uint64		nplanned;		/* how often the first of them was planned */
+	bool		is_known;		/* which tables its documents share */
+	List	   *shared;			/* of those it may share, and depends on: OIDs */
+	int			nshared;		/* tables in the plans whose versions are told */
+	Oid			shared_in_plan[MAX_SHARED];
 	LocalTransactionId broken_in;	/* it could not be planned in there */
+	LocalTransactionId unknown_in;	/* nor when it was asked what it reads */
 	char		sqlstate[6];
 	char	   *message;
 	MemoryContext cxt;			/* of the list it is in */
@@ -37,6 +47,11 @@ typedef struct Dependency
 	SPIPlanPtr	plan;			/* NULL: not planned yet */
 	bool		is_parsed;
 	AttrNumber	attno;			/* the key is this column of the row; 0: not so easy */
+	bool		asks_all;		/* the key query may depend on every column */
+	Bitmapset  *asks;			/* else on these */
+	uint64		reads_of;		/* the plan of the view that this was found out of: */
+	bool		reads_all;		/* it may read every column of the table */
+	Bitmapset  *reads;			/* else these, or the key query does */
 } Dependency;
 
 /* All of them; replaced as a whole, never changed. */
@@ -53,6 +68,8 @@ typedef struct ViewList
 typedef struct ViewRow
 {
 	int			number;
+	int			nversions;		/* rows that others share, from which it was read */
+	RowVersion *versions;
 	CreditRow	row;
 } ViewRow;
 
@@ -76,7 +93,10 @@ extern bool view_read(ViewSource *view, char **keys, int n, List **rows);
 extern bool view_changed_keys(Dependency *dependency, Tuplestorestate *changed,
 							  Snapshot snapshot, List **keys);
 extern AttrNumber view_key_column(Dependency *dependency, TupleDesc desc);
+extern void view_parse_keys(Dependency *dependency);
 extern void view_append_select(StringInfo query, Oid relid, char **texts);
+extern bool view_shares(ViewSource *view, Oid relid);
+extern bool view_reads(Dependency *dependency, const Bitmapset *columns);
 extern List *view_all_keys(ViewSource *view);
 
 #endif							/* CREDIT_VIEWSOURCE_H */

@@ -328,41 +328,118 @@ typedef struct ParseJob
 	MemoryContext scratch;
 } ParseJob;
 
+/* Which columns of relation "changed" a key query names. */
+typedef struct AskedColumns
+{
+	int			number;			/* of the relation in the range table */
+	Bitmapset  *joins;			/* of joins, whose columns can be anybody's */
+	Bitmapset  *columns;		/* 0: not to be said */
+} AskedColumns;
+
+static bool
+ask_columns(Node *node, void *context)
+{
+	AskedColumns *asked = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		if (bms_is_member(var->varno, asked->joins))
+			asked->columns = bms_add_member(asked->columns, 0);
+		else if (var->varno == asked->number)
+			asked->columns = bms_add_member(asked->columns, Max(var->varattno, 0));
+		return false;
+	}
+	return expression_tree_walker(node, ask_columns, context);
+}
+
+/*
+ * Keeps which columns of a row decide which document it belongs to.  Where
+ * that is not plain (the row as a whole, a system column, relation "changed"
+ * further down or twice, functions that may read what they like) it is all.
+ */
+static void
+find_asked(Dependency *dependency, Query *query)
+{
+	AskedColumns asked = {0, NULL, NULL};
+	int			number = 0;
+	ListCell   *lc;
+	MemoryContext old;
+
+	dependency->asks_all = true;
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		number++;
+		if (rte->rtekind == RTE_NAMEDTUPLESTORE && asked.number != 0)
+			return;
+		if (rte->rtekind == RTE_NAMEDTUPLESTORE)
+			asked.number = number;
+		else if (rte->rtekind == RTE_JOIN)
+			asked.joins = bms_add_member(asked.joins, number);
+		else if (rte->rtekind != RTE_RELATION)
+			return;
+	}
+	if (asked.number == 0 || query->hasSubLinks || query->cteList != NIL ||
+		contain_mutable_functions((Node *) query))
+		return;
+	(void) query_tree_walker(query, ask_columns, &asked, QTW_IGNORE_JOINALIASES);
+	if (bms_is_member(0, asked.columns))
+		return;
+	old = MemoryContextSwitchTo(dependency->view->cxt);
+	dependency->asks = bms_copy(asked.columns);
+	MemoryContextSwitchTo(old);
+	dependency->asks_all = false;
+}
+
 /* A step for source_attempt. */
 static void
 parse_step(void *arg)
 {
 	ParseJob   *job = arg;
 	OwnerScope	scope;
+	Query	   *query;
 
 	job->dependency->attno = 0;
+	job->dependency->asks_all = true;
 	owner_enter(&scope, job->dependency->view->source.relid);
 	MemoryContextSwitchTo(job->scratch);
-	job->dependency->attno = plain_column(parse_keys(job->dependency->relid,
-													 job->dependency->changed_keys));
+	query = parse_keys(job->dependency->relid, job->dependency->changed_keys);
+	job->dependency->attno = plain_column(query);
+	find_asked(job->dependency, query);
 	owner_leave(&scope);
+}
+
+/* Finds out what there is to know of a key query; once, as columns keep their numbers. */
+void
+view_parse_keys(Dependency *dependency)
+{
+	ParseJob	job = {dependency, NULL};
+
+	if (dependency->is_parsed)
+		return;
+	job.scratch = AllocSetContextCreate(CurrentMemoryContext, "credit key query",
+										ALLOCSET_DEFAULT_SIZES);
+	(void) source_attempt(parse_step, &job);
+	MemoryContextDelete(job.scratch);
+	dependency->is_parsed = true;
 }
 
 /*
  * Most key queries name a column of the row, which the trigger can look at
- * without asking anybody.  0: the query has to be run.  Columns keep their
- * numbers, so it is parsed once; one that is dropped or gets another type
- * since is left to the query, to fail or to do it.
+ * without asking anybody.  0: the query has to be run.  A column that is
+ * dropped or gets another type since is left to the query, to fail or to do it.
  */
 AttrNumber
 view_key_column(Dependency *dependency, TupleDesc desc)
 {
-	ParseJob	job = {dependency, NULL};
 	Form_pg_attribute att;
 
-	if (!dependency->is_parsed)
-	{
-		job.scratch = AllocSetContextCreate(CurrentMemoryContext, "credit key query",
-											ALLOCSET_DEFAULT_SIZES);
-		(void) source_attempt(parse_step, &job);
-		MemoryContextDelete(job.scratch);
-		dependency->is_parsed = true;
-	}
+	view_parse_keys(dependency);
 	if (dependency->attno <= 0 || dependency->attno > desc->natts)
 		return 0;
 	att = TupleDescAttr(desc, dependency->attno - 1);

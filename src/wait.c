@@ -52,6 +52,7 @@ static const WaitWords wait_words[] = {
 	[WAIT_LIMIT] = {"a limit", "the limit of customer %s", "is changing the same limit"},
 	[WAIT_ACCOUNT] = {"an account", "the account of customer %s", "is creating the same account"},
 	[WAIT_LOCK] = {"the short lock", "%s", "holds the short lock of the same account"},
+	[WAIT_ROW] = {"a row that documents share", "%s", "reads or changes a row that documents share"},
 };
 
 /* A wait that goes on; each session has one at most. */
@@ -359,18 +360,18 @@ wait_for_document(TransactionId xid, int32 source_id, const char *key)
 		CHECK_FOR_INTERRUPTS();
 }
 
-/* Queues for a short lock that others hold; who, view waits can tell. */
+/* Queues for a lock that others hold; who, view waits can tell. */
 void
-wait_for_lock(LOCKTAG *tag)
+wait_for_lock(LOCKTAG *tag, LOCKMODE mode, WaitKind kind)
 {
-	CreditWait	wait = {.kind = WAIT_LOCK, .subject = "this statement"};
+	CreditWait	wait = {.kind = kind, .subject = "this statement"};
 	WaitState	state;
 
 	begin_wait(&state, &wait, InvalidTransactionId, LockTimeout,
 			   "another session");
 	PG_TRY();
 	{
-		(void) LockAcquire(tag, ExclusiveLock, false, false);
+		(void) LockAcquire(tag, mode, false, false);
 	}
 	PG_FINALLY();
 	{
@@ -406,7 +407,7 @@ put_wait(ReturnSetInfo *rsinfo, int pid, const WaitSlot *slot)
 	nulls[7] = !TransactionIdIsValid(top);
 	values[8] = Int32GetDatum(holder);
 	nulls[8] = holder == 0;
-	values[9] = BoolGetDatum(slot->kind == WAIT_LOCK);
+	values[9] = BoolGetDatum(slot->kind == WAIT_LOCK || slot->kind == WAIT_ROW);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

@@ -16,7 +16,8 @@ typedef enum WaitKind
 	WAIT_DOCUMENT,				/* the same document */
 	WAIT_LIMIT,					/* a change of a limit, for another one */
 	WAIT_ACCOUNT,				/* being created */
-	WAIT_LOCK					/* the short lock */
+	WAIT_LOCK,					/* the short lock */
+	WAIT_ROW					/* a row of the ERP that documents share */
 } WaitKind;
 
 /* A wait in words. */
@@ -36,7 +37,7 @@ extern void wait_or_refuse(TransactionId xid, WaitKind kind, int32 source_id,
 						   const char *name);
 extern void wait_for_document(TransactionId xid, int32 source_id,
 							  const char *key);
-extern void wait_for_lock(LOCKTAG *tag);
+extern void wait_for_lock(LOCKTAG *tag, LOCKMODE mode, WaitKind kind);
 extern char *wait_describe_holder(TransactionId xid);
 
 #endif							/* CREDIT_WAIT_H */

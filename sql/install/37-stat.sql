@@ -107,7 +107,7 @@ SELECT w.pid, a.usename AS role, a.application_name, s.name AS source, s.relatio
 	   h.query AS holder_query, p.gid AS holder_prepared,
 	   CASE WHEN p.gid IS NOT NULL THEN
 				pg_catalog.format('COMMIT PREPARED %L or ROLLBACK PREPARED %L.', p.gid, p.gid)
-			WHEN w.is_short THEN
+			WHEN w.waits_for = 'the short lock' THEN
 				'None is needed: short locks are held for microseconds. If they pile up, the machine is short of processors or storage is slow.'
 			WHEN h.pid IS NULL THEN
 				'None is needed: that transaction has just ended.'
@@ -135,7 +135,7 @@ COMMENT ON COLUMN credit.waits.source IS 'Source whose document it writes; NULL:
 COMMENT ON COLUMN credit.waits.relation IS 'Table of the source.';
 COMMENT ON COLUMN credit.waits.customer IS 'Customer it is about; NULL: not known.';
 COMMENT ON COLUMN credit.waits.document IS 'Document it is about; NULL: several, or none.';
-COMMENT ON COLUMN credit.waits.waits_for IS 'What it waits for: room under the limit, a limit that is being changed, a document, a limit, an account, or the short lock.';
+COMMENT ON COLUMN credit.waits.waits_for IS 'What it waits for: room under the limit, a limit that is being changed, a document, a limit, an account, the short lock, or a row of the ERP that several documents of a view share.';
 COMMENT ON COLUMN credit.waits.since IS 'When the wait began.';
 COMMENT ON COLUMN credit.waits.waited IS 'How long that is.';
 COMMENT ON COLUMN credit.waits.until IS 'When it ends at the latest (setting max_wait, or the lock_timeout of the role); NULL: when the holder ends.';
