@@ -4,7 +4,7 @@ EXTENSION = credit
 MODULE_big = credit
 
 # One subject a file: src/NAME.c
-SUBJECTS = credit area stat progress vector ledger backlog probe rule setting field \
+SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	expression source directory wait shortlock limit account item stage \
 	family settlement journal control refusal decision apply recount frame \
 	capture exposure asof aggregate money aging rate currency probability \
@@ -14,7 +14,7 @@ SUBJECTS = credit area stat progress vector ledger backlog probe rule setting fi
 	balance indicator capacity recency pack daymap finesum state \
 	state_payment state_aging composite binning binning_option binning_cut \
 	binning_join binning_apply scorecard scorecard_model scorecard_fit ahp \
-	viewsource dependency
+	viewsource dependency backlog grouping adhoc
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.

@@ -27,7 +27,6 @@
 
 #include "aggregate.h"
 #include "aging.h"
-#include "backlog.h"
 #include "credit.h"
 
 #define AGGREGATE "aging"
@@ -66,21 +65,13 @@ struct AgingState
  * arguments besides amount and dates are constants, they are read once, and all
  * states share what they say.
  */
-typedef struct AgingCall
+struct AgingCall
 {
-	Backlog		backlog;		/* the first: a pointer to one is to the other */
+	Backlog		backlog;
 	bool		is_constant;
 	AgingTerms	terms;
 	AgingBounds bounds;
-} AgingCall;
-
-/* A row in the backlog. */
-typedef struct AgingRow
-{
-	int64		amount;
-	int32		sum;			/* which one it goes to */
-	int32		scale;
-} AgingRow;
+};
 
 PG_FUNCTION_INFO_V1(credit_aging_accum);
 PG_FUNCTION_INFO_V1(credit_aging_accum_credits);
@@ -332,10 +323,10 @@ refuse_mixture(void)
  * fields of the state need not be fetched.
  */
 static pg_attribute_always_inline int
-sum_of_dates(const Money *amount, bool has_dates, DateADT due, DateADT as_of,
+sum_of_dates(bool is_negative, bool has_dates, DateADT due, DateADT as_of,
 			 AgingCredits credits, const int32 *bounds, int nbounds)
 {
-	if (amount->is_negative && credits != CREDITS_OWN)
+	if (is_negative && credits != CREDITS_OWN)
 		return CREDITS(nbounds);
 	if (unlikely(!has_dates))
 		return UNDATED(nbounds);
@@ -346,7 +337,7 @@ static pg_attribute_always_inline int
 sum_of_row(FunctionCallInfo fcinfo, const Money *amount, AgingCredits credits,
 		   const int32 *bounds, int nbounds)
 {
-	return sum_of_dates(amount, !PG_ARGISNULL(2) && !PG_ARGISNULL(3),
+	return sum_of_dates(amount->is_negative, !PG_ARGISNULL(2) && !PG_ARGISNULL(3),
 						PG_GETARG_DATEADT(2), PG_GETARG_DATEADT(3), credits,
 						bounds, nbounds);
 }
@@ -835,7 +826,7 @@ has_amounts(const AgingState *state)
 
 /* One column for each sum, in the order of the state, then total, n_skipped. */
 static Datum
-default_row(FunctionCallInfo fcinfo, const AgingState *state)
+default_row(TupleDesc desc, const AgingState *state)
 {
 	Datum		values[DEFAULT_COLUMNS];
 	bool		nulls[DEFAULT_COLUMNS] = {false};
@@ -849,13 +840,12 @@ default_row(FunctionCallInfo fcinfo, const AgingState *state)
 	else
 		memset(nulls, true, DEFAULT_COLUMNS - 1);
 	values[DEFAULT_COLUMNS - 1] = Int64GetDatum(state ? state->n_skipped : 0);
-	return HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo, DEFAULT_COLUMNS),
-											 values, nulls));
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
 /* bounds, buckets, undated, credits, total, n_skipped */
 static Datum
-array_row(FunctionCallInfo fcinfo, const AgingState *state)
+array_row(TupleDesc desc, const AgingState *state)
 {
 	Datum		values[ARRAY_COLUMNS];
 	bool		nulls[ARRAY_COLUMNS] = {false, true, true, true, true, false};
@@ -883,20 +873,21 @@ array_row(FunctionCallInfo fcinfo, const AgingState *state)
 		memset(nulls, false, sizeof(nulls));
 	}
 	values[5] = Int64GetDatum(state ? state->n_skipped : 0);
-	return HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo, ARRAY_COLUMNS),
-											 values, nulls));
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
 Datum
 credit_aging_final(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(default_row(fcinfo, settled(fcinfo)));
+	PG_RETURN_DATUM(default_row(result_desc(fcinfo, DEFAULT_COLUMNS),
+								settled(fcinfo)));
 }
 
 Datum
 credit_aging_array_final(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_DATUM(array_row(fcinfo, settled(fcinfo)));
+	PG_RETURN_DATUM(array_row(result_desc(fcinfo, ARRAY_COLUMNS),
+							  settled(fcinfo)));
 }
 
 /* --- outside of the aggregate --------------------------------------------- */
@@ -928,15 +919,68 @@ aging_add(AgingState *state, const Money *amount, bool has_dates, DateADT due,
 		  DateADT as_of)
 {
 	money_add(&state->sums,
-			  sum_of_dates(amount, has_dates, due, as_of, state->terms->credits,
+			  sum_of_dates(amount->is_negative, has_dates, due, as_of, state->terms->credits,
 						   state->terms->bounds, state->terms->nbounds), amount);
+}
+
+/*
+ * What rows are added with to many groups; bounds, credit mode and basis are
+ * arguments of the function that was called, from arg on.
+ */
+AgingCall *
+aging_call(FunctionCallInfo fcinfo, int arg, bool has_bounds)
+{
+	AgingCall  *call = palloc(sizeof(AgingCall));
+
+	backlog_init(&call->backlog, add_backlog);
+	call->is_constant = true;
+	read_arguments(fcinfo, arg, has_bounds, &call->terms, &call->bounds);
+	call->terms.backlog = &call->backlog;
+	return call;
+}
+
+Backlog *
+aging_backlog(AgingCall *call)
+{
+	return &call->backlog;
+}
+
+/* Which sum an amount goes to. */
+int
+aging_sum(const AgingCall *call, bool is_negative, bool has_dates, DateADT due,
+		  DateADT as_of)
+{
+	return sum_of_dates(is_negative, has_dates, due, as_of, call->terms.credits,
+						call->terms.bounds, call->terms.nbounds);
+}
+
+/* A new group. */
+void *
+aging_begin(AgingCall *call, MemoryContext cxt)
+{
+	return make_state_with(cxt, &call->terms);
+}
+
+/* How many columns a result has. */
+int
+aging_columns(bool has_bounds)
+{
+	return has_bounds ? ARRAY_COLUMNS : DEFAULT_COLUMNS;
+}
+
+/* The same row in a type that was looked up by the caller. */
+Datum
+aging_result(TupleDesc desc, const AgingState *state, bool has_bounds)
+{
+	return has_bounds ? array_row(desc, state) : default_row(desc, state);
 }
 
 /* The row of results; the state is NULL where there was no row. */
 Datum
 aging_row(FunctionCallInfo fcinfo, const AgingState *state, bool has_bounds)
 {
-	return has_bounds ? array_row(fcinfo, state) : default_row(fcinfo, state);
+	return aging_result(result_desc(fcinfo, aging_columns(has_bounds)), state,
+						has_bounds);
 }
 
 /* aging_bucket(due_date, as_of, bounds, basis): NULL: no date, so undated. */

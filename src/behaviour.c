@@ -64,17 +64,15 @@ PG_FUNCTION_INFO_V1(credit_payment_deserialize);
 
 /* --- state ---------------------------------------------------------------- */
 
-/* What one call of the aggregate in a query has beside its groups. */
-typedef struct PaymentCall
+struct PaymentCall
 {
 	Backlog		backlog;		/* the first: a pointer to one is to the other */
 	PaymentTerms terms;			/* of all rows in the backlog */
-} PaymentCall;
+};
 
 static PaymentLog *
-make_log(FunctionCallInfo fcinfo, PaymentTerms terms)
+make_log_in(MemoryContext cxt, PaymentTerms terms)
 {
-	MemoryContext cxt = aggregate_context(fcinfo, PAYMENT_AGGREGATE);
 	PaymentLog *log = MemoryContextAlloc(cxt, sizeof(PaymentLog));
 
 	log->terms = terms;
@@ -85,6 +83,12 @@ make_log(FunctionCallInfo fcinfo, PaymentTerms terms)
 	log->state = NULL;
 	log->backlog = NULL;
 	return log;
+}
+
+static PaymentLog *
+make_log(FunctionCallInfo fcinfo, PaymentTerms terms)
+{
+	return make_log_in(aggregate_context(fcinfo, PAYMENT_AGGREGATE), terms);
 }
 
 PaymentState *
@@ -930,4 +934,82 @@ credit_payment_deserialize(PG_FUNCTION_ARGS)
 	pq_getmsgend(&buf);
 	pfree(buf.data);
 	PG_RETURN_POINTER(log);
+}
+
+/* --- outside of the aggregate --------------------------------------------- */
+
+/* What rows of these terms are added with, in the current memory context. */
+PaymentCall *
+payment_call(PaymentTerms terms)
+{
+	PaymentCall *call = palloc(sizeof(PaymentCall));
+
+	backlog_init(&call->backlog, add_backlog);
+	call->terms = terms;
+	return call;
+}
+
+Backlog *
+payment_backlog(PaymentCall *call)
+{
+	return &call->backlog;
+}
+
+/*
+ * Makes data for the backlog of a row: amount, invoice date, due date, paid
+ * date.  False: it is none of the usual ones, for payment_add_unusual().
+ */
+bool
+payment_usual(const PaymentCall *call, const Datum *values, const bool *isnull,
+			  int64 *data)
+{
+	DateADT		as_of = call->terms.as_of;
+	DateADT		invoice = DatumGetDateADT(values[1]);
+	DateADT		day = DatumGetDateADT(values[3]);
+	int			flag = 0;
+	int64		amount;
+	int			scale;
+
+	if (unlikely(isnull[0] || isnull[1] || isnull[2] ||
+				 !money_read_small(values[0], &amount, &scale) || amount <= 0))
+		return false;
+	if (!DATE_IS_NOBEGIN(as_of))
+	{
+		if (invoice > as_of)
+			return false;
+		if (isnull[3] || day > as_of)
+			flag = ROW_OPEN;
+	}
+	else if (isnull[3])
+		flag = ROW_OPEN;
+	/* paid at -infinity is nothing that is open */
+	if (flag == ROW_OPEN)
+		day = invoice;
+	return make_row((PaymentRow *) data, amount, scale, invoice,
+					DatumGetDateADT(values[2]), day, flag);
+}
+
+/* A new group. */
+void *
+payment_begin(void *call, MemoryContext cxt)
+{
+	PaymentLog *log = make_log_in(cxt, ((PaymentCall *) call)->terms);
+
+	log->backlog = &((PaymentCall *) call)->backlog;
+	return log;
+}
+
+/* Adds any row. */
+void
+payment_add_unusual(void *call, void *log, const NullableDatum *values)
+{
+	LOCAL_FCINFO(fcinfo, 5);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 5, InvalidOid, NULL, NULL);
+	for (int i = 0; i < 4; i++)
+		fcinfo->args[i + 1] = values[i];
+	if (values[0].isnull || values[1].isnull || values[2].isnull)
+		state_of(log)->n_skipped++;
+	else
+		add_rare(fcinfo, call, log);
 }

@@ -116,6 +116,9 @@ typedef struct PaymentLog
 	PaymentRow	first[PAYMENT_FIRST_ROWS];
 } PaymentLog;
 
+/* What one call of the aggregate in a query has beside its groups. */
+typedef struct PaymentCall PaymentCall;
+
 /* What a row is. */
 typedef enum PaymentKind
 {
@@ -139,6 +142,13 @@ extern bool payment_add_open(PaymentState *state, DateADT due, int64 n,
 extern PaymentState *payment_make(MemoryContext cxt, int grace, int half_life,
 								  DateADT as_of);
 extern PaymentState *payment_settled(PaymentLog *log);
+extern PaymentCall *payment_call(PaymentTerms terms);
+extern Backlog *payment_backlog(PaymentCall *call);
+extern bool payment_usual(const PaymentCall *call, const Datum *values,
+						  const bool *isnull, int64 *data);
+extern void *payment_begin(void *call, MemoryContext cxt);
+extern void payment_add_unusual(void *call, void *log, const NullableDatum *values);
+extern int	payment_columns(void);
 extern TupleDesc payment_row_type(FunctionCallInfo fcinfo);
 extern Datum payment_measures(PaymentState *state, TupleDesc desc);
 

@@ -266,6 +266,13 @@ paid_sums(const PaymentState *state, const DayList *list)
 	return paid;
 }
 
+/* How many columns a result has. */
+int
+payment_columns(void)
+{
+	return NCOLUMNS;
+}
+
 TupleDesc
 payment_row_type(FunctionCallInfo fcinfo)
 {
