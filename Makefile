@@ -27,7 +27,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure currency \
-	group health aging behaviour logit validation maintenance financials \
+	group health aging behaviour adhoc logit validation maintenance financials \
 	calibrate rating trend balance indicator state binning scorecard \
 	receivable receivable_report view payment feature monitor
 

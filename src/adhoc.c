@@ -224,8 +224,10 @@ check_number(const Report *report, int ncolumns)
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("query of %s has %d columns, and %d are needed", report->name,
 					ncolumns, report->nkeys + report->nvalues),
-			 errdetail("There must be a key for each column of the definition list but the last, %d of them, and %s behind them.",
-					   report->nkeys, list_columns(report))));
+			 errdetail("All columns of the definition list but the last are keys. Keys in it: %d; behind them the query must have %s.",
+					   report->nkeys, list_columns(report)),
+			 errhint("Write the query as SELECT key, ..., %s FROM ...",
+					 list_columns(report))));
 }
 
 /* A key must be what the definition list says it is. */
@@ -260,8 +262,8 @@ check_value(const Report *report, int i, const FormData_pg_attribute *column)
 			 errmsg("%s, column %d of the query of %s, has type %s, and must have type %s",
 					report->values[i], report->nkeys + i + 1, report->name,
 					format_type_be(column->atttypid), format_type_be(wanted)),
-			 errdetail("Behind %d keys the query must have %s.", report->nkeys,
-					   list_columns(report)),
+			 errdetail("Keys in the definition list: %d; behind them the query must have %s.",
+					   report->nkeys, list_columns(report)),
 			 errhint("Cast the column in the query.")));
 }
 
@@ -355,7 +357,8 @@ run_query(Report *report, const char *query)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("query of %s must be one statement that returns rows",
-						report->name)));
+						report->name),
+				 errhint("Give a single SELECT.")));
 	options.read_only = true;
 	options.must_return_tuples = true;
 	options.dest = &report->receiver;
