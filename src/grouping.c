@@ -43,6 +43,12 @@
 #define MIN_BUFFER 512
 #define MAX_BUFFER (32 * 1024)
 
+/*
+ * Buffers between two looks at how much memory is taken: by what is in them it
+ * may be more than the limit for a while.
+ */
+#define LOOK_EVERY 8
+
 /* How many rows are looked for together. */
 #define TOGETHER 32
 
@@ -120,6 +126,7 @@ struct Grouping
 	bool		is_bytes;		/* equal keys have equal bytes */
 	bool		is_full;		/* no more groups */
 	int			level;
+	uint32		nworked_off;	/* buffers, so far */
 	Size		limit;			/* of memory for groups */
 	uint32		room;			/* of a buffer */
 	void	   *only;			/* the one group of an empty key */
@@ -561,7 +568,7 @@ add_entries(Grouping *grouping, Partition *partition, char *at, char *end)
 	MemoryContextReset(grouping->work_cxt);
 }
 
-/* Works a buffer off, and looks whether there may be more groups after it. */
+/* Works a buffer off, and looks from time to time whether memory is full. */
 static void
 work_off(Grouping *grouping, Partition *partition)
 {
@@ -569,7 +576,7 @@ work_off(Grouping *grouping, Partition *partition)
 	add_entries(grouping, partition, partition->buffer,
 				partition->buffer + partition->used);
 	partition->used = 0;
-	if (!grouping->is_full &&
+	if (!grouping->is_full && ++grouping->nworked_off % LOOK_EVERY == 0 &&
 		MemoryContextMemAllocated(grouping->group_cxt, true) > grouping->limit)
 		grouping->is_full = true;
 }
