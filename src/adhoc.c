@@ -199,7 +199,9 @@ end_payment(void *subject, const NullableDatum *key, void *group)
 {
 	Report	   *report = subject;
 
-	put_result(report, key, payment_measures(payment_settled(group), report->desc));
+	put_result(report, key,
+			   payment_measures(group == NULL ? NULL : payment_settled(group),
+								report->desc));
 }
 
 /* --- columns -------------------------------------------------------------- */

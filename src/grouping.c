@@ -920,10 +920,8 @@ grouping_end(Grouping *grouping)
 
 	if (grouping->nkeys == 0)
 	{
-		void	   *only = only_group(grouping);
-
 		backlog_settle(grouping->subject.backlog);
-		grouping->subject.end(grouping->subject.subject, NULL, only);
+		grouping->subject.end(grouping->subject.subject, NULL, grouping->only);
 	}
 	else
 		end_groups(grouping);

@@ -29,7 +29,10 @@ typedef struct GroupingSubject
 	/* adds a row that the backlog does not take; the group is settled */
 	void		(*add_unusual) (void *subject, void *group,
 								const NullableDatum *values);
-	/* what is known of a group in the end; the backlog is empty */
+	/*
+	 * what is known of a group in the end; the backlog is empty; NULL: there
+	 * was no row, and no column to group by
+	 */
 	void		(*end) (void *subject, const NullableDatum *key, void *group);
 } GroupingSubject;
 

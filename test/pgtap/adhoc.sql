@@ -89,7 +89,28 @@ SELECT books.both(format($$SELECT * FROM credit.aging_report('SELECT g %% %1$s, 
 
 -- no rows
 SELECT is_empty($$SELECT * FROM credit.aging_report('SELECT 1, 1.0, current_date WHERE false', '2025-03-31') AS r(k int, a credit.aging_buckets)$$, 'no rows, no groups');
-SELECT is((SELECT (a).n_skipped FROM credit.aging_report('SELECT 1.0, current_date WHERE false', '2025-03-31') AS r(a credit.aging_buckets)), 0::bigint, 'but one group where there is no key');
+SELECT books.both($$SELECT * FROM credit.aging_report('SELECT 1.0, current_date WHERE false', '2025-03-31', ARRAY[0]) AS r(a credit.aging_array)$$,
+	$$SELECT credit.aging(1.0, current_date, '2025-03-31', ARRAY[0]) WHERE false$$, 'but one group where there is no key');
+SELECT books.both($$SELECT * FROM credit.payment_report('SELECT 1.0, current_date, current_date, current_date WHERE false') AS r(p credit.payment_measures)$$,
+	$$SELECT credit.payment_profile(1.0, current_date, current_date, current_date) WHERE false$$, 'of payments as well');
+SELECT is((SELECT count(*) FROM credit.payment_report('SELECT 1.0, current_date, current_date, current_date WHERE false') AS r(p credit.payment_measures)), 1::bigint, 'which is a row');
+
+-- the query runs in parallel where PostgreSQL finds that cheaper
+CREATE FUNCTION books.process(bigint) RETURNS int LANGUAGE plpgsql PARALLEL SAFE AS $$ BEGIN RETURN pg_backend_pid(); END $$;
+SET LOCAL parallel_setup_cost = 0;
+SET LOCAL parallel_tuple_cost = 0;
+SET LOCAL min_parallel_table_scan_size = 0;
+SET LOCAL max_parallel_workers_per_gather = 2;
+SET LOCAL parallel_leader_participation = off;
+ALTER TABLE books.item SET (parallel_workers = 2);
+SELECT is((SELECT count(*) FROM credit.aging_report('SELECT books.process(k), amount, due_date FROM books.item', '2025-03-31') AS r(k int, a credit.aging_buckets)
+			WHERE k = pg_backend_pid()), 0::bigint, 'rows come from workers');
+SELECT is_empty($$SELECT * FROM books.difference('k', 'k bigint', 'separate')$$, 'and are the same');
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET max_parallel_workers_per_gather;
+RESET parallel_leader_participation;
 
 -- 2. Memory: what has no room goes to files
 
