@@ -41,7 +41,7 @@
 
 /* Of each buffer, in bytes. */
 #define MIN_BUFFER 512
-#define MAX_BUFFER (32 * 1024)
+#define MAX_BUFFER (128 * 1024)
 
 /*
  * Buffers between two looks at how much memory is taken: by what is in them it
