@@ -15,7 +15,7 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	state_payment state_aging composite binning binning_option binning_cut \
 	binning_join binning_apply scorecard scorecard_model scorecard_fit ahp \
 	roster viewsource viewsource_read viewsource_key viewsource_column \
-	dependency rowversion
+	dependency rowversion backlog grouping adhoc
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
@@ -28,7 +28,7 @@ OBJS = $(SUBJECTS:%=src/%.o)
 # Regression tests in running order: sql/NAME.sql, expected/NAME.out
 REGRESS = install account setting attach capture capture_trigger \
 	capture_partition capture_bulk control refusal stat exposure currency \
-	group health aging behaviour logit validation maintenance financials \
+	group health aging behaviour adhoc logit validation maintenance financials \
 	calibrate rating trend balance indicator state binning scorecard \
 	receivable receivable_report view payment feature monitor operation
 

@@ -8,6 +8,9 @@
  * they add up to the balance whatever the rows are.  What the credit mode
  * "oldest" does needs all rows of the group, so the final function does it.
  *
+ * With many groups, usual rows come to their states by way of a backlog
+ * (backlog.c), so that their memory is not waited for one by one.
+ *
  * Rows of one group have one set of bounds and one credit mode; the as-of date
  * may differ from row to row, since only the difference of dates counts.
  */
@@ -40,26 +43,35 @@
 
 static const int32 default_bounds[] = {0, 30, 60, 90, 120};
 
+/* What is the same for all rows of a group. */
+typedef struct AgingTerms
+{
+	const int32 *bounds;
+	uint16		nbounds;
+	uint8		credits;		/* AgingCredits */
+	Backlog    *backlog;		/* where more rows may be; NULL: nowhere */
+} AgingTerms;
+
 /* 128 bytes with the default bounds: the size of a chunk of memory. */
 struct AgingState
 {
 	int64		n_skipped;
-	const int32 *bounds;		/* the default, shared, or behind the sums */
-	uint16		nbounds;
-	uint8		credits;		/* AgingCredits */
+	const AgingTerms *terms;	/* shared, or behind the sums */
 	MoneySums	sums;			/* the last: its length varies */
 };
 
 /*
- * What the arguments besides amount and dates say.  Where they are constants,
- * they are read once a query, and all states share the bounds.
+ * What one call of the aggregate in a query has beside its groups.  Where the
+ * arguments besides amount and dates are constants, they are read once, and all
+ * states share what they say.
  */
-typedef struct AgingCall
+struct AgingCall
 {
+	Backlog		backlog;
 	bool		is_constant;
-	AgingCredits credits;
+	AgingTerms	terms;
 	AgingBounds bounds;
-} AgingCall;
+};
 
 PG_FUNCTION_INFO_V1(credit_aging_accum);
 PG_FUNCTION_INFO_V1(credit_aging_accum_credits);
@@ -252,46 +264,47 @@ days_between(DateADT due, DateADT as_of)
 /* --- state ---------------------------------------------------------------- */
 
 static bool
-are_bounds_of(const AgingState *state, const int32 *bounds, int n)
+are_terms_of(const AgingState *state, const AgingTerms *terms)
 {
-	return state->nbounds == n &&
-		memcmp(state->bounds, bounds, n * sizeof(int32)) == 0;
+	const AgingTerms *own = state->terms;
+
+	return own->credits == terms->credits && own->nbounds == terms->nbounds &&
+		memcmp(own->bounds, terms->bounds, own->nbounds * sizeof(int32)) == 0;
 }
 
-/*
- * A new state.  Bounds that do not live as long as the query are copied, except
- * the default ones.
- */
-static AgingState *
-make_state_in(MemoryContext cxt, const int32 *bounds, int nbounds,
-			  AgingCredits credits, bool do_bounds_live)
+static Size
+size_of_state(int nbounds)
 {
-	Size		size = offsetof(AgingState, sums) + money_size(NSUMS(nbounds));
-	bool		is_default = bounds == default_bounds ||
-		(nbounds == lengthof(default_bounds) &&
-		 memcmp(bounds, default_bounds, sizeof(default_bounds)) == 0);
-	bool		do_copy = !is_default && !do_bounds_live;
-	AgingState *state;
+	return offsetof(AgingState, sums) + money_size(NSUMS(nbounds));
+}
 
-	state = MemoryContextAllocZero(cxt, do_copy ?
-								   size + nbounds * sizeof(int32) : size);
-	money_init(&state->sums, NSUMS(nbounds), cxt);
-	state->nbounds = (uint16) nbounds;
-	state->credits = (uint8) credits;
-	state->bounds = is_default ? default_bounds : bounds;
-	if (do_copy)
-		state->bounds = memcpy((char *) state + size, bounds,
-							   nbounds * sizeof(int32));
+/* A new state, whose terms live as long as it does. */
+static AgingState *
+make_state_with(MemoryContext cxt, const AgingTerms *terms)
+{
+	AgingState *state = MemoryContextAllocZero(cxt, size_of_state(terms->nbounds));
+
+	money_init(&state->sums, NSUMS(terms->nbounds), cxt);
+	state->terms = terms;
 	return state;
 }
 
-/* The gate: in the memory of the aggregate whose function was called. */
+/* A new state with terms of its own, with nothing put aside. */
 static AgingState *
-make_state(FunctionCallInfo fcinfo, const int32 *bounds, int nbounds,
-		   AgingCredits credits, bool do_bounds_live)
+make_state_alone(MemoryContext cxt, const AgingTerms *terms)
 {
-	return make_state_in(aggregate_context(fcinfo, AGGREGATE), bounds, nbounds,
-						 credits, do_bounds_live);
+	Size		size = MAXALIGN(size_of_state(terms->nbounds));
+	AgingState *state = MemoryContextAllocZero(cxt, size + sizeof(AgingTerms) +
+											   terms->nbounds * sizeof(int32));
+	AgingTerms *own = (AgingTerms *) ((char *) state + size);
+
+	money_init(&state->sums, NSUMS(terms->nbounds), cxt);
+	*own = *terms;
+	own->backlog = NULL;
+	own->bounds = terms->bounds == default_bounds ? default_bounds :
+		memcpy(own + 1, terms->bounds, terms->nbounds * sizeof(int32));
+	state->terms = own;
+	return state;
 }
 
 static void
@@ -310,10 +323,10 @@ refuse_mixture(void)
  * fields of the state need not be fetched.
  */
 static pg_attribute_always_inline int
-sum_of_dates(const Money *amount, bool has_dates, DateADT due, DateADT as_of,
+sum_of_dates(bool is_negative, bool has_dates, DateADT due, DateADT as_of,
 			 AgingCredits credits, const int32 *bounds, int nbounds)
 {
-	if (amount->is_negative && credits != CREDITS_OWN)
+	if (is_negative && credits != CREDITS_OWN)
 		return CREDITS(nbounds);
 	if (unlikely(!has_dates))
 		return UNDATED(nbounds);
@@ -324,16 +337,45 @@ static pg_attribute_always_inline int
 sum_of_row(FunctionCallInfo fcinfo, const Money *amount, AgingCredits credits,
 		   const int32 *bounds, int nbounds)
 {
-	return sum_of_dates(amount, !PG_ARGISNULL(2) && !PG_ARGISNULL(3),
+	return sum_of_dates(amount->is_negative, !PG_ARGISNULL(2) && !PG_ARGISNULL(3),
 						PG_GETARG_DATEADT(2), PG_GETARG_DATEADT(3), credits,
 						bounds, nbounds);
 }
 
+/* Adds rows of a backlog to the states of their groups. */
+static void
+add_backlog(Backlog *backlog)
+{
+	const BacklogRow *rows = backlog->rows;
+	int			n = backlog->n;
+
+	for (int i = 0; i < n; i++)
+	{
+		AgingState *state = rows[i].group;
+		const AgingRow *row = (const AgingRow *) rows[i].data;
+
+		if (i + BACKLOG_AHEAD < n)
+		{
+			AgingState *next = rows[i + BACKLOG_AHEAD].group;
+			int			sum = ((const AgingRow *) rows[i + BACKLOG_AHEAD].data)->sum;
+
+			__builtin_prefetch(&next->sums.n, 1);
+			__builtin_prefetch(&next->sums.small[sum], 1);
+		}
+		money_add_small(&state->sums, row->sum, row->amount, row->scale);
+	}
+}
+
+/*
+ * Adds a row; terms are given apart from the state because where they are
+ * constants the compiler makes less of it, and the state need not be fetched.
+ */
 static pg_attribute_always_inline void
-add_row(FunctionCallInfo fcinfo, AgingState *state, AgingCredits credits,
-		const int32 *bounds, int nbounds)
+add_row(FunctionCallInfo fcinfo, AgingState *state, Backlog *backlog,
+		AgingCredits credits, const int32 *bounds, int nbounds)
 {
 	Money		amount;
+	int			sum;
 
 	if (unlikely(PG_ARGISNULL(1)))
 	{
@@ -341,43 +383,52 @@ add_row(FunctionCallInfo fcinfo, AgingState *state, AgingCredits credits,
 		return;
 	}
 	money_read(PG_GETARG_DATUM(1), &amount);
-	money_add(&state->sums, sum_of_row(fcinfo, &amount, credits, bounds, nbounds),
-			  &amount);
+	sum = sum_of_row(fcinfo, &amount, credits, bounds, nbounds);
+	/* a group alone is near anyway */
+	if (backlog != NULL && backlog->n_groups > 1 && amount.form == MONEY_SMALL)
+		*(AgingRow *) backlog_put(backlog, state) =
+			(AgingRow) {amount.small, sum, amount.scale};
+	else
+		money_add(&state->sums, sum, &amount);
 }
 
-/* aging_accum(internal, numeric, date, date) */
-Datum
-credit_aging_accum(PG_FUNCTION_ARGS)
+/* Has what is known of the first so many bounds be what all states share. */
+static void
+set_terms(AgingTerms *terms, const int32 *bounds, int nbounds,
+		  AgingCredits credits)
 {
-	AgingState *state = PG_ARGISNULL(0) ?
-		make_state(fcinfo, default_bounds, lengthof(default_bounds),
-				   CREDITS_SEPARATE, true) :
-		(AgingState *) PG_GETARG_POINTER(0);
+	bool		is_default = nbounds == lengthof(default_bounds) &&
+		memcmp(bounds, default_bounds, sizeof(default_bounds)) == 0;
 
-	add_row(fcinfo, state, CREDITS_SEPARATE, default_bounds,
-			lengthof(default_bounds));
-	PG_RETURN_POINTER(state);
+	terms->bounds = is_default ? default_bounds : bounds;
+	terms->nbounds = (uint16) nbounds;
+	terms->credits = (uint8) credits;
+	terms->backlog = NULL;
 }
 
 /* Reads and checks the arguments that follow amount and dates. */
 static void
-read_arguments(FunctionCallInfo fcinfo, int arg, bool has_bounds, AgingCall *call)
+read_arguments(FunctionCallInfo fcinfo, int arg, bool has_bounds,
+			   AgingTerms *terms, AgingBounds *complete)
 {
 	int			n = lengthof(default_bounds);
 	const int32 *bounds = has_bounds ? bounds_of(fcinfo, arg++, &n) : default_bounds;
-
-	call->credits = arg < PG_NARGS() ? parse_credits(fcinfo, arg++) :
+	AgingCredits credits = arg < PG_NARGS() ? parse_credits(fcinfo, arg++) :
 		CREDITS_SEPARATE;
-	complete_bounds(&call->bounds, bounds, n,
-					arg < PG_NARGS() && parse_basis(fcinfo, arg));
+
+	complete_bounds(complete, bounds, n, arg < PG_NARGS() && parse_basis(fcinfo, arg));
+	set_terms(terms, complete->bound, complete->n, credits);
 }
 
 /* Whether the arguments from the fourth on are the same for all rows. */
 static bool
 are_arguments_constant(FunctionCallInfo fcinfo)
 {
-	Aggref	   *aggref = AggGetAggref(fcinfo);
+	Aggref	   *aggref;
 
+	if (PG_NARGS() == 4)
+		return true;
+	aggref = AggGetAggref(fcinfo);
 	/* in a window nobody can tell */
 	if (aggref == NULL)
 		return false;
@@ -387,47 +438,93 @@ are_arguments_constant(FunctionCallInfo fcinfo)
 	return true;
 }
 
+static pg_noinline AgingCall *
+make_call(FunctionCallInfo fcinfo, bool has_bounds)
+{
+	AgingCall  *call;
+
+	aggregate_context(fcinfo, AGGREGATE);
+	call = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(AgingCall));
+	backlog_init(&call->backlog, add_backlog);
+	call->is_constant = are_arguments_constant(fcinfo);
+	if (call->is_constant)
+		read_arguments(fcinfo, 4, has_bounds, &call->terms, &call->bounds);
+	call->terms.backlog = &call->backlog;
+	fcinfo->flinfo->fn_extra = call;
+	return call;
+}
+
 /* What is known of the arguments without looking at a row. */
 static inline AgingCall *
 call_of(FunctionCallInfo fcinfo, bool has_bounds)
 {
-	FmgrInfo   *flinfo = fcinfo->flinfo;
+	AgingCall  *call = fcinfo->flinfo->fn_extra;
 
-	if (unlikely(flinfo->fn_extra == NULL))
-	{
-		AgingCall  *call = MemoryContextAlloc(flinfo->fn_mcxt, sizeof(AgingCall));
+	return likely(call != NULL) ? call : make_call(fcinfo, has_bounds);
+}
 
-		call->is_constant = are_arguments_constant(fcinfo);
-		if (call->is_constant)
-			read_arguments(fcinfo, 4, has_bounds, call);
-		flinfo->fn_extra = call;
-	}
-	return flinfo->fn_extra;
+/* A new group of a call whose arguments are constants. */
+static pg_noinline AgingState *
+begin_state(FunctionCallInfo fcinfo, AgingCall *call)
+{
+	AgingState *state = make_state_with(aggregate_context(fcinfo, AGGREGATE),
+										&call->terms);
+
+	backlog_note_group(&call->backlog, state);
+	return state;
+}
+
+/* aging_accum(internal, numeric, date, date) */
+Datum
+credit_aging_accum(PG_FUNCTION_ARGS)
+{
+	AgingCall  *call = call_of(fcinfo, false);
+	AgingState *state = likely(!PG_ARGISNULL(0)) ?
+		(AgingState *) PG_GETARG_POINTER(0) : begin_state(fcinfo, call);
+
+	add_row(fcinfo, state, &call->backlog, CREDITS_SEPARATE, default_bounds,
+			lengthof(default_bounds));
+	PG_RETURN_POINTER(state);
+}
+
+/* The state to add a row to whose arguments are looked at each time. */
+static AgingState *
+state_of_row(FunctionCallInfo fcinfo, bool has_bounds)
+{
+	AgingState *state;
+	AgingTerms	terms;
+	AgingBounds bounds;
+
+	read_arguments(fcinfo, 4, has_bounds, &terms, &bounds);
+	if (PG_ARGISNULL(0))
+		return make_state_alone(aggregate_context(fcinfo, AGGREGATE), &terms);
+	state = (AgingState *) PG_GETARG_POINTER(0);
+	if (!are_terms_of(state, &terms))
+		refuse_mixture();
+	return state;
 }
 
 static pg_attribute_always_inline Datum
 accum_with_arguments(FunctionCallInfo fcinfo, bool has_bounds)
 {
 	AgingCall  *call = call_of(fcinfo, has_bounds);
-	AgingState *state = NULL;
-	AgingCall	row;
+	AgingState *state;
+	const AgingTerms *terms;
 
-	if (!PG_ARGISNULL(0))
-		state = (AgingState *) PG_GETARG_POINTER(0);
-	if (!call->is_constant)
+	if (call->is_constant)
 	{
-		read_arguments(fcinfo, 4, has_bounds, &row);
-		if (state != NULL &&
-			(state->credits != row.credits ||
-			 !are_bounds_of(state, row.bounds.bound, row.bounds.n)))
-			refuse_mixture();
+		state = likely(!PG_ARGISNULL(0)) ? (AgingState *) PG_GETARG_POINTER(0) :
+			begin_state(fcinfo, call);
+		terms = &call->terms;
 	}
-	if (state == NULL)
-		state = call->is_constant ?
-			make_state(fcinfo, call->bounds.bound, call->bounds.n, call->credits, true) :
-			make_state(fcinfo, row.bounds.bound, row.bounds.n, row.credits, false);
-	add_row(fcinfo, state, state->credits, has_bounds ? state->bounds : default_bounds,
-			has_bounds ? state->nbounds : lengthof(default_bounds));
+	else
+	{
+		state = state_of_row(fcinfo, has_bounds);
+		terms = state->terms;
+	}
+	add_row(fcinfo, state, terms->backlog, terms->credits,
+			has_bounds ? terms->bounds : default_bounds,
+			has_bounds ? terms->nbounds : lengthof(default_bounds));
 	PG_RETURN_POINTER(state);
 }
 
@@ -460,6 +557,7 @@ credit_aging_remove(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		aggregate_context(fcinfo, AGGREGATE);
 	state = (AgingState *) PG_GETARG_POINTER(0);
+	backlog_settle(state->terms->backlog);
 	if (PG_ARGISNULL(1))
 	{
 		state->n_skipped--;
@@ -467,8 +565,9 @@ credit_aging_remove(PG_FUNCTION_ARGS)
 	}
 	money_read(PG_GETARG_DATUM(1), &amount);
 	if (!money_remove(&state->sums,
-					  sum_of_row(fcinfo, &amount, state->credits, state->bounds,
-								 state->nbounds), &amount))
+					  sum_of_row(fcinfo, &amount, state->terms->credits,
+								 state->terms->bounds, state->terms->nbounds),
+					  &amount))
 		PG_RETURN_NULL();
 	PG_RETURN_POINTER(state);
 }
@@ -489,13 +588,13 @@ credit_aging_combine(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	}
 	other = (AgingState *) PG_GETARG_POINTER(1);
+	backlog_settle(other->terms->backlog);
 	if (PG_ARGISNULL(0))
-		state = make_state(fcinfo, other->bounds, other->nbounds, other->credits,
-						   false);
+		state = make_state_alone(aggregate_context(fcinfo, AGGREGATE), other->terms);
 	else
 		state = (AgingState *) PG_GETARG_POINTER(0);
-	if (state->credits != other->credits ||
-		!are_bounds_of(state, other->bounds, other->nbounds))
+	backlog_settle(state->terms->backlog);
+	if (!are_terms_of(state, other->terms))
 		refuse_mixture();
 	state->n_skipped += other->n_skipped;
 	money_combine(&state->sums, &other->sums);
@@ -507,19 +606,22 @@ Datum
 credit_aging_serialize(PG_FUNCTION_ARGS)
 {
 	AgingState *state;
+	const AgingTerms *terms;
 	bool		is_default;
 	StringInfoData buf;
 
 	aggregate_context(fcinfo, AGGREGATE);
 	state = (AgingState *) PG_GETARG_POINTER(0);
-	is_default = state->bounds == default_bounds;
+	terms = state->terms;
+	backlog_settle(terms->backlog);
+	is_default = terms->bounds == default_bounds;
 	pq_begintypsend(&buf);
 	pq_sendbyte(&buf, SERIAL_VERSION);
-	pq_sendbyte(&buf, state->credits);
-	pq_sendint16(&buf, is_default ? 0 : state->nbounds);
+	pq_sendbyte(&buf, terms->credits);
+	pq_sendint16(&buf, is_default ? 0 : terms->nbounds);
 	if (!is_default)
-		for (int i = 0; i < state->nbounds; i++)
-			pq_sendint32(&buf, state->bounds[i]);
+		for (int i = 0; i < terms->nbounds; i++)
+			pq_sendint32(&buf, terms->bounds[i]);
 	pq_sendint64(&buf, state->n_skipped);
 	money_serialize(&buf, &state->sums);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
@@ -546,6 +648,7 @@ Datum
 credit_aging_deserialize(PG_FUNCTION_ARGS)
 {
 	StringInfoData buf;
+	AgingTerms	terms;
 	AgingBounds bounds;
 	AgingState *state;
 	int			credits;
@@ -558,10 +661,10 @@ credit_aging_deserialize(PG_FUNCTION_ARGS)
 		aggregate_refuse_bytes(AGGREGATE);
 	receive_bounds(&buf, &bounds);
 	if (bounds.n == 0)
-		state = make_state(fcinfo, default_bounds, lengthof(default_bounds),
-						   credits, true);
+		set_terms(&terms, default_bounds, lengthof(default_bounds), credits);
 	else
-		state = make_state(fcinfo, bounds.bound, bounds.n, credits, false);
+		set_terms(&terms, bounds.bound, bounds.n, credits);
+	state = make_state_alone(aggregate_context(fcinfo, AGGREGATE), &terms);
 	state->n_skipped = pq_getmsgint64(&buf);
 	if (state->n_skipped < 0)
 		aggregate_refuse_bytes(AGGREGATE);
@@ -580,12 +683,12 @@ credit_aging_deserialize(PG_FUNCTION_ARGS)
 static void
 apply_credits(const AgingState *state, int128 *sums)
 {
-	int128	   *credits = &sums[CREDITS(state->nbounds)];
+	int128	   *credits = &sums[CREDITS(state->terms->nbounds)];
 
-	for (int i = 0; i <= state->nbounds + 1; i++)
+	for (int i = 0; i <= state->terms->nbounds + 1; i++)
 	{
-		int128	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state->nbounds) :
-								state->nbounds - i];
+		int128	   *sum = &sums[i == state->terms->nbounds + 1 ? UNDATED(state->terms->nbounds) :
+								state->terms->nbounds - i];
 		int128		taken = Min(*sum, -*credits);
 
 		*sum -= taken;
@@ -606,7 +709,7 @@ fixed_results(const AgingState *state, Datum *results)
 		sums[i] = money_fixed(&state->sums, i);
 		total += sums[i];
 	}
-	if (state->credits == CREDITS_OLDEST)
+	if (state->terms->credits == CREDITS_OLDEST)
 		apply_credits(state, sums);
 	for (int i = 0; i < n; i++)
 		results[i] = NumericGetDatum(money_numeric(sums[i], state->sums.scale));
@@ -618,12 +721,12 @@ fixed_results(const AgingState *state, Datum *results)
 static void
 apply_numeric_credits(const AgingState *state, Datum *sums)
 {
-	Datum	   *credits = &sums[CREDITS(state->nbounds)];
+	Datum	   *credits = &sums[CREDITS(state->terms->nbounds)];
 
-	for (int i = 0; i <= state->nbounds + 1; i++)
+	for (int i = 0; i <= state->terms->nbounds + 1; i++)
 	{
-		Datum	   *sum = &sums[i == state->nbounds + 1 ? UNDATED(state->nbounds) :
-								state->nbounds - i];
+		Datum	   *sum = &sums[i == state->terms->nbounds + 1 ? UNDATED(state->terms->nbounds) :
+								state->terms->nbounds - i];
 		Datum		taken = DirectFunctionCall2(numeric_smaller, *sum,
 												DirectFunctionCall1(numeric_uminus, *credits));
 
@@ -666,7 +769,7 @@ numeric_results(const AgingState *state, Datum *results)
 		results[i] = DirectFunctionCall2(numeric_add, results[i], zero);
 		results[n] = DirectFunctionCall2(numeric_add, results[n], results[i]);
 	}
-	if (state->credits == CREDITS_OLDEST)
+	if (state->terms->credits == CREDITS_OLDEST)
 		apply_numeric_credits(state, results);
 }
 
@@ -700,6 +803,20 @@ result_desc(FunctionCallInfo fcinfo, int ncolumns)
 	return fcinfo->flinfo->fn_extra;
 }
 
+/* The state of a group, which may be NULL, with all rows added to it. */
+static const AgingState *
+settled(FunctionCallInfo fcinfo)
+{
+	AgingState *state;
+
+	aggregate_context(fcinfo, AGGREGATE);
+	if (PG_ARGISNULL(0))
+		return NULL;
+	state = (AgingState *) PG_GETARG_POINTER(0);
+	backlog_settle(state->terms->backlog);
+	return state;
+}
+
 /* Whether there were amounts at all; if not, sums are NULL and counts are 0. */
 static inline bool
 has_amounts(const AgingState *state)
@@ -709,7 +826,7 @@ has_amounts(const AgingState *state)
 
 /* One column for each sum, in the order of the state, then total, n_skipped. */
 static Datum
-default_row(FunctionCallInfo fcinfo, const AgingState *state)
+default_row(TupleDesc desc, const AgingState *state)
 {
 	Datum		values[DEFAULT_COLUMNS];
 	bool		nulls[DEFAULT_COLUMNS] = {false};
@@ -717,19 +834,18 @@ default_row(FunctionCallInfo fcinfo, const AgingState *state)
 	if (has_amounts(state))
 	{
 		if (state->sums.nsums + 2 != DEFAULT_COLUMNS)
-			elog(ERROR, "aging with %d bounds has no columns", state->nbounds);
+			elog(ERROR, "aging with %d bounds has no columns", state->terms->nbounds);
 		compute_results(state, values);
 	}
 	else
 		memset(nulls, true, DEFAULT_COLUMNS - 1);
 	values[DEFAULT_COLUMNS - 1] = Int64GetDatum(state ? state->n_skipped : 0);
-	return HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo, DEFAULT_COLUMNS),
-											 values, nulls));
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
 /* bounds, buckets, undated, credits, total, n_skipped */
 static Datum
-array_row(FunctionCallInfo fcinfo, const AgingState *state)
+array_row(TupleDesc desc, const AgingState *state)
 {
 	Datum		values[ARRAY_COLUMNS];
 	bool		nulls[ARRAY_COLUMNS] = {false, true, true, true, true, false};
@@ -737,11 +853,11 @@ array_row(FunctionCallInfo fcinfo, const AgingState *state)
 	nulls[0] = state == NULL;
 	if (state != NULL)
 	{
-		Datum	   *bounds = palloc(state->nbounds * sizeof(Datum));
+		Datum	   *bounds = palloc(state->terms->nbounds * sizeof(Datum));
 
-		for (int i = 0; i < state->nbounds; i++)
-			bounds[i] = Int32GetDatum(state->bounds[i]);
-		values[0] = PointerGetDatum(construct_array(bounds, state->nbounds, INT4OID,
+		for (int i = 0; i < state->terms->nbounds; i++)
+			bounds[i] = Int32GetDatum(state->terms->bounds[i]);
+		values[0] = PointerGetDatum(construct_array(bounds, state->terms->nbounds, INT4OID,
 													sizeof(int32), true, TYPALIGN_INT));
 	}
 	if (has_amounts(state))
@@ -749,32 +865,29 @@ array_row(FunctionCallInfo fcinfo, const AgingState *state)
 		Datum	   *results = palloc((state->sums.nsums + 1) * sizeof(Datum));
 
 		compute_results(state, results);
-		values[1] = PointerGetDatum(construct_array(results, state->nbounds + 1,
+		values[1] = PointerGetDatum(construct_array(results, state->terms->nbounds + 1,
 													NUMERICOID, -1, false, TYPALIGN_INT));
-		values[2] = results[UNDATED(state->nbounds)];
-		values[3] = results[CREDITS(state->nbounds)];
-		values[4] = results[CREDITS(state->nbounds) + 1];
+		values[2] = results[UNDATED(state->terms->nbounds)];
+		values[3] = results[CREDITS(state->terms->nbounds)];
+		values[4] = results[CREDITS(state->terms->nbounds) + 1];
 		memset(nulls, false, sizeof(nulls));
 	}
 	values[5] = Int64GetDatum(state ? state->n_skipped : 0);
-	return HeapTupleGetDatum(heap_form_tuple(result_desc(fcinfo, ARRAY_COLUMNS),
-											 values, nulls));
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
 Datum
 credit_aging_final(PG_FUNCTION_ARGS)
 {
-	aggregate_context(fcinfo, AGGREGATE);
-	PG_RETURN_DATUM(default_row(fcinfo, PG_ARGISNULL(0) ? NULL :
-								(AgingState *) PG_GETARG_POINTER(0)));
+	PG_RETURN_DATUM(default_row(result_desc(fcinfo, DEFAULT_COLUMNS),
+								settled(fcinfo)));
 }
 
 Datum
 credit_aging_array_final(PG_FUNCTION_ARGS)
 {
-	aggregate_context(fcinfo, AGGREGATE);
-	PG_RETURN_DATUM(array_row(fcinfo, PG_ARGISNULL(0) ? NULL :
-							  (AgingState *) PG_GETARG_POINTER(0)));
+	PG_RETURN_DATUM(array_row(result_desc(fcinfo, ARRAY_COLUMNS),
+							  settled(fcinfo)));
 }
 
 /* --- outside of the aggregate --------------------------------------------- */
@@ -786,11 +899,11 @@ credit_aging_array_final(PG_FUNCTION_ARGS)
 AgingState *
 aging_make(FunctionCallInfo fcinfo, int arg, bool has_bounds)
 {
-	AgingCall	call;
+	AgingTerms	terms;
+	AgingBounds bounds;
 
-	read_arguments(fcinfo, arg, has_bounds, &call);
-	return make_state_in(CurrentMemoryContext, call.bounds.bound, call.bounds.n,
-						 call.credits, false);
+	read_arguments(fcinfo, arg, has_bounds, &terms, &bounds);
+	return make_state_alone(CurrentMemoryContext, &terms);
 }
 
 /* Counts rows without an amount. */
@@ -806,15 +919,68 @@ aging_add(AgingState *state, const Money *amount, bool has_dates, DateADT due,
 		  DateADT as_of)
 {
 	money_add(&state->sums,
-			  sum_of_dates(amount, has_dates, due, as_of, state->credits,
-						   state->bounds, state->nbounds), amount);
+			  sum_of_dates(amount->is_negative, has_dates, due, as_of, state->terms->credits,
+						   state->terms->bounds, state->terms->nbounds), amount);
+}
+
+/*
+ * What rows are added with to many groups; bounds, credit mode and basis are
+ * arguments of the function that was called, from arg on.
+ */
+AgingCall *
+aging_call(FunctionCallInfo fcinfo, int arg, bool has_bounds)
+{
+	AgingCall  *call = palloc(sizeof(AgingCall));
+
+	backlog_init(&call->backlog, add_backlog);
+	call->is_constant = true;
+	read_arguments(fcinfo, arg, has_bounds, &call->terms, &call->bounds);
+	call->terms.backlog = &call->backlog;
+	return call;
+}
+
+Backlog *
+aging_backlog(AgingCall *call)
+{
+	return &call->backlog;
+}
+
+/* Which sum an amount goes to. */
+int
+aging_sum(const AgingCall *call, bool is_negative, bool has_dates, DateADT due,
+		  DateADT as_of)
+{
+	return sum_of_dates(is_negative, has_dates, due, as_of, call->terms.credits,
+						call->terms.bounds, call->terms.nbounds);
+}
+
+/* A new group. */
+void *
+aging_begin(AgingCall *call, MemoryContext cxt)
+{
+	return make_state_with(cxt, &call->terms);
+}
+
+/* How many columns a result has. */
+int
+aging_columns(bool has_bounds)
+{
+	return has_bounds ? ARRAY_COLUMNS : DEFAULT_COLUMNS;
+}
+
+/* The same row in a type that was looked up by the caller. */
+Datum
+aging_result(TupleDesc desc, const AgingState *state, bool has_bounds)
+{
+	return has_bounds ? array_row(desc, state) : default_row(desc, state);
 }
 
 /* The row of results; the state is NULL where there was no row. */
 Datum
 aging_row(FunctionCallInfo fcinfo, const AgingState *state, bool has_bounds)
 {
-	return has_bounds ? array_row(fcinfo, state) : default_row(fcinfo, state);
+	return aging_result(result_desc(fcinfo, aging_columns(has_bounds)), state,
+						has_bounds);
 }
 
 /* aging_bucket(due_date, as_of, bounds, basis): NULL: no date, so undated. */

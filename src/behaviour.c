@@ -12,12 +12,12 @@
  * them in the end is the same whatever the order of rows was and however they
  * were split.  profile.c does that.
  *
- * With many groups the processor waits for memory more than for anything else,
- * and one row would touch many sums.  So usual rows are put aside, sixteen bytes
- * each: six in a log so small that those of many groups stay in the processor's
- * cache, from there to a pile that grows to 1 kB; and only from there are they
- * added to everything, all at once.  Most groups never get that far: the final
- * function adds theirs to sums that live as long as its call.
+ * A row that needs care is added at once.  Usual ones are put aside, sixteen
+ * bytes each: five in a group's log, more in a chunk that grows to 1 kB; only
+ * from there are they added to everything, all at once.  Most groups never get
+ * that far: the final function adds theirs to sums that live as long as its
+ * call.  Where there are many groups, rows even come to the logs by way of a
+ * backlog (backlog.c), so that their memory is not waited for one by one.
  */
 #include "postgres.h"
 
@@ -30,10 +30,11 @@
 #include "behaviour.h"
 #include "credit.h"
 
-#define SERIAL_VERSION 2
+#define SERIAL_VERSION 3
 
-/* A pile takes 1 kB at most. */
-#define MAX_PILE_ROWS (10 * PAYMENT_LOG_ROWS)
+/* Rows put aside: of chunks of 256 bytes and 1 kB. */
+#define SECOND_ROWS 16
+#define MAX_ROWS 64
 
 /* A row's amount in units, below 2^54, is packed with what else there is. */
 #define ROW_SCALE 0x3F
@@ -41,6 +42,8 @@
 #define ROW_AMOUNT_SHIFT 8
 /* Days that far from 2000 have squares of which a log's sum fits 64 bits. */
 #define ROW_MAX_DAY (1 << 21)
+/* Others are put aside for a row that needs no care. */
+#define ROW_MAX_LATE DAYHIST_BOUND
 
 /* money.h counts in units of this decimal. */
 #define UNIT_DECIMALS 8
@@ -61,19 +64,31 @@ PG_FUNCTION_INFO_V1(credit_payment_deserialize);
 
 /* --- state ---------------------------------------------------------------- */
 
-static PaymentLog *
-make_log(FunctionCallInfo fcinfo, int grace, int half_life)
+struct PaymentCall
 {
-	MemoryContext cxt = aggregate_context(fcinfo, PAYMENT_AGGREGATE);
+	Backlog		backlog;		/* the first: a pointer to one is to the other */
+	PaymentTerms terms;			/* of all rows in the backlog */
+};
+
+static PaymentLog *
+make_log_in(MemoryContext cxt, PaymentTerms terms)
+{
 	PaymentLog *log = MemoryContextAlloc(cxt, sizeof(PaymentLog));
 
-	log->nrows = 0;
-	DATE_NOBEGIN(log->as_of);
-	log->grace = (int16) grace;
-	log->half_life = (int16) half_life;
-	log->pile = NULL;
+	log->terms = terms;
+	log->npaid = 0;
+	log->nopen = 0;
+	log->room = PAYMENT_FIRST_ROWS;
+	log->rows = log->first;
 	log->state = NULL;
+	log->backlog = NULL;
 	return log;
+}
+
+static PaymentLog *
+make_log(FunctionCallInfo fcinfo, PaymentTerms terms)
+{
+	return make_log_in(aggregate_context(fcinfo, PAYMENT_AGGREGATE), terms);
 }
 
 PaymentState *
@@ -97,8 +112,8 @@ static PaymentState *
 state_of(PaymentLog *log)
 {
 	if (log->state == NULL)
-		log->state = payment_make(GetMemoryChunkContext(log), log->grace,
-								  log->half_life, log->as_of);
+		log->state = payment_make(GetMemoryChunkContext(log), log->terms.grace,
+								  log->terms.half_life, log->terms.as_of);
 	return log->state;
 }
 
@@ -123,15 +138,46 @@ payment_check_as_of(DateADT as_of)
 static void
 set_as_of(PaymentLog *log, DateADT as_of)
 {
-	payment_check_as_of(as_of);
-	if (!DATE_IS_NOBEGIN(log->as_of))
+	if (!DATE_IS_NOBEGIN(log->terms.as_of))
 		payment_refuse_mixture();
-	log->as_of = as_of;
+	log->terms.as_of = as_of;
 	if (log->state != NULL)
 		log->state->as_of = as_of;
 }
 
+/* Has the terms of a group be those of a row that it gets. */
+static inline void
+adopt_terms(PaymentLog *log, const PaymentTerms *terms)
+{
+	if (likely(memcmp(&log->terms, terms, sizeof(PaymentTerms)) == 0))
+		return;
+	if (log->terms.grace != terms->grace ||
+		log->terms.half_life != terms->half_life)
+		payment_refuse_mixture();
+	set_as_of(log, terms->as_of);
+}
+
 /* --- payments ------------------------------------------------------------- */
+
+/*
+ * Notes that n payments were so many days late: in the histogram, and what it
+ * cuts off beside it.
+ */
+void
+payment_add_late(PaymentState *state, int64 days, int64 n, int128 units)
+{
+	int128		cut = days;
+	int128		kept = dayhist_key(days) - DAYHIST_BOUND;
+
+	dayhist_add(&state->hist, days, n, units, state->sums.cxt);
+	if (likely(cut == kept))
+		return;
+	state->paid.days += (cut - kept) * n;
+	state->paid.days2 += (cut * cut - kept * kept) * n;
+	state->paid.amount_days += (cut - kept) * units;
+	state->paid.amount_late += (Max(cut, 0) - Max(kept, 0)) * units;
+	range_note(&state->late, (int32) days);
+}
 
 /* Adds any payment to everything but the sums of money. */
 static void
@@ -143,21 +189,17 @@ add_payment(PaymentState *state, DateADT invoice, DateADT due, DateADT paid,
 	int64		to_pay = (int64) paid - invoice;
 	int64		x = paid;
 	PaidSums   *sums = &state->paid;
+	RecencyPlace recent = recency_reserve(&state->recent, paid, paid,
+										  state->sums.cxt);
 
-	dayhist_add(&state->hist, days, 1, units, state->sums.cxt);
-	recency_reserve(&state->recent, paid, paid, state->sums.cxt);
-	recency_add(&state->recent, paid, 1, days);
-	sums->days += days;
-	sums->days2 += days * days;
+	payment_add_late(state, days, 1, units);
+	recency_add(&recent, paid, 1, days);
 	sums->x += x;
 	sums->x2 += x * x;
 	sums->x_days += x * days;
 	sums->to_pay += to_pay;
 	sums->to_pay2 += to_pay * to_pay;
-	sums->amount_days += units * days;
-	sums->amount_late += units * Max(days, 0);
 	sums->amount_to_pay += units * to_pay;
-	range_note(&state->late, (int32) days);
 	range_note(&state->paid_dates, paid);
 	range_note(&state->invoice_dates, invoice);
 }
@@ -201,116 +243,120 @@ add_open(PaymentState *state, DateADT invoice, DateADT due, const Money *amount,
 /* --- the log -------------------------------------------------------------- */
 
 /*
- * Puts a row aside; day is that of the payment or, of an open item, of the
- * invoice.  False: it is too unusual for that.  There is room.
+ * Makes a row of a usual payment or open item; day is that of the payment or, of
+ * an open item, of the invoice.  False: it is too unusual for that.  No two
+ * dates that are not finite are near each other, so they are found out as well.
  */
 static pg_attribute_always_inline bool
-log_row(PaymentLog *log, const Money *amount, DateADT invoice, DateADT due,
-		DateADT day, int flag)
+make_row(PaymentRow *row, int64 amount, int scale, DateADT invoice, DateADT due,
+		 DateADT day, int flag)
 {
-	int64		late = (int64) day - due;
-	int64		age = (int64) day - invoice;
-	PaymentRow *row;
+	/* what overflows is far away too */
+	uint32		late = (uint32) day - (uint32) due;
+	uint32		age = (uint32) day - (uint32) invoice;
 
-	if (unlikely((int16) late != late || (int16) age != age ||
-				 day >= ROW_MAX_DAY || day <= -ROW_MAX_DAY))
-		return false;
-	row = &log->rows[log->nrows++];
-	row->packed = amount->small << ROW_AMOUNT_SHIFT | amount->scale | flag;
+	row->packed = (int64) ((uint64) amount << ROW_AMOUNT_SHIFT | scale | flag);
 	row->day = day;
 	row->late = (int16) late;
 	row->age = (int16) age;
-	return true;
+	return (late + ROW_MAX_LATE <= 2 * ROW_MAX_LATE) &
+		(age + (uint32) -PG_INT16_MIN <= PG_UINT16_MAX) &
+		((uint32) day + ROW_MAX_DAY < 2 * ROW_MAX_DAY);
 }
 
-/* Sums over the payments of one log, which fit into 64 bits where they can. */
-typedef struct LogSums
-{
-	int64		days;
-	int64		days2;
-	int64		x;
-	int64		x2;
-	int64		x_days;
-	int64		to_pay;
-	int64		to_pay2;
-	int128		amount_days;
-	int128		amount_late;
-	int128		amount_to_pay;
-} LogSums;
-
 static void
-add_log_sums(PaidSums *paid, const LogSums *sums)
+combine_range(Range *range, const Range *other)
 {
-	paid->days += sums->days;
-	paid->days2 += sums->days2;
-	paid->x += sums->x;
-	paid->x2 += sums->x2;
-	paid->x_days += sums->x_days;
-	paid->to_pay += sums->to_pay;
-	paid->to_pay2 += sums->to_pay2;
-	paid->amount_days += sums->amount_days;
-	paid->amount_late += sums->amount_late;
-	paid->amount_to_pay += sums->amount_to_pay;
+	range->least = Min(range->least, other->least);
+	range->most = Max(range->most, other->most);
 }
 
-/* Adds the payments among rows to everything, money included. */
+/*
+ * Payments are added in three rounds, each of which gets by with the registers
+ * there are.  The first: days late, and money.  Amounts are below 2^54, and rows
+ * no more than 64.
+ */
 static void
-add_row_payments(PaymentState *state, const PaymentRow *rows, int nrows)
+add_late_rows(PaymentState *state, const PaymentRow *rows, int nrows)
 {
-	LogSums		sums = {0};
-	Range		late = state->late;
-	Range		paid_dates = state->paid_dates;
-	Range		invoice_dates = state->invoice_dates;
-	/* amounts are below 2^54, and rows no more than 60 */
 	int64		amount = 0;
 	int			scale = 0;
 	int			n = 0;
 
 	for (int i = 0; i < nrows; i++)
 	{
-		const PaymentRow *row = &rows[i];
-		int64		x = row->day;
-		int64		days = row->late;
-		int64		to_pay = row->age;
-		int64		units = row->packed >> ROW_AMOUNT_SHIFT;
-		int			row_scale = row->packed & ROW_SCALE;
+		int64		units = rows[i].packed >> ROW_AMOUNT_SHIFT;
+		int			row_scale = rows[i].packed & ROW_SCALE;
 
-		if (row->packed & ROW_OPEN)
-			continue;
 		if (unlikely(row_scale != scale))
 		{
-			money_add_many(&state->sums, PAYMENT_PAID, amount, scale, n);
+			money_add_many(&state->sums, PAYMENT_PAID, amount, scale, i - n);
 			scale = row_scale;
 			amount = 0;
-			n = 0;
+			n = i;
 		}
 		amount += units;
-		n++;
-		dayhist_add(&state->hist, days, 1, units, state->sums.cxt);
-		recency_add(&state->recent, row->day, 1, days);
-		sums.days += days;
-		sums.days2 += days * days;
-		sums.x += x;
-		sums.x2 += x * x;
-		sums.x_days += x * days;
-		sums.to_pay += to_pay;
-		sums.to_pay2 += to_pay * to_pay;
-		sums.amount_days += (int128) units * days;
-		sums.amount_late += (int128) units * Max(days, 0);
-		sums.amount_to_pay += (int128) units * to_pay;
-		range_note(&late, row->late);
-		range_note(&paid_dates, row->day);
-		range_note(&invoice_dates, row->day - row->age);
+		dayhist_add_one(&state->hist, rows[i].late, units, state->sums.cxt);
 	}
-	money_add_many(&state->sums, PAYMENT_PAID, amount, scale, n);
-	add_log_sums(&state->paid, &sums);
-	state->late = late;
-	state->paid_dates = paid_dates;
-	state->invoice_dates = invoice_dates;
+	money_add_many(&state->sums, PAYMENT_PAID, amount, scale, nrows - n);
+}
+
+/* The second: sums over the days of payment, which fit into 64 bits, and lateness. */
+static void
+add_paid_rows(PaymentState *state, const PaymentRow *rows, int nrows)
+{
+	PaidSums   *paid = &state->paid;
+	Range		dates = {PG_INT32_MAX, PG_INT32_MIN};
+	RecencyPlace place;
+	int64		x = 0;
+	int64		x2 = 0;
+	int64		x_days = 0;
+
+	for (int i = 0; i < nrows; i++)
+	{
+		int64		day = rows[i].day;
+
+		x += day;
+		x2 += day * day;
+		x_days += day * rows[i].late;
+		range_note(&dates, rows[i].day);
+	}
+	paid->x += x;
+	paid->x2 += x2;
+	paid->x_days += x_days;
+	combine_range(&state->paid_dates, &dates);
+	place = recency_reserve(&state->recent, dates.least, dates.most,
+							state->sums.cxt);
+	for (int i = 0; i < nrows; i++)
+		recency_add(&place, rows[i].day, 1, rows[i].late);
+}
+
+/* The third: sums over days to pay, and the days of invoices. */
+static void
+add_age_rows(PaymentState *state, const PaymentRow *rows, int nrows)
+{
+	Range		dates = {PG_INT32_MAX, PG_INT32_MIN};
+	int64		to_pay = 0;
+	int64		to_pay2 = 0;
+	int128		amount_to_pay = 0;
+
+	for (int i = 0; i < nrows; i++)
+	{
+		int64		age = rows[i].age;
+
+		to_pay += age;
+		to_pay2 += age * age;
+		amount_to_pay += (int128) (rows[i].packed >> ROW_AMOUNT_SHIFT) * age;
+		range_note(&dates, rows[i].day - rows[i].age);
+	}
+	state->paid.to_pay += to_pay;
+	state->paid.to_pay2 += to_pay2;
+	state->paid.amount_to_pay += amount_to_pay;
+	combine_range(&state->invoice_dates, &dates);
 }
 
 static void
-add_row_open(PaymentState *state, const PaymentRow *row)
+add_open_row(PaymentState *state, const PaymentRow *row)
 {
 	Money		amount = {.form = MONEY_SMALL};
 
@@ -321,87 +367,87 @@ add_row_open(PaymentState *state, const PaymentRow *row)
 }
 
 /*
- * Adds rows that were put aside.  Slots of the histogram lie far apart, so all
- * are fetched before the first is needed; a new one has its size at once, and so
- * have the sums of recency.
+ * Adds all rows of a log.  A new histogram has its size at once.  Few groups are
+ * so large that the memory of theirs would have to be asked for ahead.
  */
-static void
-add_rows(PaymentState *state, const PaymentRow *rows, int nrows)
-{
-	Range		days = {PG_INT32_MAX, PG_INT32_MIN};
-	int			n_open = 0;
-
-	if (state->hist.nslots == 0)
-		dayhist_reserve(&state->hist, nrows, state->sums.cxt);
-	for (int i = 0; i < nrows; i++)
-	{
-		dayhist_prefetch(&state->hist, rows[i].late);
-		if (rows[i].packed & ROW_OPEN)
-			n_open++;
-		else
-			range_note(&days, rows[i].day);
-	}
-	if (n_open < nrows)
-	{
-		recency_reserve(&state->recent, days.least, days.most, state->sums.cxt);
-		add_row_payments(state, rows, nrows);
-	}
-	for (int i = 0; n_open > 0; i++)
-		if (rows[i].packed & ROW_OPEN)
-		{
-			add_row_open(state, &rows[i]);
-			n_open--;
-		}
-}
-
-/* Adds all that was put aside. */
 static void
 add_log(PaymentState *state, const PaymentLog *log)
 {
-	if (log->pile != NULL && log->pile->nrows > 0)
-		add_rows(state, log->pile->rows, log->pile->nrows);
-	if (log->nrows > 0)
-		add_rows(state, log->rows, log->nrows);
+	if (log->npaid > 0)
+	{
+		if (state->hist.nslots == 0)
+			dayhist_reserve(&state->hist, log->npaid, state->sums.cxt);
+		add_late_rows(state, log->rows, log->npaid);
+		add_paid_rows(state, log->rows, log->npaid);
+		add_age_rows(state, log->rows, log->npaid);
+	}
+	for (int i = log->room - log->nopen; i < log->room; i++)
+		add_open_row(state, &log->rows[i]);
 }
 
-/* Makes room on the pile for all rows of the log. */
-static PaymentPile *
-make_pile(PaymentLog *log)
+/* Makes room in a log that is full. */
+static pg_noinline void
+make_room(PaymentLog *log)
 {
-	PaymentPile *pile = log->pile;
-	int			room = pile == NULL ? 2 * PAYMENT_LOG_ROWS :
-		Min(2 * pile->room + PAYMENT_LOG_ROWS, MAX_PILE_ROWS);
-	Size		size = offsetof(PaymentPile, rows) + room * sizeof(PaymentRow);
+	const PaymentRow *open = &log->rows[log->room - log->nopen];
+	PaymentRow *rows;
+	int			room = log->room == PAYMENT_FIRST_ROWS ? SECOND_ROWS :
+		2 * log->room;
 
-	if (pile != NULL && pile->room == MAX_PILE_ROWS)
+	if (log->room == MAX_ROWS)
 	{
-		add_rows(state_of(log), pile->rows, pile->nrows);
-		pile->nrows = 0;
-		return pile;
+		add_log(state_of(log), log);
+		log->npaid = 0;
+		log->nopen = 0;
+		return;
 	}
-	if (pile != NULL)
-		pile = repalloc(pile, size);
-	else
-	{
-		pile = MemoryContextAlloc(GetMemoryChunkContext(log), size);
-		pile->nrows = 0;
-	}
-	pile->room = (uint16) room;
-	log->pile = pile;
-	return pile;
+	rows = MemoryContextAlloc(GetMemoryChunkContext(log), room * sizeof(PaymentRow));
+	memcpy(rows, log->rows, log->npaid * sizeof(PaymentRow));
+	memcpy(&rows[room - log->nopen], open, log->nopen * sizeof(PaymentRow));
+	if (log->rows != log->first)
+		pfree(log->rows);
+	log->rows = rows;
+	log->room = (uint16) room;
 }
 
-/* Moves the rows of a log, which is full, to the pile. */
+/* Puts a row into a log.  Which are open nobody can foresee: no branch asks. */
+static pg_attribute_always_inline void
+log_row(PaymentLog *log, const PaymentRow *row)
+{
+	int			is_open = (row->packed & ROW_OPEN) != 0;
+
+	if (unlikely(log->npaid + log->nopen == log->room))
+		make_room(log);
+	log->rows[is_open ? log->room - 1 - log->nopen : log->npaid] = *row;
+	log->npaid += !is_open;
+	log->nopen += is_open;
+}
+
+/* Brings rows of a backlog to the logs of their groups. */
 static void
-pile_up(PaymentLog *log)
+add_backlog(Backlog *backlog)
 {
-	PaymentPile *pile = log->pile;
+	const PaymentTerms *terms = &((PaymentCall *) backlog)->terms;
+	const BacklogRow *rows = backlog->rows;
+	int			n = backlog->n;
 
-	if (pile == NULL || pile->nrows == pile->room)
-		pile = make_pile(log);
-	memcpy(&pile->rows[pile->nrows], log->rows, sizeof(log->rows));
-	pile->nrows += PAYMENT_LOG_ROWS;
-	log->nrows = 0;
+	for (int i = 0; i < Min(n, BACKLOG_AHEAD); i++)
+		__builtin_prefetch(rows[i].group, 1);
+	for (int i = 0; i < n; i++)
+	{
+		PaymentLog *log = rows[i].group;
+
+		if (i + BACKLOG_AHEAD < n)
+			__builtin_prefetch(rows[i + BACKLOG_AHEAD].group, 1);
+		if (i + BACKLOG_AHEAD / 2 < n)
+		{
+			PaymentLog *next = rows[i + BACKLOG_AHEAD / 2].group;
+
+			__builtin_prefetch(&next->rows[next->npaid], 1);
+		}
+		adopt_terms(log, terms);
+		log_row(log, (const PaymentRow *) rows[i].data);
+	}
 }
 
 /*
@@ -413,17 +459,18 @@ payment_settled(PaymentLog *log)
 {
 	PaymentState *state;
 
+	backlog_settle(log->backlog);
+	if (log->state == NULL)
+		state = payment_make(CurrentMemoryContext, log->terms.grace,
+							 log->terms.half_life, log->terms.as_of);
+	else
+		state = log->state;
+	add_log(state, log);
 	if (log->state != NULL)
 	{
-		add_log(log->state, log);
-		log->nrows = 0;
-		if (log->pile != NULL)
-			log->pile->nrows = 0;
-		return log->state;
+		log->npaid = 0;
+		log->nopen = 0;
 	}
-	state = payment_make(CurrentMemoryContext, log->grace, log->half_life,
-						 log->as_of);
-	add_log(state, log);
 	return state;
 }
 
@@ -499,19 +546,90 @@ payment_kind(FunctionCallInfo fcinfo, const Money *amount, DateADT as_of,
 	return KIND_PAID;
 }
 
-/* What is not often: any row but a usual payment. */
+static pg_noinline PaymentCall *
+make_call(FunctionCallInfo fcinfo)
+{
+	PaymentCall *call;
+
+	aggregate_context(fcinfo, PAYMENT_AGGREGATE);
+	call = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(PaymentCall));
+	backlog_init(&call->backlog, add_backlog);
+	call->terms = (PaymentTerms) {DATEVAL_NOBEGIN, 0, PAYMENT_HALF_LIFE};
+	fcinfo->flinfo->fn_extra = call;
+	return call;
+}
+
+/* What is known of one call; all of its rows to come have these terms. */
+static inline PaymentCall *
+call_of(FunctionCallInfo fcinfo)
+{
+	PaymentCall *call = fcinfo->flinfo->fn_extra;
+
+	return likely(call != NULL) ? call : make_call(fcinfo);
+}
+
+/* Rows from here on have other terms. */
 static void
-add_rare(FunctionCallInfo fcinfo, PaymentLog *log, const Money *amount)
+change_terms(PaymentCall *call, PaymentTerms terms)
+{
+	backlog_settle(&call->backlog);
+	call->terms = terms;
+}
+
+static pg_noinline PaymentLog *
+begin_log(FunctionCallInfo fcinfo, PaymentCall *call)
+{
+	PaymentLog *log = make_log(fcinfo,
+							   (PaymentTerms) {DATEVAL_NOBEGIN, call->terms.grace,
+											   call->terms.half_life});
+
+	backlog_note_group(&call->backlog, log);
+	log->backlog = &call->backlog;
+	return log;
+}
+
+/* The group of a row, which may be its first. */
+static inline PaymentLog *
+log_of(FunctionCallInfo fcinfo, PaymentCall *call)
+{
+	return likely(!PG_ARGISNULL(0)) ? (PaymentLog *) PG_GETARG_POINTER(0) :
+		begin_log(fcinfo, call);
+}
+
+static pg_attribute_always_inline void
+put_row(PaymentCall *call, PaymentLog *log, const PaymentRow *row)
+{
+	/* a group alone is near anyway */
+	if (call->backlog.n_groups > 1)
+		*(PaymentRow *) backlog_put(&call->backlog, log) = *row;
+	else
+	{
+		adopt_terms(log, &call->terms);
+		log_row(log, row);
+	}
+}
+
+/* What is not often: any row but a usual payment. */
+static pg_noinline void
+add_rare(FunctionCallInfo fcinfo, PaymentCall *call, PaymentLog *log)
 {
 	DateADT		invoice = PG_GETARG_DATEADT(2);
 	DateADT		due = PG_GETARG_DATEADT(3);
+	Money		amount;
 	int128		units;
-	PaymentKind kind = payment_kind(fcinfo, amount, log->as_of, &units);
+	PaymentKind kind;
 	PaymentState *state;
+	PaymentRow	row;
 
-	if (kind == KIND_OPEN && amount->form == MONEY_SMALL &&
-		log_row(log, amount, invoice, due, invoice, ROW_OPEN))
+	money_read(PG_GETARG_DATUM(1), &amount);
+	kind = payment_kind(fcinfo, &amount, call->terms.as_of, &units);
+	if (kind == KIND_OPEN && amount.form == MONEY_SMALL &&
+		make_row(&row, amount.small, amount.scale, invoice, due, invoice, ROW_OPEN))
+	{
+		put_row(call, log, &row);
 		return;
+	}
+	adopt_terms(log, &call->terms);
 	state = state_of(log);
 	switch (kind)
 	{
@@ -525,10 +643,10 @@ add_rare(FunctionCallInfo fcinfo, PaymentLog *log, const Money *amount)
 			state->n_future++;
 			break;
 		case KIND_OPEN:
-			add_open(state, invoice, due, amount, units);
+			add_open(state, invoice, due, &amount, units);
 			break;
 		case KIND_PAID:
-			money_add(&state->sums, PAYMENT_PAID, amount);
+			money_add(&state->sums, PAYMENT_PAID, &amount);
 			add_payment(state, invoice, due, PG_GETARG_DATEADT(4), units);
 			break;
 	}
@@ -536,12 +654,14 @@ add_rare(FunctionCallInfo fcinfo, PaymentLog *log, const Money *amount)
 
 /* Adds a row; has_as_of is a constant in each caller. */
 static pg_attribute_always_inline void
-add_row(FunctionCallInfo fcinfo, PaymentLog *log, bool has_as_of)
+add_row(FunctionCallInfo fcinfo, PaymentCall *call, PaymentLog *log,
+		bool has_as_of)
 {
-	Money		amount;
-	DateADT		invoice;
-	DateADT		due;
-	DateADT		paid;
+	DateADT		invoice = PG_GETARG_DATEADT(2);
+	DateADT		paid = PG_GETARG_DATEADT(4);
+	int64		amount;
+	int			scale;
+	PaymentRow	row;
 
 	if (unlikely(PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3) ||
 				 (has_as_of && PG_ARGISNULL(5))))
@@ -549,32 +669,32 @@ add_row(FunctionCallInfo fcinfo, PaymentLog *log, bool has_as_of)
 		state_of(log)->n_skipped++;
 		return;
 	}
-	if (has_as_of && unlikely(PG_GETARG_DATEADT(5) != log->as_of))
-		set_as_of(log, PG_GETARG_DATEADT(5));
-	if (unlikely(log->nrows == PAYMENT_LOG_ROWS))
-		pile_up(log);
-
-	money_read(PG_GETARG_DATUM(1), &amount);
-	invoice = PG_GETARG_DATEADT(2);
-	due = PG_GETARG_DATEADT(3);
-	paid = PG_ARGISNULL(4) ? 0 : PG_GETARG_DATEADT(4);
-	if (unlikely(PG_ARGISNULL(4) || amount.form != MONEY_SMALL ||
-				 amount.small <= 0 ||
-				 DATE_NOT_FINITE(invoice) || DATE_NOT_FINITE(due) ||
-				 DATE_NOT_FINITE(paid) ||
-				 (has_as_of && (invoice > log->as_of || paid > log->as_of))) ||
-		unlikely(!log_row(log, &amount, invoice, due, paid, 0)))
-		add_rare(fcinfo, log, &amount);
+	if (has_as_of && unlikely(PG_GETARG_DATEADT(5) != call->terms.as_of))
+	{
+		payment_check_as_of(PG_GETARG_DATEADT(5));
+		change_terms(call, (PaymentTerms) {PG_GETARG_DATEADT(5),
+										   call->terms.grace,
+										   call->terms.half_life});
+	}
+	if (likely(!PG_ARGISNULL(4) &&
+			   money_read_small(PG_GETARG_DATUM(1), &amount, &scale) &&
+			   amount > 0 &&
+			   make_row(&row, amount, scale, invoice, PG_GETARG_DATEADT(3), paid, 0) &&
+			   !(has_as_of && (invoice > call->terms.as_of ||
+							   paid > call->terms.as_of))))
+		put_row(call, log, &row);
+	else
+		add_rare(fcinfo, call, log);
 }
 
 /* payment_accum(internal, numeric, date, date, date) */
 Datum
 credit_payment_accum(PG_FUNCTION_ARGS)
 {
-	PaymentLog *log = PG_ARGISNULL(0) ? make_log(fcinfo, 0, PAYMENT_HALF_LIFE) :
-		(PaymentLog *) PG_GETARG_POINTER(0);
+	PaymentCall *call = call_of(fcinfo);
+	PaymentLog *log = log_of(fcinfo, call);
 
-	add_row(fcinfo, log, false);
+	add_row(fcinfo, call, log, false);
 	PG_RETURN_POINTER(log);
 }
 
@@ -582,10 +702,10 @@ credit_payment_accum(PG_FUNCTION_ARGS)
 Datum
 credit_payment_accum_as_of(PG_FUNCTION_ARGS)
 {
-	PaymentLog *log = PG_ARGISNULL(0) ? make_log(fcinfo, 0, PAYMENT_HALF_LIFE) :
-		(PaymentLog *) PG_GETARG_POINTER(0);
+	PaymentCall *call = call_of(fcinfo);
+	PaymentLog *log = log_of(fcinfo, call);
 
-	add_row(fcinfo, log, true);
+	add_row(fcinfo, call, log, true);
 	PG_RETURN_POINTER(log);
 }
 
@@ -622,17 +742,16 @@ payment_half_life(FunctionCallInfo fcinfo, int arg)
 Datum
 credit_payment_accum_options(PG_FUNCTION_ARGS)
 {
-	PaymentLog *log;
+	PaymentCall *call = call_of(fcinfo);
 	int			grace = payment_grace(fcinfo, 6);
 	int			half_life = payment_half_life(fcinfo, 7);
+	PaymentLog *log;
 
-	if (PG_ARGISNULL(0))
-		log = make_log(fcinfo, grace, half_life);
-	else
-		log = (PaymentLog *) PG_GETARG_POINTER(0);
-	if (log->grace != grace || log->half_life != half_life)
-		payment_refuse_mixture();
-	add_row(fcinfo, log, true);
+	if (unlikely(grace != call->terms.grace || half_life != call->terms.half_life))
+		change_terms(call, (PaymentTerms) {call->terms.as_of, (int16) grace,
+										   (int16) half_life});
+	log = log_of(fcinfo, call);
+	add_row(fcinfo, call, log, true);
 	PG_RETURN_POINTER(log);
 }
 
@@ -646,13 +765,6 @@ combine_paid(PaidSums *paid, const PaidSums *other)
 
 	for (int i = 0; i < PAID_NSUMS; i++)
 		sum[i] += add[i];
-}
-
-static void
-combine_range(Range *range, const Range *other)
-{
-	range->least = Min(range->least, other->least);
-	range->most = Max(range->most, other->most);
 }
 
 static void
@@ -691,17 +803,19 @@ credit_payment_combine(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	}
 	other = (PaymentLog *) PG_GETARG_POINTER(1);
+	backlog_settle(other->backlog);
 	if (PG_ARGISNULL(0))
-		log = make_log(fcinfo, other->grace, other->half_life);
+		log = make_log(fcinfo, other->terms);
 	else
 		log = (PaymentLog *) PG_GETARG_POINTER(0);
-	if (log->grace != other->grace || log->half_life != other->half_life)
-		payment_refuse_mixture();
-	if (!DATE_IS_NOBEGIN(other->as_of) && log->as_of != other->as_of)
-		set_as_of(log, other->as_of);
-	add_log(state_of(log), other);
+	backlog_settle(log->backlog);
+	if (!DATE_IS_NOBEGIN(other->terms.as_of) || log->terms.grace != other->terms.grace ||
+		log->terms.half_life != other->terms.half_life)
+		adopt_terms(log, &other->terms);
+	if (other->npaid + other->nopen > 0)
+		add_log(state_of(log), other);
 	if (other->state != NULL)
-		combine_state(log->state, other->state);
+		combine_state(state_of(log), other->state);
 	PG_RETURN_POINTER(log);
 }
 
@@ -801,8 +915,8 @@ credit_payment_deserialize(PG_FUNCTION_ARGS)
 	if (grace < 0 || grace >= DAYHIST_BOUND || half_life < 1 ||
 		half_life > RECENCY_MAX_HALF_LIFE)
 		aggregate_refuse_bytes(PAYMENT_AGGREGATE);
-	log = make_log(fcinfo, grace, half_life);
-	log->as_of = (int32) pq_getmsgint(&buf, 4);
+	log = make_log(fcinfo, (PaymentTerms) {(DateADT) pq_getmsgint(&buf, 4),
+										   (int16) grace, (int16) half_life});
 	state = state_of(log);
 	state->n_skipped = aggregate_receive_count(&buf, PAYMENT_AGGREGATE);
 	state->n_credits = aggregate_receive_count(&buf, PAYMENT_AGGREGATE);
@@ -820,4 +934,82 @@ credit_payment_deserialize(PG_FUNCTION_ARGS)
 	pq_getmsgend(&buf);
 	pfree(buf.data);
 	PG_RETURN_POINTER(log);
+}
+
+/* --- outside of the aggregate --------------------------------------------- */
+
+/* What rows of these terms are added with, in the current memory context. */
+PaymentCall *
+payment_call(PaymentTerms terms)
+{
+	PaymentCall *call = palloc(sizeof(PaymentCall));
+
+	backlog_init(&call->backlog, add_backlog);
+	call->terms = terms;
+	return call;
+}
+
+Backlog *
+payment_backlog(PaymentCall *call)
+{
+	return &call->backlog;
+}
+
+/*
+ * Makes data for the backlog of a row: amount, invoice date, due date, paid
+ * date.  False: it is none of the usual ones, for payment_add_unusual().
+ */
+bool
+payment_usual(const PaymentCall *call, const Datum *values, const bool *isnull,
+			  int64 *data)
+{
+	DateADT		as_of = call->terms.as_of;
+	DateADT		invoice = DatumGetDateADT(values[1]);
+	DateADT		day = DatumGetDateADT(values[3]);
+	int			flag = 0;
+	int64		amount;
+	int			scale;
+
+	if (unlikely(isnull[0] || isnull[1] || isnull[2] ||
+				 !money_read_small(values[0], &amount, &scale) || amount <= 0))
+		return false;
+	if (!DATE_IS_NOBEGIN(as_of))
+	{
+		if (invoice > as_of)
+			return false;
+		if (isnull[3] || day > as_of)
+			flag = ROW_OPEN;
+	}
+	else if (isnull[3])
+		flag = ROW_OPEN;
+	/* paid at -infinity is nothing that is open */
+	if (flag == ROW_OPEN)
+		day = invoice;
+	return make_row((PaymentRow *) data, amount, scale, invoice,
+					DatumGetDateADT(values[2]), day, flag);
+}
+
+/* A new group. */
+void *
+payment_begin(void *call, MemoryContext cxt)
+{
+	PaymentLog *log = make_log_in(cxt, ((PaymentCall *) call)->terms);
+
+	log->backlog = &((PaymentCall *) call)->backlog;
+	return log;
+}
+
+/* Adds any row. */
+void
+payment_add_unusual(void *call, void *log, const NullableDatum *values)
+{
+	LOCAL_FCINFO(fcinfo, 5);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 5, InvalidOid, NULL, NULL);
+	for (int i = 0; i < 4; i++)
+		fcinfo->args[i + 1] = values[i];
+	if (values[0].isnull || values[1].isnull || values[2].isnull)
+		state_of(log)->n_skipped++;
+	else
+		add_rare(fcinfo, call, log);
 }

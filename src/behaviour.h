@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "utils/date.h"
 
+#include "backlog.h"
 #include "dayhist.h"
 #include "money.h"
 #include "recency.h"
@@ -26,18 +27,21 @@
 /*
  * Sums over payments, nothing but int128: x is the day of payment, days are
  * those late, amounts are in units of the eighth decimal.
+ *
+ * The first four say what the histogram of days late does not: how far beyond
+ * its bound days are.  So nearly all payments leave them alone.
  */
 typedef struct PaidSums
 {
 	int128		days;
 	int128		days2;
+	int128		amount_days;
+	int128		amount_late;	/* early payments count 0 */
 	int128		x;
 	int128		x2;
 	int128		x_days;
 	int128		to_pay;
 	int128		to_pay2;
-	int128		amount_days;
-	int128		amount_late;	/* early payments count 0 */
 	int128		amount_to_pay;
 } PaidSums;
 
@@ -55,7 +59,7 @@ typedef struct PaymentState
 {
 	PaidSums	paid;
 	Recency		recent;
-	Range		late;			/* days late of payments */
+	Range		late;			/* days late beyond the histogram's bound */
 	Range		paid_dates;
 	Range		invoice_dates;	/* of payments and open items */
 	DayHist		hist;			/* days late of payments */
@@ -85,30 +89,35 @@ typedef struct PaymentRow
 	int16		age;			/* days since it was invoiced */
 } PaymentRow;
 
-/* Many rows put aside. */
-typedef struct PaymentPile
+/* What must be the same for all rows of a group. */
+typedef struct PaymentTerms
 {
-	uint16		nrows;
-	uint16		room;
-	PaymentRow	rows[FLEXIBLE_ARRAY_MEMBER];
-} PaymentPile;
+	DateADT		as_of;			/* -infinity: none yet */
+	int16		grace;
+	int16		half_life;
+} PaymentTerms;
 
-#define PAYMENT_LOG_ROWS 6
+/* As many as make a log a chunk of memory of 128 bytes. */
+#define PAYMENT_FIRST_ROWS 5
 
 /*
- * What the aggregate has of a group: the rows put aside last, those before, and
- * what is known of the others, if there are any.  It takes 128 bytes.
+ * What the aggregate has of a group: the rows put aside last, and what is known
+ * of the others, if there are any.
  */
 typedef struct PaymentLog
 {
-	uint16		nrows;
-	int16		grace;
-	int16		half_life;
-	DateADT		as_of;			/* -infinity: none yet */
-	PaymentPile *pile;			/* NULL: none */
+	PaymentTerms terms;
+	uint16		npaid;			/* payments, from the beginning of the rows */
+	uint16		nopen;			/* open items, from their end */
+	uint16		room;
+	PaymentRow *rows;			/* the first ones, or a chunk of its own */
 	PaymentState *state;		/* NULL: none */
-	PaymentRow	rows[PAYMENT_LOG_ROWS];
+	Backlog    *backlog;		/* where more rows may be; NULL: nowhere */
+	PaymentRow	first[PAYMENT_FIRST_ROWS];
 } PaymentLog;
+
+/* What one call of the aggregate in a query has beside its groups. */
+typedef struct PaymentCall PaymentCall;
 
 /* What a row is. */
 typedef enum PaymentKind
@@ -126,11 +135,20 @@ extern int	payment_grace(FunctionCallInfo fcinfo, int arg);
 extern int	payment_half_life(FunctionCallInfo fcinfo, int arg);
 extern void payment_check_as_of(DateADT as_of);
 extern void payment_refuse_mixture(void);
+extern void payment_add_late(PaymentState *state, int64 days, int64 n,
+							 int128 units);
 extern bool payment_add_open(PaymentState *state, DateADT due, int64 n,
 							 int128 units);
 extern PaymentState *payment_make(MemoryContext cxt, int grace, int half_life,
 								  DateADT as_of);
 extern PaymentState *payment_settled(PaymentLog *log);
+extern PaymentCall *payment_call(PaymentTerms terms);
+extern Backlog *payment_backlog(PaymentCall *call);
+extern bool payment_usual(const PaymentCall *call, const Datum *values,
+						  const bool *isnull, int64 *data);
+extern void *payment_begin(void *call, MemoryContext cxt);
+extern void payment_add_unusual(void *call, void *log, const NullableDatum *values);
+extern int	payment_columns(void);
 extern TupleDesc payment_row_type(FunctionCallInfo fcinfo);
 extern Datum payment_measures(PaymentState *state, TupleDesc desc);
 

@@ -22,18 +22,51 @@
 /* Leaves room for a hundred such sums in one. */
 #define AMOUNT_LIMIT ((int128) 1 << 120)
 
-void
-dayhist_grow(DayHist *hist, MemoryContext cxt)
+/* Where a key is, or is to be: a free slot. */
+static inline DaySlot *
+find_slot(const DayHist *hist, int key)
+{
+	DaySlot    *slot = dayhist_first_slot(hist, key);
+
+	while (slot->key_count != 0 && key_of(slot) != key)
+		if (++slot == hist->slots + hist->nslots)
+			slot = hist->slots;
+	return slot;
+}
+
+static void
+grow(DayHist *hist, MemoryContext cxt)
 {
 	DayHist		old = *hist;
 
 	hist->nslots = old.nslots == 0 ? FIRST_SLOTS : 2 * old.nslots;
 	hist->slots = MemoryContextAllocZero(cxt, hist->nslots * sizeof(DaySlot));
 	for (int i = 0; i < old.nslots; i++)
-		if (old.slots[i].count != 0)
-			*dayhist_slot(hist, old.slots[i].key) = old.slots[i];
+		if (old.slots[i].key_count != 0)
+			*find_slot(hist, key_of(&old.slots[i])) = old.slots[i];
 	if (old.slots != NULL)
 		pfree(old.slots);
+}
+
+/* The slot of a key, which is made if need be; a count is to be added to it. */
+DaySlot *
+dayhist_slot(DayHist *hist, int key, MemoryContext cxt)
+{
+	DaySlot    *slot;
+
+	if (hist->nslots == 0)
+		grow(hist, cxt);
+	slot = find_slot(hist, key);
+	if (slot->key_count != 0)
+		return slot;
+	if (4 * hist->nused >= 3 * hist->nslots && hist->nslots < DAYHIST_MAX_SLOTS)
+	{
+		grow(hist, cxt);
+		slot = find_slot(hist, key);
+	}
+	slot->key_count = (uint64) key << DAYHIST_KEY_SHIFT;
+	hist->nused++;
+	return slot;
 }
 
 /* Gives a new histogram room for so many days. */
@@ -55,8 +88,8 @@ dayhist_combine(DayHist *hist, const DayHist *other, MemoryContext cxt)
 	{
 		DaySlot    *slot = &other->slots[i];
 
-		if (slot->count != 0)
-			dayhist_add(hist, day_of(slot), slot->count, slot->amount, cxt);
+		if (slot->key_count != 0)
+			dayhist_add(hist, day_of(slot), count_of(slot), slot->amount, cxt);
 	}
 }
 
@@ -68,10 +101,10 @@ dayhist_serialize(StringInfo buf, const DayHist *hist)
 	{
 		const DaySlot *slot = &hist->slots[i];
 
-		if (slot->count == 0)
+		if (slot->key_count == 0)
 			continue;
-		pq_sendint16(buf, slot->key);
-		pq_sendint64(buf, slot->count);
+		pq_sendint16(buf, key_of(slot));
+		pq_sendint64(buf, count_of(slot));
 		aggregate_send_int128(buf, slot->amount);
 	}
 }
@@ -101,7 +134,7 @@ dayhist_deserialize(StringInfo buf, DayHist *hist, MemoryContext cxt,
 static int
 compare_keys(const void *a, const void *b)
 {
-	return (int) ((const DaySlot *) a)->key - (int) ((const DaySlot *) b)->key;
+	return key_of(a) - key_of(b);
 }
 
 /* Calls nothing for a comparison. */
@@ -113,7 +146,7 @@ sort_few(DaySlot *slots, int n)
 		DaySlot		slot = slots[i];
 		int			k = i;
 
-		for (; k > 0 && slots[k - 1].key > slot.key; k--)
+		for (; k > 0 && key_of(&slots[k - 1]) > key_of(&slot); k--)
 			slots[k] = slots[k - 1];
 		slots[k] = slot;
 	}
@@ -127,10 +160,10 @@ find_range(const DayHist *hist, int *first, int *last)
 	*last = -1;
 	for (int i = 0; i < hist->nslots; i++)
 	{
-		if (hist->slots[i].count == 0)
+		if (hist->slots[i].key_count == 0)
 			continue;
-		*first = Min(*first, (int) hist->slots[i].key);
-		*last = Max(*last, (int) hist->slots[i].key);
+		*first = Min(*first, key_of(&hist->slots[i]));
+		*last = Max(*last, key_of(&hist->slots[i]));
 	}
 }
 
@@ -155,9 +188,9 @@ dayhist_list(const DayHist *hist, DayList *list)
 	{
 		DaySlot    *slot = &hist->slots[(start + i) & (hist->nslots - 1)];
 
-		if (slot->count == 0)
+		if (slot->key_count == 0)
 			continue;
-		list->count += slot->count;
+		list->count += count_of(slot);
 		list->amount += slot->amount;
 		list->slots[list->n++] = *slot;
 	}
@@ -179,10 +212,10 @@ daylist_quantile(const DayList *list, double q)
 	int			i = 0;
 	double		value;
 
-	for (; seen + (int64) list->slots[i].count <= below; i++)
-		seen += list->slots[i].count;
+	for (; seen + count_of(&list->slots[i]) <= below; i++)
+		seen += count_of(&list->slots[i]);
 	value = day_of(&list->slots[i]);
-	if (position > below && seen + (int64) list->slots[i].count <= below + 1)
+	if (position > below && seen + count_of(&list->slots[i]) <= below + 1)
 		value += (position - below) * (day_of(&list->slots[i + 1]) - value);
 	return value;
 }
@@ -214,10 +247,10 @@ daylist_mean_deviation(const DayList *list)
 	double		deviation = 0;
 
 	for (int i = 0; i < list->n; i++)
-		sum += (int64) list->slots[i].count * day_of(&list->slots[i]);
+		sum += count_of(&list->slots[i]) * day_of(&list->slots[i]);
 	mean = (double) sum / list->count;
 	for (int i = 0; i < list->n; i++)
-		deviation += list->slots[i].count * fabs(day_of(&list->slots[i]) - mean);
+		deviation += count_of(&list->slots[i]) * fabs(day_of(&list->slots[i]) - mean);
 	return deviation / list->count;
 }
 
@@ -248,7 +281,7 @@ daylist_median_deviation(const DayList *list, double median)
 		int64		before = seen;
 
 		seen += left_deviation <= right_deviation ?
-			list->slots[left--].count : list->slots[right++].count;
+			count_of(&list->slots[left--]) : count_of(&list->slots[right++]);
 		if (before <= below && below < seen)
 			result += deviation / 2;
 		if (before <= above && above < seen)

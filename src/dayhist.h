@@ -13,12 +13,15 @@
 /* With as many slots each day has its own. */
 #define DAYHIST_MAX_SLOTS 8192
 
-/* count 0: free */
+/* A day's key, day + DAYHIST_BOUND, lies above the bits of its count. */
+#define DAYHIST_KEY_SHIFT 50
+#define DAYHIST_COUNT ((UINT64CONST(1) << DAYHIST_KEY_SHIFT) - 1)
+
+/* key_count 0: free, since counts are not 0 */
 typedef struct DaySlot
 {
 	int128		amount;
-	uint64		count:50;
-	uint64		key:14;			/* day + DAYHIST_BOUND */
+	uint64		key_count;
 } DaySlot;
 
 typedef struct DayHist
@@ -38,7 +41,7 @@ typedef struct DayList
 } DayList;
 
 extern void dayhist_reserve(DayHist *hist, int ndays, MemoryContext cxt);
-extern void dayhist_grow(DayHist *hist, MemoryContext cxt);
+extern DaySlot *dayhist_slot(DayHist *hist, int key, MemoryContext cxt);
 extern void dayhist_combine(DayHist *hist, const DayHist *other, MemoryContext cxt);
 extern void dayhist_serialize(StringInfo buf, const DayHist *hist);
 extern void dayhist_deserialize(StringInfo buf, DayHist *hist, MemoryContext cxt,
@@ -49,26 +52,22 @@ extern int	daylist_weighted_quantile(const DayList *list, int percent);
 extern double daylist_mean_deviation(const DayList *list);
 extern double daylist_median_deviation(const DayList *list, double median);
 
+static inline int64
+count_of(const DaySlot *slot)
+{
+	return (int64) (slot->key_count & DAYHIST_COUNT);
+}
+
+static inline int
+key_of(const DaySlot *slot)
+{
+	return (int) (slot->key_count >> DAYHIST_KEY_SHIFT);
+}
+
 static inline int
 day_of(const DaySlot *slot)
 {
-	return (int) slot->key - DAYHIST_BOUND;
-}
-
-/*
- * The slot of a key, which may be free.  A key's place is what is left of it
- * by the number of slots, so days next to each other are neighbours, and a
- * range of days that is shorter than the table never meets itself.
- */
-static inline DaySlot *
-dayhist_slot(const DayHist *hist, int key)
-{
-	int			mask = hist->nslots - 1;
-	int			i = key & mask;
-
-	while (hist->slots[i].count != 0 && hist->slots[i].key != (uint64) key)
-		i = (i + 1) & mask;
-	return &hist->slots[i];
+	return key_of(slot) - DAYHIST_BOUND;
 }
 
 static inline int
@@ -77,35 +76,43 @@ dayhist_key(int64 day)
 	return (int) Max(Min(day, DAYHIST_BOUND), -DAYHIST_BOUND) + DAYHIST_BOUND;
 }
 
-/* Has the memory brought near that dayhist_add() will want; there are slots. */
-static inline void
-dayhist_prefetch(const DayHist *hist, int64 day)
+/*
+ * The first place of a key is what is left of it by the number of slots, so days
+ * next to each other are neighbours, and a range of days that is shorter than
+ * the table never meets itself.  Nearly all keys are there.
+ */
+static inline DaySlot *
+dayhist_first_slot(const DayHist *hist, int key)
 {
-	__builtin_prefetch(&hist->slots[dayhist_key(day) & (hist->nslots - 1)], 1);
+	return &hist->slots[key & (hist->nslots - 1)];
+}
+
+static inline bool
+dayhist_has(const DaySlot *slot, int key)
+{
+	return key_of(slot) == key && slot->key_count != 0;
 }
 
 static pg_attribute_always_inline void
 dayhist_add(DayHist *hist, int64 day, int64 count, int128 amount,
 			MemoryContext cxt)
 {
-	int			key = dayhist_key(day);
-	DaySlot    *slot;
+	DaySlot    *slot = dayhist_slot(hist, dayhist_key(day), cxt);
 
-	if (unlikely(hist->nslots == 0))
-		dayhist_grow(hist, cxt);
-	slot = dayhist_slot(hist, key);
-	if (unlikely(slot->count == 0))
-	{
-		if (4 * hist->nused >= 3 * hist->nslots &&
-			hist->nslots < DAYHIST_MAX_SLOTS)
-		{
-			dayhist_grow(hist, cxt);
-			slot = dayhist_slot(hist, key);
-		}
-		slot->key = key;
-		hist->nused++;
-	}
-	slot->count += count;
+	slot->key_count += count;
+	slot->amount += amount;
+}
+
+/* Adds one with an amount; the day is within the bound, and there are slots. */
+static pg_attribute_always_inline void
+dayhist_add_one(DayHist *hist, int day, int64 amount, MemoryContext cxt)
+{
+	int			key = day + DAYHIST_BOUND;
+	DaySlot    *slot = dayhist_first_slot(hist, key);
+
+	if (unlikely(!dayhist_has(slot, key)))
+		slot = dayhist_slot(hist, key, cxt);
+	slot->key_count++;
 	slot->amount += amount;
 }
 

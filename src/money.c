@@ -213,7 +213,7 @@ money_note_scale(MoneySums *sums, int scale, int64 n, int64 n_below)
 		sums->n_below += scale < sums->scale ? n : n_below;
 }
 
-/* What money_add() does not do itself. */
+/* What money_add() does not do itself: it is not MONEY_SMALL. */
 void
 money_add_rare(MoneySums *sums, int i, const Money *amount)
 {
@@ -222,9 +222,7 @@ money_add_rare(MoneySums *sums, int i, const Money *amount)
 	else
 		money_note_scale(sums, amount->scale, 1, 0);
 	sums->n++;
-	if (amount->form == MONEY_SMALL)
-		add_small(sums, i, amount->small);
-	else if (amount->form == MONEY_WIDE)
+	if (amount->form == MONEY_WIDE)
 		add_wide(sums, i, amount->wide);
 	else
 		add_other(sums, i, amount->numeric);

@@ -93,65 +93,100 @@ extern void money_add_rare(MoneySums *sums, int i, const Money *amount);
 /*
  * Reads a numeric as it lies in its tuple, without unpacking: header, then
  * digits to the base of 10,000, none of them aligned.  That format is what
- * pg_upgrade takes from major to major.
+ * pg_upgrade takes from major to major.  False: it is not MONEY_SMALL, or does
+ * not lie there.
+ *
+ * Each digit is multiplied for itself: none waits for the one before.
  */
+static pg_attribute_always_inline bool
+money_read_small(Datum value, int64 *small, int *scale)
+{
+	static const int64 power[] = {0, 0, 1, 10000, 100000000, INT64CONST(1000000000000)};
+	const struct varlena *packed = (struct varlena *) DatumGetPointer(value);
+	const char *data;
+	uint16		header;
+	uint16		digit;
+	int			ndigits;
+	int			weight;
+	const int64 *unit;
+	int64		units = 0;
+
+	if (likely(VARATT_IS_SHORT(packed) && !VARATT_IS_EXTERNAL(packed)))
+	{
+		data = VARDATA_SHORT(packed);
+		ndigits = (int) (VARSIZE_SHORT(packed) - VARHDRSZ_SHORT) / 2 - 1;
+	}
+	else if (VARATT_IS_4B_U(packed))
+	{
+		data = VARDATA(packed);
+		ndigits = (int) (VARSIZE(packed) - VARHDRSZ) / 2 - 1;
+	}
+	else
+		return false;
+	memcpy(&header, data, sizeof(header));
+	/* seven bits with a sign */
+	weight = (int) ((header & 0x7F) ^ 0x40) - 0x40;
+	if (unlikely((header & 0xC000) != 0x8000 || weight > 1 ||
+				 ndigits > weight + 3))
+		return false;
+	unit = &power[weight + 4];
+	if (likely(ndigits > 0))
+	{
+		memcpy(&digit, data + 2, sizeof(digit));
+		units = digit * unit[0];
+		if (likely(ndigits > 1))
+		{
+			memcpy(&digit, data + 4, sizeof(digit));
+			units += digit * unit[-1];
+			for (int i = 2; i < ndigits; i++)
+			{
+				memcpy(&digit, data + 2 + 2 * i, sizeof(digit));
+				units += digit * unit[-i];
+			}
+		}
+	}
+	*small = header & 0x2000 ? -units : units;
+	*scale = (header & 0x1F80) >> 7;
+	return true;
+}
+
 static pg_attribute_always_inline void
 money_read(Datum value, Money *amount)
 {
-	static const int64 power[] = {1, 10000, 100000000, INT64CONST(1000000000000)};
-	struct varlena *packed = (struct varlena *) DatumGetPointer(value);
-	const char *data;
-	uint16		header;
-	int			ndigits;
-	int			weight;
-	int64		units = 0;
-
-	if (likely(!VARATT_IS_COMPRESSED(packed) && !VARATT_IS_EXTERNAL(packed)))
+	if (likely(money_read_small(value, &amount->small, &amount->scale)))
 	{
-		data = VARDATA_ANY(packed);
-		memcpy(&header, data, sizeof(header));
-		ndigits = (int) (VARSIZE_ANY_EXHDR(packed) / sizeof(int16)) - 1;
-		/* seven bits with a sign */
-		weight = (int) ((header & 0x7F) ^ 0x40) - 0x40;
-		if (likely((header & 0xC000) == 0x8000 && weight <= 1 &&
-				   ndigits <= weight + 3))
-		{
-			for (int i = 0; i < ndigits; i++)
-			{
-				uint16		digit;
-
-				data += sizeof(digit);
-				memcpy(&digit, data, sizeof(digit));
-				units = units * 10000 + digit;
-			}
-			if (ndigits > 0)
-				units *= power[weight + 3 - ndigits];
-			amount->form = MONEY_SMALL;
-			amount->is_negative = (header & 0x2000) != 0;
-			amount->scale = (header & 0x1F80) >> 7;
-			amount->small = amount->is_negative ? -units : units;
-			return;
-		}
+		amount->form = MONEY_SMALL;
+		amount->is_negative = amount->small < 0;
+		return;
 	}
-	money_read_rare(packed, amount);
+	money_read_rare((struct varlena *) DatumGetPointer(value), amount);
+}
+
+/* Adds an amount that is MONEY_SMALL to sum i. */
+static pg_attribute_always_inline void
+money_add_small(MoneySums *sums, int i, int64 amount, int scale)
+{
+	int64		sum;
+
+	if (unlikely(pg_add_s64_overflow(sums->small[i], amount, &sum)))
+	{
+		money_add_many(sums, i, amount, scale, 1);
+		return;
+	}
+	sums->small[i] = sum;
+	if (unlikely(scale != sums->scale))
+		money_note_scale(sums, scale, 1, 0);
+	sums->n++;
 }
 
 /* Adds an amount to sum i. */
 static pg_attribute_always_inline void
 money_add(MoneySums *sums, int i, const Money *amount)
 {
-	int64		sum;
-
-	if (likely(amount->form == MONEY_SMALL &&
-			   !pg_add_s64_overflow(sums->small[i], amount->small, &sum)))
-	{
-		sums->small[i] = sum;
-		if (unlikely(amount->scale != sums->scale))
-			money_note_scale(sums, amount->scale, 1, 0);
-		sums->n++;
-		return;
-	}
-	money_add_rare(sums, i, amount);
+	if (likely(amount->form == MONEY_SMALL))
+		money_add_small(sums, i, amount->small, amount->scale);
+	else
+		money_add_rare(sums, i, amount);
 }
 
 #endif							/* CREDIT_MONEY_H */

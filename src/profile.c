@@ -110,7 +110,7 @@ set_on_time(Figures *figures, const PaymentState *state, const DayList *list)
 
 	for (int i = 0; i < list->n && day_of(&list->slots[i]) <= state->grace; i++)
 	{
-		n += list->slots[i].count;
+		n += count_of(&list->slots[i]);
 		amount += list->slots[i].amount;
 	}
 	set_ratio(figures, ON_TIME_RATE, n, (double) list->count + state->n_overdue);
@@ -143,9 +143,9 @@ set_open(Figures *figures, const PaymentState *state)
 }
 
 static void
-set_lateness(Figures *figures, const PaymentState *state, const DayList *list)
+set_lateness(Figures *figures, const PaymentState *state, const PaidSums *paid,
+			 const DayList *list)
 {
-	const PaidSums *paid = &state->paid;
 	double		n = (double) list->count;
 	double		amount = (double) list->amount;
 	double		median = daylist_quantile(list, 0.5);
@@ -160,8 +160,10 @@ set_lateness(Figures *figures, const PaymentState *state, const DayList *list)
 	if (list->amount > 0)
 		set(figures, WEIGHTED_P90_DAYS_LATE,
 			Int32GetDatum(daylist_weighted_quantile(list, 90)));
-	set(figures, MIN_DAYS_LATE, Int32GetDatum(state->late.least));
-	set(figures, MAX_DAYS_LATE, Int32GetDatum(state->late.most));
+	set(figures, MIN_DAYS_LATE,
+		Int32GetDatum(Min(day_of(&list->slots[0]), state->late.least)));
+	set(figures, MAX_DAYS_LATE,
+		Int32GetDatum(Max(day_of(&list->slots[list->n - 1]), state->late.most)));
 	set_float(figures, MEAN_DAYS_TO_PAY, (double) paid->to_pay / n);
 	set_ratio(figures, WEIGHTED_DAYS_TO_PAY, (double) paid->amount_to_pay, amount);
 	set_ratio(figures, WEIGHTED_TERMS,
@@ -182,9 +184,8 @@ set_lateness(Figures *figures, const PaymentState *state, const DayList *list)
 
 /* Standard deviations of a sample, and their ratio to the mean. */
 static void
-set_spread(Figures *figures, const PaymentState *state, const Moments *moments)
+set_spread(Figures *figures, const PaidSums *paid, const Moments *moments)
 {
-	const PaidSums *paid = &state->paid;
 	double		to_pay;
 
 	if (moments->n < 2)
@@ -234,17 +235,42 @@ set_trend(Figures *figures, const Moments *moments)
 }
 
 static void
-set_moments(Figures *figures, const PaymentState *state, int64 n)
+set_moments(Figures *figures, const PaidSums *paid, int64 n)
 {
-	const PaidSums *paid = &state->paid;
 	Moments		moments;
 
 	moments.n = (double) n;
 	moments.x = central_product(n, paid->x, paid->x, paid->x2);
 	moments.days = central_product(n, paid->days, paid->days, paid->days2);
 	moments.x_days = central_product(n, paid->x, paid->days, paid->x_days);
-	set_spread(figures, state, &moments);
+	set_spread(figures, paid, &moments);
 	set_trend(figures, &moments);
+}
+
+/* All sums over payments: the histogram has most of some. */
+static PaidSums
+paid_sums(const PaymentState *state, const DayList *list)
+{
+	PaidSums	paid = state->paid;
+
+	for (int i = 0; i < list->n; i++)
+	{
+		const DaySlot *slot = &list->slots[i];
+		int64		day = day_of(slot);
+
+		paid.days += (int128) count_of(slot) * day;
+		paid.days2 += (int128) count_of(slot) * (day * day);
+		paid.amount_days += slot->amount * day;
+		paid.amount_late += slot->amount * Max(day, 0);
+	}
+	return paid;
+}
+
+/* How many columns a result has. */
+int
+payment_columns(void)
+{
+	return NCOLUMNS;
 }
 
 TupleDesc
@@ -258,6 +284,7 @@ Datum
 payment_measures(PaymentState *state, TupleDesc desc)
 {
 	DayList		list = {0};
+	PaidSums	paid;
 	Figures		figures;
 
 	figures_init(&figures);
@@ -273,8 +300,9 @@ payment_measures(PaymentState *state, TupleDesc desc)
 	}
 	if (list.count > 0)
 	{
-		set_lateness(&figures, state, &list);
-		set_moments(&figures, state, list.count);
+		paid = paid_sums(state, &list);
+		set_lateness(&figures, state, &paid, &list);
+		set_moments(&figures, &paid, list.count);
 	}
 	return HeapTupleGetDatum(heap_form_tuple(desc, figures.values, figures.nulls));
 }

@@ -30,6 +30,14 @@
 /* The weights within a period of the last half-life that was asked for. */
 int64		recency_weights[RECENCY_MAX_HALF_LIFE];
 static int	weights_of = 0;
+static uint64 reciprocal;		/* of the same */
+
+/* The number of the half-life that a day is in. */
+static inline int32
+period_of(const Recency *recency, DateADT day)
+{
+	return day / recency->half_life - (day % recency->half_life < 0);
+}
 
 /* Before sums are added to; a query has one half-life. */
 static inline void
@@ -40,6 +48,7 @@ prepare_weights(int half_life)
 	for (int i = 0; i < half_life; i++)
 		recency_weights[i] = (int64) rint(exp2((double) i / half_life) *
 										  WEIGHT_UNIT);
+	reciprocal = ((UINT64CONST(1) << 32) + half_life - 1) / half_life;
 	weights_of = half_life;
 }
 
@@ -78,16 +87,22 @@ make_room(Recency *recency, int32 first, int32 last, MemoryContext cxt)
  * Makes room for what was paid between two days, before recency_add(): all of
  * it but what is so long ago that it does not matter.
  */
-void
+RecencyPlace
 recency_reserve(Recency *recency, DateADT first, DateADT last, MemoryContext cxt)
 {
-	int32		from = recency_period(recency, first);
-	int32		to = recency_period(recency, last);
+	int32		from = period_of(recency, first);
+	int32		to = period_of(recency, last);
+	RecencyPlace place;
 
 	prepare_weights(recency->half_life);
 	if (recency->n == 0 || from < recency->first ||
 		to >= recency->first + recency->n)
 		make_room(recency, from, to, cxt);
+	place.sums = recency->sums;
+	place.first_day = (int64) recency->first * recency->half_life;
+	place.half_life = recency->half_life;
+	place.reciprocal = reciprocal;
+	return place;
 }
 
 /* Both have the same half-life. */

@@ -27,8 +27,6 @@ typedef struct Recency
 	int16		half_life;
 } Recency;
 
-extern void recency_reserve(Recency *recency, DateADT first, DateADT last,
-							MemoryContext cxt);
 extern void recency_combine(Recency *recency, const Recency *other,
 							MemoryContext cxt);
 extern void recency_serialize(StringInfo buf, const Recency *recency);
@@ -39,27 +37,39 @@ extern bool recency_results(const Recency *recency, double *mean, double *n);
 /* For the inline functions only. */
 extern int64 recency_weights[RECENCY_MAX_HALF_LIFE];
 
-/* The number of the half-life that a day is in. */
-static inline int32
-recency_period(const Recency *recency, DateADT day)
+/*
+ * Where recency_add() adds, from recency_reserve(): what it needs for each
+ * payment, in registers.
+ */
+typedef struct RecencyPlace
 {
-	return day / recency->half_life - (day % recency->half_life < 0);
-}
+	RecencySums *sums;
+	int64		first_day;		/* of sums[0] */
+	uint32		half_life;
+	uint64		reciprocal;		/* 2^32 by the half-life, rounded up */
+} RecencyPlace;
+
+extern RecencyPlace recency_reserve(Recency *recency, DateADT first,
+									DateADT last, MemoryContext cxt);
 
 /*
- * Adds n payments of one day that were so many days late together;
- * recency_reserve() has made room.
+ * Adds n payments of one day that were so many days late together.  The days
+ * there is room for are fewer than 2^19, and half-lives shorter than 2^12: so
+ * the product with the rounded reciprocal has the right whole part.
  */
 static pg_attribute_always_inline void
-recency_add(Recency *recency, DateADT paid, int64 n, int64 days)
+recency_add(const RecencyPlace *place, DateADT paid, int64 n, int64 days)
 {
-	int32		period = recency_period(recency, paid);
-	int64		weight = recency_weights[paid - period * recency->half_life];
+	int64		day = paid - place->first_day;
+	uint32		period;
+	int64		weight;
 	RecencySums *sums;
 
-	if (unlikely(period < recency->first))
+	if (unlikely(day < 0))
 		return;
-	sums = &recency->sums[period - recency->first];
+	period = (uint32) (((uint64) day * place->reciprocal) >> 32);
+	weight = recency_weights[(uint32) day - period * place->half_life];
+	sums = &place->sums[period];
 	sums->weight += (int128) weight * n;
 	sums->weight2 += (int128) weight * weight * n;
 	sums->days += (int128) weight * days;

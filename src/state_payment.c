@@ -502,33 +502,28 @@ read_late(PaymentState *state, const DaySums *list)
 	for (int i = 0; i < list->n; i++)
 	{
 		const DaySum *sum = &list->sums[i];
-		int128		days = sum->day;
 
-		dayhist_add(&state->hist, sum->day, sum->count, sum->value,
-					state->sums.cxt);
-		state->paid.days += days * sum->count;
-		state->paid.days2 += days * days * sum->count;
-		state->paid.amount_days += days * sum->value;
-		state->paid.amount_late += Max(days, 0) * sum->value;
-		range_note(&state->late, sum->day);
+		payment_add_late(state, sum->day, sum->count, sum->value);
 	}
 }
 
 static void
 read_paid(PaymentState *state, const DaySums *list)
 {
+	RecencyPlace recent;
+
 	if (list->n == 0)
 		return;
 	state->paid_dates.least = list->sums[0].day;
 	state->paid_dates.most = list->sums[list->n - 1].day;
-	recency_reserve(&state->recent, state->paid_dates.least,
-					state->paid_dates.most, state->sums.cxt);
+	recent = recency_reserve(&state->recent, state->paid_dates.least,
+							 state->paid_dates.most, state->sums.cxt);
 	for (int i = 0; i < list->n; i++)
 	{
 		const DaySum *sum = &list->sums[i];
 		int128		x = sum->day;
 
-		recency_add(&state->recent, sum->day, sum->count, (int64) sum->value);
+		recency_add(&recent, sum->day, sum->count, (int64) sum->value);
 		state->paid.x += x * sum->count;
 		state->paid.x2 += x * x * sum->count;
 		state->paid.x_days += x * sum->value;

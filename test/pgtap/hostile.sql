@@ -110,6 +110,23 @@ SELECT is(q.bad, NULL, format('%s does not lose its head', q.function))
 		 GROUP BY r.function ORDER BY r.function::text OFFSET 0) q;
 SELECT is((SELECT string_agg(customer || ' ' || total, ', ') FROM credit.exposure), 'A 1', 'and the ledger is as before');
 
+-- reports over a query want a definition list, and take any text for the query
+SELECT is(q.bad, NULL, format('%s does not lose its head with a definition list', q.report))
+  FROM (SELECT r.report, string_agg(DISTINCT r.result, '; ') FILTER (WHERE r.result NOT IN ('fine', 'error')) AS bad
+		  FROM (SELECT p.report, shop.try_call(format('SELECT * FROM credit.%s AS r(%s)', format(p.call, q.value, d.value, t.value), p.list)) AS result
+				  FROM (VALUES ('aging_report', 'aging_report(%1$s::text, %2$s::date, %3$s::text)', 'k text, r credit.aging_buckets'),
+							   ('aging_report with bounds', 'aging_report(%1$s::text, %2$s::date, ARRAY[0], %3$s::text)', 'r credit.aging_array'),
+							   ('aging_report of another type', 'aging_report(%1$s::text, %2$s::date, ARRAY[0], %3$s::text)', 'r credit.payment_measures'),
+							   ('payment_report', 'payment_report(%1$s::text, %2$s::date, length(%3$s::text))', 'k text, r credit.payment_measures')) p (report, call, list)
+				 CROSS JOIN (SELECT v.value FROM shop.value v WHERE v.type = 'text'::regtype UNION ALL
+							 SELECT quote_literal(x) FROM unnest(ARRAY['SELECT id, total, ''infinity''::date FROM shop.orders', 'SELECT ''NaN''::numeric, ''-infinity''::date',
+								'SELECT id, total, NULL::date, NULL::date, NULL::date FROM shop.orders', 'DELETE FROM shop.orders RETURNING id, total, NULL::date',
+								'SELECT id, 1e1000, current_date, current_date, current_date FROM shop.orders', 'TABLE shop.orders', 'VALUES (1)']) x) q
+				 CROSS JOIN (SELECT v.value FROM shop.value v WHERE v.type = 'date'::regtype) d
+				 CROSS JOIN (VALUES ('NULL'), ('''own'''), ('''nonsense''')) t (value)) r
+		 GROUP BY r.report ORDER BY r.report OFFSET 0) q;
+SELECT is((SELECT string_agg(customer || ' ' || total, ', ') FROM credit.exposure), 'A 1', 'and the ledger still is as before');
+
 -- 2. Trigger functions called by hand, or put where they do not belong
 
 SELECT throws_matching(format('SELECT %s', p.function), 'trigger', p.proname || ' cannot be called')
@@ -236,6 +253,8 @@ SELECT is(shop.under_evil(c), 'fine', 'under a hostile search_path: ' || left(c,
 	$$SELECT credit.fit_scorecard('evil', 'SELECT g, g OPERATOR(pg_catalog.%) 9 OPERATOR(pg_catalog.<) 4 AS b FROM pg_catalog.generate_series(1, 1000) g', 'b', '{g}', min_iv => -1, options => credit.binning_options(trend => 'none'))$$,
 	$$SELECT b.* FROM (SELECT credit.optimal_bins(g, g OPERATOR(pg_catalog.=) ANY ('{1,2,3}')) AS b FROM pg_catalog.generate_series(1, 1000) g) x, credit.bins(x.b) b$$,
 	$$SELECT credit.champion('standard'), credit.retire_model(credit.champion('standard'))$$,
+	$$SELECT * FROM credit.aging_report('SELECT g, 1.5, credit.today() FROM pg_catalog.generate_series(1, 9) g', credit.today()) AS r(k int, a credit.aging_buckets)$$,
+	$$SELECT * FROM credit.payment_report('SELECT g::pg_catalog.text, 1.5, credit.today(), credit.today(), credit.today() FROM pg_catalog.generate_series(1, 9) g') AS r(k pg_catalog.text, a credit.payment_measures)$$,
 	$$SELECT credit.grant_analyst('pg_monitor')$$, $$SELECT credit.revoke_analyst('pg_monitor')$$,
 	'TRUNCATE shop.other', $$SELECT credit.detach('shop.other')$$]) c;
 SELECT is(total, 48::numeric, 'the sum is right') FROM credit.exposure WHERE customer = 'A';
