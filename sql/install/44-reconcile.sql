@@ -48,6 +48,7 @@ CREATE FUNCTION credit.differences_of(source_id integer, as_owner boolean)
 RETURNS TABLE (key text, difference text, erp jsonb, ledger jsonb, document text, customer text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 SET datestyle = 'ISO, MDY'
 SET intervalstyle = 'postgres'
 SET extra_float_digits = 1
@@ -259,6 +260,8 @@ CREATE FUNCTION credit.reconcile(source text DEFAULT NULL)
 RETURNS TABLE (source_name text, key text, difference text, erp jsonb, ledger jsonb)
 LANGUAGE plpgsql STABLE ROWS 100
 SET search_path = pg_catalog, pg_temp
+/* it takes seconds to compile what takes milliseconds to run */
+SET jit = off
 AS $$
 DECLARE
 	s credit.source%ROWTYPE;

@@ -181,6 +181,12 @@ BEGIN
 					  WHERE x.account_id = account AND (x.is_open OR NOT x.is_open)
 					  GROUP BY x.source_id) i
 			   JOIN credit.source s ON s.source_id = i.source_id;
+			/* a chain that says it is the only one hides the others */
+			PERFORM credit.adjust(account, c.currency, '{}', 0)
+			   FROM (SELECT j.currency, j.is_only_chain, count(*) OVER () AS n
+					   FROM (SELECT DISTINCT ON (x.currency) x.currency, x.is_only_chain FROM credit.journal x
+							  WHERE x.account_id = account AND x.scope = 0 ORDER BY x.currency, x.seq DESC) j) c
+			  WHERE c.n > 1 AND c.is_only_chain;
 			PERFORM credit.adjust(account, g.currency, g.stages, 0) FROM credit.journal_gap(account) g;
 		END LOOP;
 		RETURN;
@@ -362,6 +368,7 @@ COMMENT ON FUNCTION credit.repair_begin(text, boolean) IS 'Begins a run of repai
 CREATE FUNCTION credit.repair_step(run_id bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	t credit.repair_task%ROWTYPE;
