@@ -58,7 +58,7 @@ COMMENT ON TABLE credit.repair_task IS 'What runs of repair() that are at work h
 COMMENT ON COLUMN credit.repair_task.task_id IS 'Own key; of one rank the lowest comes first.';
 COMMENT ON COLUMN credit.repair_task.run_id IS 'Run.';
 COMMENT ON COLUMN credit.repair_task.rank IS 'Lowest first: customers, then documents by kind, then the ledger with itself.';
-COMMENT ON COLUMN credit.repair_task.step IS 'compare, documents, compare again; of the ledger with itself also add up, compare accounts, accounts.';
+COMMENT ON COLUMN credit.repair_task.step IS 'What is to be done: compare, documents, compare again; of the ledger with itself also add up, compare accounts, accounts.';
 COMMENT ON COLUMN credit.repair_task.source_id IS 'Source; 0: the ledger with itself.';
 COMMENT ON COLUMN credit.repair_task.keys IS 'Keys of documents, or accounts.';
 

@@ -225,7 +225,7 @@ BEGIN
 		RETURN;					/* detached meanwhile */
 	END IF;
 	PERFORM credit.progress_phase(format('comparing %s', s.name), credit.estimated_rows(s.relation));
-	problem := credit.mapping_error(s.source_id);
+	problem := rtrim(credit.mapping_error(s.source_id));
 	IF problem IS NULL THEN
 		BEGIN
 			WITH d AS MATERIALIZED
