@@ -100,3 +100,5 @@ COMMENT ON COLUMN credit.unchecked_raise.exposure IS 'Exposure of the account wi
 COMMENT ON COLUMN credit.unchecked_raise.acknowledged_at IS 'When somebody acknowledged it; NULL: not yet.';
 COMMENT ON COLUMN credit.unchecked_raise.acknowledged_by IS 'Session user who did.';
 COMMENT ON COLUMN credit.unchecked_raise.acknowledgement IS 'What was decided, in the words of that user.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.unchecked_raise
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();

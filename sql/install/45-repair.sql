@@ -542,10 +542,12 @@ BEGIN
 		RAISE EXCEPTION 'an acknowledgement needs a reason'
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'Say what was decided.';
 	END IF;
+	PERFORM credit.maintain(true);
 	UPDATE credit.unchecked_raise u
 	   SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user, acknowledgement = reason
 	 WHERE u.acknowledged_at IS NULL AND (unchecked_ids IS NULL OR u.unchecked_id = ANY (unchecked_ids));
 	GET DIAGNOSTICS n = ROW_COUNT;
+	PERFORM credit.maintain(false);
 	RETURN n;
 END
 $$;
