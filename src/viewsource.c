@@ -484,8 +484,8 @@ take_row(ReadJob *job, HeapTuple tuple, TupleDesc desc)
 	if (job->is_found[row->number] && source->kind != KIND_CUSTOMER)
 		ereport(ERROR,
 				(errcode(ERRCODE_CARDINALITY_VIOLATION),
-				 errmsg("the view has more than one row with key \"%s\"",
-						job->keys[row->number])));
+				 errmsg("the %s has more than one row with key \"%s\"",
+						source->is_view ? "view" : "table", job->keys[row->number])));
 	job->is_found[row->number] = true;
 	memset(row->row.isnull, true, sizeof(row->row.isnull));
 	memset(row->row.value, 0, sizeof(row->row.value));

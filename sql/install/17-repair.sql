@@ -54,6 +54,7 @@ CREATE TABLE credit.repair_task
 	keys		text[],
 	CHECK (step IN ('compare', 'documents', 'compare again', 'add up', 'compare accounts', 'accounts'))
 );
+CREATE INDEX repair_task_run ON credit.repair_task (run_id, rank, task_id);
 COMMENT ON TABLE credit.repair_task IS 'What runs of repair() that are at work have still to do: one row a transaction.';
 COMMENT ON COLUMN credit.repair_task.task_id IS 'Own key; of one rank the lowest comes first.';
 COMMENT ON COLUMN credit.repair_task.run_id IS 'Run.';

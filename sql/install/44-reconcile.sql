@@ -280,8 +280,14 @@ BEGIN
 			RETURN NEXT;
 			CONTINUE;
 		END IF;
-		RETURN QUERY SELECT s.name, d.key, d.difference, d.erp, d.ledger
-					   FROM credit.source_differences(s.source_id) d;
+		BEGIN
+			RETURN QUERY SELECT s.name, d.key, d.difference, d.erp, d.ledger
+						   FROM credit.source_differences(s.source_id) d;
+		EXCEPTION WHEN data_exception THEN
+			source_name := s.name; key := NULL; difference := 'unreadable';
+			erp := to_jsonb(format('a row cannot be read: %s', SQLERRM)); ledger := NULL;
+			RETURN NEXT;
+		END;
 	END LOOP;
 	IF source IS NULL THEN
 		RETURN QUERY SELECT d.source, d.key, d.difference, d.erp, d.ledger FROM credit.ledger_differences() d;
@@ -289,4 +295,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION credit.reconcile(text) IS
-'Every difference between the ERP and the ledger, of one source or of all, under one snapshot; changes nothing. difference: missing (in the ledger), too much, different (erp and ledger show the fields that differ), sum or, under journal, different (the ledger disagrees with itself: erp is what the documents come to), unreadable (the mapping is broken). No row: all agrees.';
+'Every difference between the ERP and the ledger, of one source or of all, under one snapshot; changes nothing. difference: missing (in the ledger), too much, different (erp and ledger show the fields that differ), sum or, under journal, different (the ledger disagrees with itself: erp is what the documents come to), unreadable (the mapping is broken, or a row has a value that it cannot read). No row: all agrees.';

@@ -205,6 +205,41 @@ COMMENT ON FUNCTION credit.repair_ledger(bigint, text, integer, text[], text) IS
 'Mends, for repair(), sums on documents (add up) or the journal of accounts.';
 
 /*
+ * One row that cannot be read makes a comparison fail, but not a look at each
+ * document, of which it is one.
+ */
+CREATE FUNCTION credit.repair_look_at_all(run_id bigint, source_id integer, rank integer, problem text) RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, MDY'
+SET intervalstyle = 'postgres'
+SET extra_float_digits = 1
+SET bytea_output = 'hex'
+SET timezone = 'UTC'
+AS $$
+BEGIN
+	PERFORM set_config('TimeZone', credit.time_zone(), true);
+	INSERT INTO credit.repair_task (run_id, rank, step, source_id, keys)
+	SELECT repair_look_at_all.run_id, repair_look_at_all.rank, 'documents', repair_look_at_all.source_id, p.keys
+	  FROM (SELECT q.n, array_agg(q.key) AS keys
+			  FROM (SELECT k.key, (row_number() OVER (ORDER BY k.key) - 1) / 1000 AS n
+					  FROM (SELECT v.key COLLATE "C" AS key
+							  FROM credit.source s
+							 CROSS JOIN LATERAL credit.view_rows(s.relation, jsonb_build_object('key', s.fields ->> 'key')) v (key text)
+							 WHERE s.source_id = repair_look_at_all.source_id AND v.key IS NOT NULL
+							UNION
+							SELECT i.key FROM credit.item i
+							 WHERE i.source_id = repair_look_at_all.source_id AND i.amount IS NOT NULL) k) q
+			 GROUP BY q.n ORDER BY q.n) p;
+	RETURN format('%s; each document was looked at by itself', problem);
+EXCEPTION WHEN OTHERS THEN
+	RETURN problem;
+END
+$$;
+COMMENT ON FUNCTION credit.repair_look_at_all(bigint, integer, integer, text) IS
+'Makes tasks of all documents of a source that cannot be compared, because of a row that cannot be read; returns that problem in words.';
+
+/*
  * Compares a source with the ERP, under one snapshot, and makes tasks of what
  * differs.  Where nothing does, problems of before that the snapshot shows are
  * over: their rows stand in it too.
@@ -247,7 +282,16 @@ BEGIN
 			  INTO n, words;
 		EXCEPTION WHEN OTHERS THEN
 			problem := SQLERRM;
+			IF NOT again AND NOT is_dry THEN
+				problem := credit.repair_look_at_all(repair_compare.run_id, s.source_id, repair_compare.rank, problem);
+			END IF;
 		END;
+	END IF;
+	IF again AND n > 0 THEN
+		PERFORM credit.repair_note(repair_compare.run_id, s.source_id, (
+			SELECT p.message FROM credit.source_problem p, credit.repair_run r
+			 WHERE p.source_id = s.source_id AND r.run_id = repair_compare.run_id AND p.seen_at >= r.started_at
+			 ORDER BY p.seen_at DESC LIMIT 1));
 	END IF;
 	INSERT INTO credit.repair_result AS r (run_id, source_id, name, compared_at, n_found, n_left, reason)
 	VALUES (repair_compare.run_id, s.source_id, s.name, clock_timestamp(), n,

@@ -1,7 +1,7 @@
 -- repair(): every difference that reconcile() lists is mended, and what entered
 -- without a check is reported. repair() commits, so this file is no transaction.
 CREATE EXTENSION credit;
-SELECT plan(49);
+SELECT plan(55);
 SET client_min_messages = warning;
 \ir ../lib/flow.sql
 SELECT setseed(0.3);
@@ -157,6 +157,35 @@ SELECT is((SELECT health FROM credit.sources WHERE name = 'public.odd'), 'ok', '
 SELECT is((SELECT total FROM credit.exposure WHERE customer = 'O'), 60::numeric, 'with what it had missed');
 SELECT is((SELECT count(*) FROM credit.source_problem p JOIN credit.source s USING (source_id) WHERE s.name = 'public.odd' AND p.mended_at IS NOT NULL), 1::bigint,
 	'what was wrong stays written down');
+
+-- a row that cannot be read stands in nobody's way
+SET session_replication_role = replica;
+INSERT INTO odd VALUES (4, 1, 4, 'O', 'forty'), (5, 1, 5, 'O', '50');
+SET session_replication_role = origin;
+SELECT results_eq($$SELECT key, difference, erp FROM credit.reconcile('public.odd')$$,
+	$$VALUES (NULL, 'unreadable', '"a row cannot be read: invalid input syntax for type numeric: \"forty\""'::jsonb)$$, 'a row that cannot be read is named');
+SET client_min_messages = error;
+CALL credit.repair('public.odd');
+SET client_min_messages = warning;
+SELECT is((SELECT total FROM credit.exposure WHERE customer = 'O'), 110::numeric, 'the others are mended');
+SELECT matches((SELECT reason FROM credit.repairs WHERE source = 'public.odd' ORDER BY run_id DESC LIMIT 1),
+	'^invalid input syntax .*forty.*; each document was looked at by itself$', 'and it is said');
+SELECT is((SELECT health FROM credit.sources WHERE name = 'public.odd'), 'unverified', 'the source is not in order');
+UPDATE odd SET total = '40' WHERE id = 4;
+CALL credit.repair('public.odd');
+SELECT results_eq($$SELECT s.health, e.total FROM credit.sources s, credit.exposure e WHERE s.name = 'public.odd' AND e.customer = 'O'$$,
+	$$VALUES ('ok', 150::numeric)$$, 'until the row is');
+-- nor do two rows of one key
+CREATE TABLE twice (id int, customer text, total numeric);
+SELECT credit.attach('twice', 'order', key => $$'t' || id$$, customer => 'customer', amount => 'total');
+SET session_replication_role = replica;
+INSERT INTO twice VALUES (1, 'T', 1), (1, 'T', 2), (2, 'T', 4);
+SET session_replication_role = origin;
+SET client_min_messages = error;
+CALL credit.repair('public.twice');
+SET client_min_messages = warning;
+SELECT results_eq($$SELECT n_left, reason FROM credit.repairs WHERE source = 'public.twice' ORDER BY run_id DESC LIMIT 1$$,
+	$$VALUES (1::bigint, 'the table has more than one row with key "t1"')$$, 'two rows of one key are left, with the reason');
 
 -- functions of the ERP run as the owner of the table, never as ours
 CREATE ROLE owner_of_mapped;
