@@ -117,92 +117,125 @@ COMMENT ON FUNCTION credit.repair_portion(bigint, integer, text[]) IS
 'Looks at some documents again for repair(), and writes down which of them raised exposure without a check.';
 
 /*
- * The same, where some may be locked by others: what cannot be had within wait
- * is left, and said.  Halving finds them; the second and later waits are short.
+ * One portion of a task: documents that are looked at again, sums that are
+ * added up, or accounts whose journal is put right.
  */
-CREATE FUNCTION credit.repair_documents(run_id bigint, source_id integer, keys text[], wait text) RETURNS void
+CREATE FUNCTION credit.repair_work(run_id bigint, step text, source_id integer, keys text[], wait text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET lock_timeout = 0
 AS $$
 DECLARE
-	half integer := cardinality(keys) / 2;
 	s credit.source%ROWTYPE;
-	problem text;
+	account bigint;
 BEGIN
-	SELECT * INTO s FROM credit.source x WHERE x.source_id = repair_documents.source_id;
-	IF s.source_id IS NULL THEN
-		RETURN;					/* detached meanwhile */
-	END IF;
-	BEGIN
+	IF step = 'documents' THEN
+		SELECT * INTO s FROM credit.source x WHERE x.source_id = repair_work.source_id;
 		/* a customer of a table has no item to meet at */
 		IF s.kind = 'customer' AND NOT credit.is_view(s.relation) THEN
 			PERFORM credit.lock_source_table(s.relation, wait);
 		END IF;
-		PERFORM set_config('lock_timeout', wait, true);
-		PERFORM credit.repair_portion(run_id, source_id, keys);
-		RETURN;
-	EXCEPTION WHEN OTHERS THEN
-		problem := SQLERRM;
-	END;
-	IF half = 0 THEN
-		PERFORM credit.repair_note(run_id, source_id, format('%s: %s', keys[1], problem));
+		IF s.source_id IS NOT NULL THEN		/* it is not detached meanwhile */
+			PERFORM credit.repair_portion(run_id, source_id, keys);
+		END IF;
 		RETURN;
 	END IF;
-	PERFORM credit.repair_documents(run_id, source_id, keys[1:half], '100ms');
-	PERFORM credit.repair_documents(run_id, source_id, keys[half + 1:], '100ms');
+	IF step = 'add up' THEN
+		PERFORM credit.recount_documents(o.source_id, keys, true)
+		   FROM credit.source o WHERE o.source_id = repair_work.source_id;
+		RETURN;
+	END IF;
+	/* two runs must not both post what is lacking */
+	LOCK TABLE credit.repair_result IN SHARE UPDATE EXCLUSIVE MODE;
+	FOREACH account IN ARRAY keys LOOP
+		PERFORM credit.recount_documents(i.source_id, i.keys, false)
+		   FROM (SELECT x.source_id, array_agg(x.key) AS keys FROM credit.item x
+				  WHERE x.account_id = account AND (x.is_open OR NOT x.is_open)
+				  GROUP BY x.source_id) i
+		   JOIN credit.source o ON o.source_id = i.source_id;
+		/* a chain that says it is the only one hides the others */
+		PERFORM credit.adjust(account, c.currency, '{}', 0)
+		   FROM (SELECT j.currency, j.is_only_chain, count(*) OVER () AS n
+				   FROM (SELECT DISTINCT ON (x.currency) x.currency, x.is_only_chain FROM credit.journal x
+						  WHERE x.account_id = account AND x.scope = 0 ORDER BY x.currency, x.seq DESC) j) c
+		  WHERE c.n > 1 AND c.is_only_chain;
+		PERFORM credit.adjust(account, g.currency, g.stages, 0) FROM credit.journal_gap(account) g;
+	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION credit.repair_documents(bigint, integer, text[], text) IS
-'Mends some documents for repair(); what others hold for longer than wait is left, with a note.';
+COMMENT ON FUNCTION credit.repair_work(bigint, text, integer, text[], text) IS
+'Mends some documents, sums or accounts for repair(); fails where one of them cannot be had.';
 
-/* Puts the sums on documents, or the journal of accounts, right. */
-CREATE FUNCTION credit.repair_ledger(run_id bigint, step text, source_id integer, keys text[], wait text) RETURNS void
+/*
+ * The same, where others may hold some of them: returns those.  Halving finds
+ * them, with a short wait, as the first has been long enough.  What fails for
+ * another reason is left, and said.
+ */
+CREATE FUNCTION credit.repair_available(run_id bigint, step text, source_id integer, keys text[], wait text) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET lock_timeout = 0
 AS $$
 DECLARE
 	half integer := cardinality(keys) / 2;
-	account bigint;
 	problem text;
+	is_held boolean := false;
 BEGIN
 	BEGIN
 		PERFORM set_config('lock_timeout', wait, true);
-		IF step = 'add up' THEN
-			PERFORM credit.recount_documents(source_id, keys, true);
-			RETURN;
-		END IF;
-		/* two runs must not both post what is lacking */
-		LOCK TABLE credit.repair_result IN SHARE UPDATE EXCLUSIVE MODE;
-		FOREACH account IN ARRAY keys LOOP
-			PERFORM credit.recount_documents(i.source_id, i.keys, false)
-			   FROM (SELECT x.source_id, array_agg(x.key) AS keys FROM credit.item x
-					  WHERE x.account_id = account AND (x.is_open OR NOT x.is_open)
-					  GROUP BY x.source_id) i
-			   JOIN credit.source s ON s.source_id = i.source_id;
-			/* a chain that says it is the only one hides the others */
-			PERFORM credit.adjust(account, c.currency, '{}', 0)
-			   FROM (SELECT j.currency, j.is_only_chain, count(*) OVER () AS n
-					   FROM (SELECT DISTINCT ON (x.currency) x.currency, x.is_only_chain FROM credit.journal x
-							  WHERE x.account_id = account AND x.scope = 0 ORDER BY x.currency, x.seq DESC) j) c
-			  WHERE c.n > 1 AND c.is_only_chain;
-			PERFORM credit.adjust(account, g.currency, g.stages, 0) FROM credit.journal_gap(account) g;
-		END LOOP;
-		RETURN;
-	EXCEPTION WHEN OTHERS THEN
-		problem := SQLERRM;
+		PERFORM credit.repair_work(run_id, step, source_id, keys, wait);
+		RETURN '{}';
+	EXCEPTION
+		WHEN lock_not_available OR deadlock_detected OR serialization_failure THEN
+			is_held := true;
+		WHEN OTHERS THEN
+			problem := SQLERRM;
 	END;
-	IF half = 0 THEN
-		PERFORM credit.repair_note(run_id, 0, format('%s: %s', keys[1], problem));
-		RETURN;
+	IF half > 0 THEN
+		RETURN credit.repair_available(run_id, step, source_id, keys[1:half], '10ms') ||
+			   credit.repair_available(run_id, step, source_id, keys[half + 1:], '10ms');
 	END IF;
-	PERFORM credit.repair_ledger(run_id, step, source_id, keys[1:half], '100ms');
-	PERFORM credit.repair_ledger(run_id, step, source_id, keys[half + 1:], '100ms');
+	IF is_held THEN
+		RETURN keys;
+	END IF;
+	PERFORM credit.repair_note(run_id, CASE step WHEN 'documents' THEN source_id ELSE 0 END,
+							   format('%s: %s', keys[1], problem));
+	RETURN '{}';
 END
 $$;
-COMMENT ON FUNCTION credit.repair_ledger(bigint, text, integer, text[], text) IS
-'Mends, for repair(), sums on documents (add up) or the journal of accounts.';
+COMMENT ON FUNCTION credit.repair_available(bigint, text, integer, text[], text) IS
+'Mends some documents, sums or accounts for repair(); returns those that others hold for longer than wait.';
+
+/*
+ * One task of which something is to be mended.  What others hold becomes a task
+ * of its own, to be tried again until it has been waited for as long as max_wait
+ * says.  No single wait is as long as it takes the server to look for deadlocks,
+ * and between two nothing is locked: so it is never somebody else's statement
+ * that is ended for a deadlock with a repair.
+ */
+CREATE FUNCTION credit.repair_task_work(task credit.repair_task) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	most interval := (SELECT s.value::interval FROM credit.settings s WHERE s.name = 'max_wait');
+	once interval := LEAST(most, current_setting('deadlock_timeout')::interval / 2, '500ms');
+	held text[];
+BEGIN
+	held := credit.repair_available(task.run_id, task.step, task.source_id, task.keys,
+									GREATEST(extract(epoch FROM once) * 1000, 1)::bigint || 'ms');
+	IF held = '{}' THEN
+		RETURN;
+	ELSIF task.attempt * once < most THEN
+		INSERT INTO credit.repair_task (run_id, rank, step, source_id, keys, attempt)
+		VALUES (task.run_id, task.rank, task.step, task.source_id, held, task.attempt + 1);
+	ELSE
+		PERFORM credit.repair_note(task.run_id, CASE task.step WHEN 'documents' THEN task.source_id ELSE 0 END,
+								   format('%s: others have held it for longer than setting max_wait', held[1]));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION credit.repair_task_work(credit.repair_task) IS
+'Mends what a task of repair() consists of; what others hold is tried again, and left in the end.';
 
 /*
  * One row that cannot be read makes a comparison fail, but not a look at each
@@ -416,8 +449,6 @@ SET jit = off
 AS $$
 DECLARE
 	t credit.repair_task%ROWTYPE;
-	wait text := (SELECT GREATEST(extract(epoch FROM s.value::interval) * 1000, 1)::bigint || 'ms'
-					FROM credit.settings s WHERE s.name = 'max_wait');
 BEGIN
 	IF NOT EXISTS (SELECT FROM credit.repair_run r
 					WHERE r.run_id = repair_step.run_id AND r.pid = pg_backend_pid() AND r.ended_at IS NULL) THEN
@@ -425,14 +456,14 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Use CALL credit.repair().';
 	END IF;
 	SELECT * INTO t FROM credit.repair_task x
-	 WHERE x.run_id = repair_step.run_id ORDER BY x.rank, x.task_id LIMIT 1;
+	 WHERE x.run_id = repair_step.run_id
+	 /* what is tried again comes before the next comparison */
+	 ORDER BY x.rank, x.keys IS NULL, x.task_id LIMIT 1;
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;
-	IF t.step = 'documents' THEN
-		PERFORM credit.repair_documents(t.run_id, t.source_id, t.keys, wait);
-	ELSIF t.step IN ('add up', 'accounts') THEN
-		PERFORM credit.repair_ledger(t.run_id, t.step, t.source_id, t.keys, wait);
+	IF t.step IN ('documents', 'add up', 'accounts') THEN
+		PERFORM credit.repair_task_work(t);
 	ELSIF t.source_id = 0 THEN
 		PERFORM credit.repair_compare_ledger(t.run_id, t.step, t.rank);
 	ELSE
