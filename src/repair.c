@@ -20,6 +20,12 @@
  *
  * Customers of a table have no item to meet at.  Whoever calls this for them
  * has locked the table against writers.
+ *
+ * Documents are locked in an order that is not everybody's: a statement of many
+ * deliveries has their orders first.  The server ends whoever has waited for
+ * deadlock_timeout and finds a circle.  So that it is never the statement of
+ * somebody else, lock_timeout is what all waits of a call may take together, and
+ * who sets it (45-repair.sql) sets it well below.
  */
 #include "postgres.h"
 
@@ -29,6 +35,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -39,6 +46,7 @@
 #include "family.h"
 #include "progress.h"
 #include "viewsource.h"
+#include "wait.h"
 
 PG_FUNCTION_INFO_V1(credit_reevaluate_keys);
 PG_FUNCTION_INFO_V1(credit_recount_documents);
@@ -111,16 +119,37 @@ credit_reevaluate_keys(PG_FUNCTION_ARGS)
 	frame = frame_open(view->source.relid);
 	dependency_touch(frame, &view->source, keys, n);
 	apply_tell_unchecked(put_raise, rsinfo);
+	wait_set_budget(LockTimeout);
 	PG_TRY();
 	{
 		frame_apply(frame);
 	}
 	PG_FINALLY();
 	{
+		wait_set_budget(0);
 		apply_tell_unchecked(NULL, NULL);
 	}
 	PG_END_TRY();
 	return (Datum) 0;
+}
+
+/* Looks at documents again, in the order of their keys. */
+static void
+recount_keys(LedgerRel *items, int32 source_id, char **keys, int n, bool with_sums)
+{
+	Family	   *family = family_create(items, false);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0 && strcmp(keys[i - 1], keys[i]) == 0)
+			continue;
+		if (with_sums)
+			family_resum(family, source_id, keys[i]);
+		else
+			family_recount(family, source_id, keys[i]);
+		CHECK_FOR_INTERRUPTS();
+	}
+	apply_family(family);
 }
 
 /*
@@ -133,7 +162,6 @@ credit_recount_documents(PG_FUNCTION_ARGS)
 	int32		source_id = PG_GETARG_INT32(0);
 	bool		with_sums = PG_GETARG_BOOL(2);
 	LedgerRel  *items;
-	Family	   *family;
 	char	  **keys;
 	int			n;
 
@@ -144,18 +172,16 @@ credit_recount_documents(PG_FUNCTION_ARGS)
 				 errmsg("there is no source %d", source_id)));
 	keys = keys_of(PG_GETARG_ARRAYTYPE_P(1), &n);
 	items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
-	family = family_create(items, false);
-	for (int i = 0; i < n; i++)
+	wait_set_budget(LockTimeout);
+	PG_TRY();
 	{
-		if (i > 0 && strcmp(keys[i - 1], keys[i]) == 0)
-			continue;
-		if (with_sums)
-			family_resum(family, source_id, keys[i]);
-		else
-			family_recount(family, source_id, keys[i]);
-		CHECK_FOR_INTERRUPTS();
+		recount_keys(items, source_id, keys, n, with_sums);
 	}
-	apply_family(family);
+	PG_FINALLY();
+	{
+		wait_set_budget(0);
+	}
+	PG_END_TRY();
 	ledger_close(items);
 	progress_advance(n);
 	PG_RETURN_INT64(n);

@@ -52,7 +52,7 @@ CREATE TABLE credit.repair_task
 	step		text NOT NULL,
 	source_id	integer NOT NULL,
 	keys		text[],
-	attempt		integer NOT NULL DEFAULT 1,
+	held_since	timestamptz,
 	CHECK (step IN ('compare', 'documents', 'compare again', 'add up', 'compare accounts', 'accounts'))
 );
 CREATE INDEX repair_task_run ON credit.repair_task (run_id, rank, task_id);
@@ -63,7 +63,7 @@ COMMENT ON COLUMN credit.repair_task.rank IS 'Lowest first: customers, then docu
 COMMENT ON COLUMN credit.repair_task.step IS 'What is to be done: compare, documents, compare again; of the ledger with itself also add up, compare accounts, accounts.';
 COMMENT ON COLUMN credit.repair_task.source_id IS 'Source; 0: the ledger with itself.';
 COMMENT ON COLUMN credit.repair_task.keys IS 'Keys of documents, or accounts.';
-COMMENT ON COLUMN credit.repair_task.attempt IS 'How often it was tried, this time included: others held it.';
+COMMENT ON COLUMN credit.repair_task.held_since IS 'When some of it was first found held by others; NULL: it was not tried yet.';
 
 CREATE TABLE credit.unchecked_raise
 (

@@ -166,71 +166,49 @@ COMMENT ON FUNCTION credit.repair_work(bigint, text, integer, text[], text) IS
 'Mends some documents, sums or accounts for repair(); fails where one of them cannot be had.';
 
 /*
- * The same, where others may hold some of them: returns those.  Halving finds
- * them, with a short wait, as the first has been long enough.  What fails for
- * another reason is left, and said.
+ * One task of which something is to be mended.  What cannot be had, or fails, is
+ * made two tasks of, until it is one document, which is tried again until others
+ * have held it for as long as max_wait says.
+ *
+ * All waits of a task together are shorter than it takes the server to look for
+ * deadlocks, and between two tasks nothing is locked: so it is never somebody
+ * else's statement that is ended for a deadlock with a repair.
  */
-CREATE FUNCTION credit.repair_available(run_id bigint, step text, source_id integer, keys text[], wait text) RETURNS text[]
+CREATE FUNCTION credit.repair_task_work(task credit.repair_task) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET lock_timeout = 0
 AS $$
 DECLARE
-	half integer := cardinality(keys) / 2;
+	most interval := (SELECT s.value::interval FROM credit.settings s WHERE s.name = 'max_wait');
+	n integer := cardinality(task.keys);
+	wait interval := LEAST(most, current_setting('deadlock_timeout')::interval / 3,
+						   CASE n WHEN 1 THEN '100ms' ELSE '250ms' END::interval);
+	words text := GREATEST(extract(epoch FROM wait) * 1000, 1)::bigint || 'ms';
+	since timestamptz := COALESCE(task.held_since, clock_timestamp());
+	noted integer := CASE task.step WHEN 'documents' THEN task.source_id ELSE 0 END;
 	problem text;
-	is_held boolean := false;
 BEGIN
 	BEGIN
-		PERFORM set_config('lock_timeout', wait, true);
-		PERFORM credit.repair_work(run_id, step, source_id, keys, wait);
-		RETURN '{}';
+		PERFORM set_config('lock_timeout', words, true);
+		PERFORM credit.repair_work(task.run_id, task.step, task.source_id, task.keys, words);
+		RETURN;
 	EXCEPTION
 		WHEN lock_not_available OR deadlock_detected OR serialization_failure THEN
-			is_held := true;
+			problem := NULL;
 		WHEN OTHERS THEN
 			problem := SQLERRM;
 	END;
-	IF half > 0 THEN
-		RETURN credit.repair_available(run_id, step, source_id, keys[1:half], '10ms') ||
-			   credit.repair_available(run_id, step, source_id, keys[half + 1:], '10ms');
-	END IF;
-	IF is_held THEN
-		RETURN keys;
-	END IF;
-	PERFORM credit.repair_note(run_id, CASE step WHEN 'documents' THEN source_id ELSE 0 END,
-							   format('%s: %s', keys[1], problem));
-	RETURN '{}';
-END
-$$;
-COMMENT ON FUNCTION credit.repair_available(bigint, text, integer, text[], text) IS
-'Mends some documents, sums or accounts for repair(); returns those that others hold for longer than wait.';
-
-/*
- * One task of which something is to be mended.  What others hold becomes a task
- * of its own, to be tried again until it has been waited for as long as max_wait
- * says.  No single wait is as long as it takes the server to look for deadlocks,
- * and between two nothing is locked: so it is never somebody else's statement
- * that is ended for a deadlock with a repair.
- */
-CREATE FUNCTION credit.repair_task_work(task credit.repair_task) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	most interval := (SELECT s.value::interval FROM credit.settings s WHERE s.name = 'max_wait');
-	once interval := LEAST(most, current_setting('deadlock_timeout')::interval / 2, '500ms');
-	held text[];
-BEGIN
-	held := credit.repair_available(task.run_id, task.step, task.source_id, task.keys,
-									GREATEST(extract(epoch FROM once) * 1000, 1)::bigint || 'ms');
-	IF held = '{}' THEN
-		RETURN;
-	ELSIF task.attempt * once < most THEN
-		INSERT INTO credit.repair_task (run_id, rank, step, source_id, keys, attempt)
-		VALUES (task.run_id, task.rank, task.step, task.source_id, held, task.attempt + 1);
+	IF n > 1 THEN
+		INSERT INTO credit.repair_task (run_id, rank, step, source_id, keys, held_since)
+		VALUES (task.run_id, task.rank, task.step, task.source_id, task.keys[1:n / 2], since),
+			   (task.run_id, task.rank, task.step, task.source_id, task.keys[n / 2 + 1:], since);
+	ELSIF problem IS NULL AND clock_timestamp() - since < most THEN
+		INSERT INTO credit.repair_task (run_id, rank, step, source_id, keys, held_since)
+		VALUES (task.run_id, task.rank, task.step, task.source_id, task.keys, since);
 	ELSE
-		PERFORM credit.repair_note(task.run_id, CASE task.step WHEN 'documents' THEN task.source_id ELSE 0 END,
-								   format('%s: others have held it for longer than setting max_wait', held[1]));
+		PERFORM credit.repair_note(task.run_id, noted, format('%s: %s', task.keys[1],
+			COALESCE(problem, 'others have held it for longer than setting max_wait')));
 	END IF;
 END
 $$;
