@@ -174,24 +174,31 @@ COMMENT ON FUNCTION credit.repair_work(bigint, text, integer, text[], text) IS
  * deadlocks, and between two tasks nothing is locked: so it is never somebody
  * else's statement that is ended for a deadlock with a repair.
  */
-CREATE FUNCTION credit.repair_task_work(task credit.repair_task) RETURNS void
+CREATE FUNCTION credit.repair_task_work(task_id bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET lock_timeout = 0
 AS $$
 DECLARE
+	task credit.repair_task%ROWTYPE;
 	most interval := (SELECT s.value::interval FROM credit.settings s WHERE s.name = 'max_wait');
-	n integer := cardinality(task.keys);
-	wait interval := LEAST(most, current_setting('deadlock_timeout')::interval / 3,
-						   CASE n WHEN 1 THEN '100ms' ELSE '250ms' END::interval);
-	words text := GREATEST(extract(epoch FROM wait) * 1000, 1)::bigint || 'ms';
-	since timestamptz := COALESCE(task.held_since, clock_timestamp());
-	noted integer := CASE task.step WHEN 'documents' THEN task.source_id ELSE 0 END;
+	n integer;
+	wait text;
+	since timestamptz;
 	problem text;
 BEGIN
+	SELECT * INTO task FROM credit.repair_task x WHERE x.task_id = repair_task_work.task_id;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	n := cardinality(task.keys);
+	since := COALESCE(task.held_since, clock_timestamp());
+	wait := GREATEST(extract(epoch FROM
+				LEAST(most, current_setting('deadlock_timeout')::interval / 3,
+					  CASE n WHEN 1 THEN '100ms' ELSE '250ms' END::interval)) * 1000, 1)::bigint || 'ms';
 	BEGIN
-		PERFORM set_config('lock_timeout', words, true);
-		PERFORM credit.repair_work(task.run_id, task.step, task.source_id, task.keys, words);
+		PERFORM set_config('lock_timeout', wait, true);
+		PERFORM credit.repair_work(task.run_id, task.step, task.source_id, task.keys, wait);
 		RETURN;
 	EXCEPTION
 		WHEN lock_not_available OR deadlock_detected OR serialization_failure THEN
@@ -207,12 +214,13 @@ BEGIN
 		INSERT INTO credit.repair_task (run_id, rank, step, source_id, keys, held_since)
 		VALUES (task.run_id, task.rank, task.step, task.source_id, task.keys, since);
 	ELSE
-		PERFORM credit.repair_note(task.run_id, noted, format('%s: %s', task.keys[1],
-			COALESCE(problem, 'others have held it for longer than setting max_wait')));
+		PERFORM credit.repair_note(task.run_id, CASE task.step WHEN 'documents' THEN task.source_id ELSE 0 END,
+			format('%s: %s', task.keys[1],
+				COALESCE(problem, 'others have held it for longer than setting max_wait')));
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION credit.repair_task_work(credit.repair_task) IS
+COMMENT ON FUNCTION credit.repair_task_work(bigint) IS
 'Mends what a task of repair() consists of; what others hold is tried again, and left in the end.';
 
 /*
@@ -441,7 +449,7 @@ BEGIN
 		RETURN false;
 	END IF;
 	IF t.step IN ('documents', 'add up', 'accounts') THEN
-		PERFORM credit.repair_task_work(t);
+		PERFORM credit.repair_task_work(t.task_id);
 	ELSIF t.source_id = 0 THEN
 		PERFORM credit.repair_compare_ledger(t.run_id, t.step, t.rank);
 	ELSE
