@@ -14,7 +14,7 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	balance indicator capacity recency pack daymap finesum state \
 	state_payment state_aging composite binning binning_option binning_cut \
 	binning_join binning_apply scorecard scorecard_model scorecard_fit ahp \
-	roster viewsource viewsource_read viewsource_key dependency
+	roster viewsource viewsource_read viewsource_key dependency repair
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.

@@ -102,11 +102,19 @@ plan_rows(Oid relid, char **texts, bool many)
 
 	initStringInfo(&query);
 	view_append_select(&query, relid, texts);
-	appendStringInfo(&query, " WHERE (%s)%s OPERATOR(pg_catalog.=) %s$1%s%s%s%s",
-					 texts[FIELD_KEY], type == NULL ? "::pg_catalog.text" : "",
-					 many ? "ANY (" : "", type == NULL ? "" : "::",
-					 type == NULL ? "" : type,
-					 many && type != NULL ? "[]" : "", many ? ")" : "");
+	if (many && get_rel_relkind(relid) != RELKIND_VIEW)
+		/* no index on an expression: one pass, and not one look a row and key */
+		appendStringInfo(&query, " WHERE (%s)%s OPERATOR(pg_catalog.=) ANY "
+						 "(SELECT pg_catalog.unnest($1%s%s%s))",
+						 texts[FIELD_KEY], type == NULL ? "::pg_catalog.text" : "",
+						 type == NULL ? "" : "::", type == NULL ? "" : type,
+						 type == NULL ? "" : "[]");
+	else
+		appendStringInfo(&query, " WHERE (%s)%s OPERATOR(pg_catalog.=) %s$1%s%s%s%s",
+						 texts[FIELD_KEY], type == NULL ? "::pg_catalog.text" : "",
+						 many ? "ANY (" : "", type == NULL ? "" : "::",
+						 type == NULL ? "" : type,
+						 many && type != NULL ? "[]" : "", many ? ")" : "");
 	plan = SPI_prepare_cursor(query.data, 1, &argument, CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", query.data,
@@ -196,8 +204,8 @@ take_row(ReadJob *job, HeapTuple tuple, TupleDesc desc)
 	if (job->is_found[row->number] && source->kind != KIND_CUSTOMER)
 		ereport(ERROR,
 				(errcode(ERRCODE_CARDINALITY_VIOLATION),
-				 errmsg("the view has more than one row with key \"%s\"",
-						job->keys[row->number])));
+				 errmsg("the %s has more than one row with key \"%s\"",
+						source->is_view ? "view" : "table", job->keys[row->number])));
 	job->is_found[row->number] = true;
 	memset(row->row.isnull, true, sizeof(row->row.isnull));
 	memset(row->row.value, 0, sizeof(row->row.value));
