@@ -89,6 +89,20 @@ typedef struct TotalStatement
 /* item_write: the row of the journal does not exist yet */
 #define SEQ_LATER (-1)
 
+/* A document changes what its old, its new and its posted versions name. */
+#define MAX_EFFECTS 4
+
+/* Who is told of increases that are not checked, or NULL. */
+static UncheckedCallback tell_unchecked = NULL;
+static void *tell_argument = NULL;
+
+void
+apply_tell_unchecked(UncheckedCallback callback, void *arg)
+{
+	tell_unchecked = callback;
+	tell_argument = arg;
+}
+
 static int
 compare_changes(const void *a, const void *b)
 {
@@ -189,14 +203,63 @@ has_account(const CreditItem *item)
 	return item->is_row && item->account_id != 0 && item->currency != NULL;
 }
 
-/* Effects of a document on accounts: none, one or two. */
+/* Takes one version more into the effects of a document. */
+static int
+add_version(Effect *effects, int n, Document *document, const CreditItem *item,
+			int sign)
+{
+	int			i = 0;
+
+	if (!has_account(item))
+		return n;
+	while (i < n && (effects[i].account_id != item->account_id ||
+					 strcmp(effects[i].currency, item->currency) != 0))
+		i++;
+	if (i == n)
+	{
+		memset(&effects[n], 0, sizeof(Effect));
+		effects[n].document = document;
+		effects[n].account_id = item->account_id;
+		effects[n++].currency = item->currency;
+	}
+	if (sign > 0)
+		vector_add(&effects[i].delta, &item->stages);
+	else
+		vector_subtract(&effects[i].delta, &item->stages);
+	effects[i].is_new |= item == &document->new;
+	return n;
+}
+
+/*
+ * Effects of a document that was posted once already, as a change of what was
+ * in its place before.  Meanwhile somebody else has changed it, and posted that.
+ */
+static int
+effects_once_more(Document *document, Effect *effects)
+{
+	int			n = 0;
+	int			kept = 0;
+
+	n = add_version(effects, n, document, &document->old, -1);
+	n = add_version(effects, n, document, document->posted_over, 1);
+	n = add_version(effects, n, document, document->posted, -1);
+	n = add_version(effects, n, document, &document->new, 1);
+	for (int i = 0; i < n; i++)
+		if (!vector_is_zero(&effects[i].delta))
+			effects[kept++] = effects[i];
+	return kept;
+}
+
+/* Effects of a document on accounts: none, one or two; MAX_EFFECTS once more. */
 static int
 effects_of(Document *document, Effect *effects)
 {
-	const CreditItem *old = document->posted != NULL ? document->posted : &document->old;
+	const CreditItem *old = &document->old;
 	const CreditItem *new = &document->new;
 	int			n = 0;
 
+	if (document->posted != NULL)
+		return effects_once_more(document, effects);
 	if (has_account(old) && has_account(new) && old->account_id == new->account_id &&
 		strcmp(old->currency, new->currency) == 0)
 	{
@@ -238,6 +301,21 @@ is_enforced(const Effect *effect)
 	return cause != NULL && !cause->is_unchecked &&
 		(cause->source->kind == KIND_ORDER || cause->source->kind == KIND_DELIVERY) &&
 		credit_compare(vector_total(&effect->delta), NULL) > 0;
+}
+
+/* Tells whoever asks of an increase that would have been checked. */
+static void
+note_unchecked(const Effect *effect)
+{
+	const Change *cause = effect->document->cause;
+
+	if (tell_unchecked == NULL || cause == NULL || !cause->is_unchecked ||
+		cause->source->on_breach == REACTION_OFF ||
+		(cause->source->kind != KIND_ORDER && cause->source->kind != KIND_DELIVERY) ||
+		credit_compare(vector_total(&effect->delta), NULL) <= 0)
+		return;
+	tell_unchecked(tell_argument, cause, effect->account_id, effect->currency,
+				   vector_total(&effect->delta));
 }
 
 /* The delta of a request in one currency; a new one where there is none. */
@@ -681,7 +759,7 @@ static void
 add_documents(ApplyTotals *totals, Document **documents, int n)
 {
 	Document  **sorted = palloc(sizeof(Document *) * (n + 1));
-	Effect		effects[2];
+	Effect		effects[MAX_EFFECTS];
 	int			kept = 0;
 
 	for (int i = 0; i < n; i++)
@@ -690,18 +768,23 @@ add_documents(ApplyTotals *totals, Document **documents, int n)
 	qsort(sorted, kept, sizeof(Document *), compare_capture);
 	for (int i = 0; i < kept; i++)
 		for (int e = effects_of(sorted[i], effects) - 1; e >= 0; e--)
+		{
+			note_unchecked(&effects[e]);
 			add_to_totals(totals, &effects[e]);
+		}
 }
 
 /* Checks and posts what documents change. */
 static void
 post_documents(Document **documents, int n)
 {
-	Effect	   *effects = palloc(sizeof(Effect) * (n + 1) * 2);
+	Effect	   *effects = palloc(sizeof(Effect) * (n + 1) * MAX_EFFECTS);
 	int			neffects = 0;
 
 	for (int i = 0; i < n; i++)
 		neffects += effects_of(documents[i], &effects[neffects]);
+	for (int i = 0; i < neffects; i++)
+		note_unchecked(&effects[i]);
 	if (neffects > 0)
 		post_effects(effects, neffects);
 }
@@ -767,8 +850,7 @@ apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals,
 			CommandCounterIncrement();	/* what it names was written */
 			family = family_create(items, false);
 		}
-		family_change(family, documents[i]->change, &documents[i]->new,
-					  totals == NULL);
+		family_change(family, documents[i]->change, documents[i], totals == NULL);
 	}
 	if (family == NULL)
 		return;

@@ -28,6 +28,12 @@ typedef struct Change
 	CreditRow	row;			/* if present */
 } Change;
 
+/* Is told of what is_unchecked has let in and what would have been checked. */
+typedef void (*UncheckedCallback) (void *arg, const Change *change,
+								   int64 account_id, const char *currency,
+								   Numeric amount);
+extern void apply_tell_unchecked(UncheckedCallback callback, void *arg);
+
 extern bool apply_same_document(const Change *x, const Change *y);
 
 /* What a statement too large for one portion has come to so far, by account. */

@@ -697,7 +697,9 @@ lock_keys(struct Touched *touched, Snapshot snapshot)
 			  compare_keys);
 		for (; set->nlocked < set->n; set->nlocked++)
 		{
+			/* who writes a customer of a table meets no item (repair.c) */
 			if (view != NULL &&
+				(view->source.is_view || view->source.kind != KIND_CUSTOMER) &&
 				lock_key(items, &view->source, set->keys[set->nlocked], snapshot))
 				is_stale = true;
 			CHECK_FOR_INTERRUPTS();
@@ -1003,6 +1005,18 @@ touch_all(Frame *frame, ViewSource *view)
 	return set->n;
 }
 
+/* Takes some documents of a source for touched; none of them is refused. */
+void
+dependency_touch(Frame *frame, const CreditSource *source, char **keys, int n)
+{
+	struct Touched *touched = touched_of(frame);
+	KeySet	   *set = key_set(touched, source);
+
+	touched->is_unchecked = true;
+	for (int i = 0; i < n; i++)
+		add_key(touched, set, keys[i]);
+}
+
 /*
  * TRUNCATE tells no rows: every document of the views that depend on the table
  * is looked at.
@@ -1038,7 +1052,7 @@ credit_reevaluate(PG_FUNCTION_ARGS)
 	int			n;
 
 	PreventCommandIfReadOnly("credit.reevaluate()");
-	if (view == NULL)
+	if (view == NULL || !view->source.is_view)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("there is no source %d that is a view", source_id)));

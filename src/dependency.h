@@ -21,6 +21,10 @@ extern void dependency_resolve(Frame *frame);
 extern void dependency_evaluate(Frame *frame);
 extern void dependency_free(Frame *frame);
 
+/* Documents that nobody has written, but that are to be looked at. */
+extern void dependency_touch(Frame *frame, const CreditSource *source,
+							 char **keys, int n);
+
 /* All documents of the views that depend on a table. */
 extern void dependency_truncate(Oid relid);
 

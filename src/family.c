@@ -278,16 +278,17 @@ change_again(Family *family, Document *document, CreditItem *new,
  * is_posted: the journal has that already.
  */
 void
-family_change(Family *family, const Change *change, const CreditItem *first,
+family_change(Family *family, const Change *change, const Document *first,
 			  bool is_posted)
 {
 	Document   *document = document_of(family, change);
 	CreditItem	new;
 
-	document->posted = is_posted ? first : NULL;
+	document->posted = is_posted ? &first->new : NULL;
+	document->posted_over = is_posted ? &first->old : NULL;
 	build_version(family, change, &new);
 	if (first != NULL && family->has_references)
-		change_again(family, document, &new, first);
+		change_again(family, document, &new, &first->new);
 	else
 		change_document(family, document, &new);
 }
@@ -350,7 +351,7 @@ family_recount(Family *family, int32 source_id, const char *key)
 	else
 	{
 		document = family_add(family, source, key);
-		item_find(family->items, source_id, key, &document->old);
+		item_find_locked(family->items, source_id, key, &document->old);
 		document->new = document->old;
 	}
 	if (!document->old.exists)
@@ -358,6 +359,39 @@ family_recount(Family *family, int32 source_id, const char *key)
 	new = document->new;
 	stage_count(&new, source, family->today);
 	change_document(family, document, &new);
+}
+
+/*
+ * Adds the sums on a document up anew, from those that name it: somebody has
+ * written there by hand.  A share of what was wrong is in the order of a
+ * delivery, which is added up after it.
+ */
+void
+family_resum(Family *family, int32 source_id, const char *key)
+{
+	const CreditSource *source = directory_find(source_id);
+	Document   *document = source == NULL || !family->has_references ? NULL :
+		family_document(family, source, key);
+	CreditItem *item;
+	List	   *namers;
+
+	if (document == NULL || !document->old.is_row)
+		return;
+	item = &document->new;
+	namers = family_namers(family, document);
+	family_add_shares(family, namers, -1);
+	family_add_share(family, document, -1);
+	item->delivered = item->delivered == NULL ? NULL : credit_zero();
+	item->invoiced = item->invoiced == NULL ? NULL : credit_zero();
+	item->settled = item->settled == NULL ? NULL : credit_zero();
+	family_add_share(family, document, 1);
+	family_add_shares(family, namers, 1);
+	if (source->kind == KIND_DELIVERY && source->origin_kind != KIND_NONE &&
+		item->exists && !item->nulls[ITEM_ORIGIN])
+		for (int i = 0; i < directory()->n; i++)
+			if (directory()->sources[i].kind == source->origin_kind)
+				family_resum(family, directory()->sources[i].source_id,
+							 item_text(item, ITEM_ORIGIN));
 }
 
 /* Works out what each document adds to exposure. */

@@ -21,6 +21,7 @@ typedef struct Document
 	CreditItem	new;
 	const CreditItem *posted;	/* what the journal has of it already, if not
 								 * what the table has */
+	const CreditItem *posted_over;	/* what that was posted as a change of */
 	int64		seq;
 	bool		is_taken;		/* its key was, when it was written */
 	int			visit;			/* when its family was gathered last */
@@ -47,10 +48,11 @@ typedef struct Family
 extern Family *family_create(LedgerRel *items, bool trusts_inserts);
 extern void family_load(Family *family, Change **changes, int n);
 extern void family_change(Family *family, const Change *change,
-						  const CreditItem *first, bool is_posted);
+						  const Document *first, bool is_posted);
 extern void family_join(Family *family, int32 source_id, const char *key);
 extern void family_part(Family *family, int32 source_id, const char *key);
 extern void family_recount(Family *family, int32 source_id, const char *key);
+extern void family_resum(Family *family, int32 source_id, const char *key);
 extern Document **family_finish(Family *family, int *n);
 extern void family_settle(Family *family);
 

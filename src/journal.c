@@ -652,6 +652,18 @@ credit_balance(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Has an account a chain in another currency, whatever its rows say of that? */
+static bool
+has_other_chain(LedgerRel *journal, int64 account_id, int16 scope, const char *currency)
+{
+	JournalRow	last;
+
+	if (!last_row(journal, NULL, account_id, scope, NULL, NULL, &last))
+		return false;
+	return strcmp(last.currency, currency) != 0 ||
+		last_row(journal, NULL, account_id, scope, NULL, currency, &last);
+}
+
 /* adjust(account_id, currency, stages, source_id): posts without a check. */
 Datum
 credit_adjust(PG_FUNCTION_ARGS)
@@ -670,6 +682,10 @@ credit_adjust(PG_FUNCTION_ARGS)
 	(void) GetCurrentTransactionId();
 	shortlock_take(account_id);
 	journal_read(journal, account_id, SCOPE_OWN, currency, &chain);
+	/* a row that somebody has written by hand can hide the other chains */
+	if (chain.is_only_chain && chain.last_seq != 0 &&
+		has_other_chain(journal, account_id, SCOPE_OWN, currency))
+		chain.is_only_chain = false;
 	seq = journal_append(journal, account_id, SCOPE_OWN, &chain, &delta,
 						 source_id, NULL);
 	shortlock_give(account_id);

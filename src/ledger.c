@@ -38,10 +38,12 @@
 #include "nodes/nodeFuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/procarray.h"
+#include "utils/catcache.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "credit.h"
 #include "ledger.h"
@@ -387,6 +389,21 @@ Oid
 ledger_relid(LedgerTable id)
 {
 	return lookup_table(id)->relid;
+}
+
+/*
+ * Do our rows come by subscription from another database?  It is kept there,
+ * and what were done here would collide with what arrives.
+ */
+bool
+ledger_is_replicated(void)
+{
+	CatCList   *list = SearchSysCacheList1(SUBSCRIPTIONRELMAP,
+										   ObjectIdGetDatum(ledger_relid(LEDGER_ITEM)));
+	bool		is_replicated = list->n_members > 0;
+
+	ReleaseSysCacheList(list);
+	return is_replicated;
 }
 
 /* Opens a table; with RowExclusiveLock or stronger for writing. */

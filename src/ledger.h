@@ -154,6 +154,7 @@ typedef struct LedgerScan
 } LedgerScan;
 
 extern bool ledger_exists(LedgerTable id);
+extern bool ledger_is_replicated(void);
 extern Oid	ledger_relid(LedgerTable id);
 extern LedgerRel *ledger_open(LedgerTable id, LOCKMODE lockmode);
 extern void ledger_close(LedgerRel *ledger);

@@ -14,11 +14,9 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
-#include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "credit.h"
 #include "directory.h"
@@ -194,21 +192,6 @@ recount_portion(void)
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(cxt);
 	return n;
-}
-
-/*
- * Do our rows come by subscription from another database?  It recounts there,
- * and what were done here would collide with what arrives.
- */
-static bool
-ledger_is_replicated(void)
-{
-	CatCList   *list = SearchSysCacheList1(SUBSCRIPTIONRELMAP,
-										   ObjectIdGetDatum(ledger_relid(LEDGER_ITEM)));
-	bool		is_replicated = list->n_members > 0;
-
-	ReleaseSysCacheList(list);
-	return is_replicated;
 }
 
 /*

@@ -71,7 +71,7 @@ static const SettingInfo setting_infos[] = {
 		"Strongest reaction of the whole installation: the kill switch. With off the ledger goes on and nothing is checked.",
 	apply_mode},
 	{"capture", "on", "on, off",
-		"off: the triggers on the ERP's tables do nothing at all. The ledger falls behind; detach and attach the sources to catch up.",
+		"off: the triggers on the ERP's tables do nothing at all. The ledger falls behind; CALL credit.repair() catches up when it is on again.",
 	apply_capture},
 	{"wait", "wait", "wait, refuse",
 		"What to do when only the uncommitted orders of others make an order too much: wait for them, or refuse.",

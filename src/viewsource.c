@@ -112,7 +112,10 @@ free_plans(void *arg)
 			SPI_freeplan(list->dependencies[i].plan);
 }
 
-/* Reads the views out of credit.source. */
+/*
+ * Reads the sources out of credit.source.  Tables are among them: the repair
+ * reads their rows by key as if they were views (repair.c).
+ */
 static void
 load_views(ViewList *list)
 {
@@ -135,8 +138,7 @@ load_views(ViewList *list)
 		memset(view, 0, sizeof(ViewSource));
 		source_load(&view->source, ledger, tuple, view->texts);
 		view->cxt = CurrentMemoryContext;
-		if (view->source.is_view)
-			list->nviews++;
+		list->nviews++;
 	}
 	systable_endscan(scan);
 	ledger_close(ledger);
@@ -218,7 +220,7 @@ view_list(void)
 	return roster_list(&roster);
 }
 
-/* A source that is a view; NULL: there is none of this number (any more). */
+/* A source, read as a view is; NULL: there is none of this number (any more). */
 ViewSource *
 view_find(int32 source_id)
 {

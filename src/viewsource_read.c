@@ -244,11 +244,19 @@ plan_rows(ViewSource *view, bool many)
 
 	initStringInfo(&query);
 	append_select(&query, view);
-	appendStringInfo(&query, " WHERE (%s)%s OPERATOR(pg_catalog.=) %s$1%s%s%s%s",
-					 key, type == NULL ? "::pg_catalog.text" : "",
-					 many ? "ANY (" : "", type == NULL ? "" : "::",
-					 type == NULL ? "" : type,
-					 many && type != NULL ? "[]" : "", many ? ")" : "");
+	if (many && !view->source.is_view)
+		/* no index on an expression: one pass, and not one look a row and key */
+		appendStringInfo(&query, " WHERE (%s)%s OPERATOR(pg_catalog.=) ANY "
+						 "(SELECT pg_catalog.unnest($1%s%s%s))",
+						 key, type == NULL ? "::pg_catalog.text" : "",
+						 type == NULL ? "" : "::", type == NULL ? "" : type,
+						 type == NULL ? "" : "[]");
+	else
+		appendStringInfo(&query, " WHERE (%s)%s OPERATOR(pg_catalog.=) %s$1%s%s%s%s",
+						 key, type == NULL ? "::pg_catalog.text" : "",
+						 many ? "ANY (" : "", type == NULL ? "" : "::",
+						 type == NULL ? "" : type,
+						 many && type != NULL ? "[]" : "", many ? ")" : "");
 	plan = SPI_prepare_cursor(query.data, 1, &argument, CURSOR_OPT_GENERIC_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", query.data,
@@ -374,8 +382,8 @@ take_row(ReadJob *job, HeapTuple tuple, TupleDesc desc)
 	if (job->is_found[row->number] && source->kind != KIND_CUSTOMER)
 		ereport(ERROR,
 				(errcode(ERRCODE_CARDINALITY_VIOLATION),
-				 errmsg("the view has more than one row with key \"%s\"",
-						job->keys[row->number])));
+				 errmsg("the %s has more than one row with key \"%s\"",
+						source->is_view ? "view" : "table", job->keys[row->number])));
 	job->is_found[row->number] = true;
 	memset(row->row.isnull, true, sizeof(row->row.isnull));
 	memset(row->row.value, 0, sizeof(row->row.value));
@@ -700,6 +708,7 @@ credit_check_view(PG_FUNCTION_ARGS)
 
 	memset(&view, 0, sizeof(view));
 	view.source.relid = relid;
+	view.source.is_view = true;
 	load_texts(PG_GETARG_JSONB_P(1), view.texts);
 	owner_enter(&scope, relid);
 	SPI_connect();

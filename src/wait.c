@@ -55,6 +55,9 @@ static const WaitWords wait_words[] = {
 	[WAIT_ROW] = {"a row that documents share", "%s", "reads or changes a row that documents share"},
 };
 
+/* When all waits have to be over; 0: each has an end of its own. */
+static TimestampTz budget_until = 0;
+
 /* A wait that goes on; each session has one at most. */
 typedef struct WaitState
 {
@@ -262,6 +265,34 @@ end_wait(WaitState *state)
 	stat_wait(state->wait->source_id, INSTR_TIME_GET_MICROSEC(now));
 }
 
+void
+wait_set_budget(int ms)
+{
+	budget_until = ms <= 0 ? 0 :
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+}
+
+/* How much of max_ms there is left to wait. */
+static int
+cap_wait(int max_ms)
+{
+	if (budget_until == 0)
+		return max_ms;
+	return Min(max_ms, TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													   budget_until));
+}
+
+/* xid goes on: fails if that is more than the budget had. */
+static bool
+give_up(TransactionId xid)
+{
+	if (budget_until != 0 && cap_wait(1) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("%s has not ended in time", wait_describe_holder(xid))));
+	return false;
+}
+
 /*
  * Waits until xid has ended.  False: max_ms have passed and it has not.  No
  * short lock may be held.
@@ -272,17 +303,18 @@ wait_for_transaction(const CreditWait *wait, TransactionId xid, int max_ms)
 	int			own_timeout = LockTimeout;
 	MemoryContext caller = CurrentMemoryContext;
 	volatile bool timed_out = false;
-	bool		ours = own_timeout <= 0 || max_ms < own_timeout;
+	const int	ms = cap_wait(max_ms);
+	bool		ours = own_timeout <= 0 || ms < own_timeout;
 	WaitState	state;
 
-	if (max_ms <= 0)
-		return !TransactionIdIsInProgress(xid);
-	begin_wait(&state, wait, xid, ours ? max_ms : own_timeout,
+	if (ms <= 0)
+		return !TransactionIdIsInProgress(xid) || give_up(xid);
+	begin_wait(&state, wait, xid, ours ? ms : own_timeout,
 			   wait_describe_holder(xid));
 	PG_TRY();
 	{
 		if (ours)
-			LockTimeout = max_ms;
+			LockTimeout = ms;
 		XactLockTableWait(xid, NULL, NULL, XLTW_None);
 		LockTimeout = own_timeout;
 	}
@@ -304,9 +336,10 @@ wait_for_transaction(const CreditWait *wait, TransactionId xid, int max_ms)
 	}
 	PG_END_TRY();
 	error_context_stack = state.context.previous;
-	if (!timed_out)
-		end_wait(&state);
-	return !timed_out;
+	if (timed_out)
+		return give_up(xid);
+	end_wait(&state);
+	return true;
 }
 
 /*

@@ -31,6 +31,12 @@ typedef struct CreditWait
 	TimestampTz since;			/* 0: now */
 } CreditWait;
 
+/*
+ * All waits together end after so many ms, with lock_not_available; 0: no more.
+ * Who sets it ends it.
+ */
+extern void wait_set_budget(int ms);
+
 extern bool wait_for_transaction(const CreditWait *wait, TransactionId xid,
 								 int max_ms);
 extern void wait_or_refuse(TransactionId xid, WaitKind kind, int32 source_id,

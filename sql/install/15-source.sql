@@ -51,16 +51,18 @@ CREATE TABLE credit.source_problem
 	source_id	integer NOT NULL,
 	seen_at		timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	sqlstate	text NOT NULL,
-	message		text NOT NULL
+	message		text NOT NULL,
+	mended_at	timestamptz
 );
 CREATE INDEX source_problem_source ON credit.source_problem (source_id, seen_at);
 COMMENT ON TABLE credit.source_problem IS
-'Rows of the ERP that could not be read through their mapping: append-only, so that nobody waits for anybody. A source with a row here is unverified until it is attached anew.';
+'Rows of the ERP that could not be read through their mapping: append-only, so that nobody waits for anybody. A source with a row here is unverified until repair() finds it in order or it is attached anew.';
 COMMENT ON COLUMN credit.source_problem.problem_id IS 'Own key.';
 COMMENT ON COLUMN credit.source_problem.source_id IS 'Source.';
 COMMENT ON COLUMN credit.source_problem.seen_at IS 'When; one row per source and transaction.';
 COMMENT ON COLUMN credit.source_problem.sqlstate IS 'SQLSTATE of the error.';
 COMMENT ON COLUMN credit.source_problem.message IS 'Message of the error.';
+COMMENT ON COLUMN credit.source_problem.mended_at IS 'When repair() found the source in order again; NULL: not yet.';
 
 CREATE FUNCTION credit.invalidate_source() RETURNS trigger
 LANGUAGE c

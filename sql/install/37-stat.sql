@@ -205,7 +205,7 @@ SELECT p.pid, p.command, NULLIF(p.source, '') AS source, p.phase, p.done, p.tota
   FROM credit.progress_rows() p;
 COMMENT ON VIEW credit.progress IS 'How far the long commands of the extension are that run right now.';
 COMMENT ON COLUMN credit.progress.pid IS 'Process that runs it.';
-COMMENT ON COLUMN credit.progress.command IS 'Name of the command: attach, detach or purge.';
+COMMENT ON COLUMN credit.progress.command IS 'Name of the command: attach, depend, detach, purge or repair.';
 COMMENT ON COLUMN credit.progress.source IS 'Table or source it is about; NULL: none, as for a purge.';
 COMMENT ON COLUMN credit.progress.phase IS 'What it is doing, in words.';
 COMMENT ON COLUMN credit.progress.done IS 'Rows of this phase so far.';

@@ -206,6 +206,19 @@ $$;
 COMMENT ON FUNCTION credit.check_fields(regclass, text, jsonb, text) IS
 'Checks all fields of a mapping at once: the normalised ones, and what is wrong with the others.';
 
+/* The SELECT that reads a view, or a table, as its owner, whoever asks. */
+CREATE FUNCTION credit.owner_query(relation regclass, kind text, fields jsonb) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT format('SELECT * FROM credit.view_rows(%L::pg_catalog.regclass, %L::pg_catalog.jsonb) v (%s)',
+			  relation, fields, string_agg(format('%I %s', c.field, c.type), ', ' ORDER BY c.field))
+  FROM credit.field_catalog() c
+ WHERE kind = ANY (c.kinds) AND c.field <> 'counts_when'
+$$;
+COMMENT ON FUNCTION credit.owner_query(regclass, text, jsonb) IS
+'SQL text that reads a view or table through a mapping as its owner.';
+
 /*
  * The SELECT that reads a table through a mapping, as the triggers do row by
  * row: every field with its final type.
@@ -215,11 +228,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT CASE WHEN credit.is_view(relation)
-	   /* as its owner, whoever asks */
-	   THEN (SELECT format('SELECT * FROM credit.view_rows(%L::pg_catalog.regclass, %L::pg_catalog.jsonb) v (%s)',
-						   relation, fields, string_agg(format('%I %s', c.field, c.type), ', ' ORDER BY c.field))
-			   FROM credit.field_catalog() c
-			  WHERE kind = ANY (c.kinds) AND c.field <> 'counts_when')
+	   THEN credit.owner_query(relation, kind, fields)
 	   ELSE format('SELECT %s FROM %s WHERE %s',
 			  (SELECT string_agg(format(CASE WHEN c.field IN ('origin', 'applies_to', 'payment', 'document')
 											  AND fields ->> c.field ~ '^(ROW)?\('
@@ -901,6 +910,7 @@ BEGIN
 	PERFORM credit.maintain(true);
 	DELETE FROM credit.item i WHERE i.source_id = s.source_id;
 	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
+	DELETE FROM credit.repair_result r WHERE r.source_id = s.source_id;
 	DELETE FROM credit.dependency d WHERE d.source_id = s.source_id;
 	DELETE FROM credit.source x WHERE x.source_id = s.source_id;
 	PERFORM credit.maintain(false);
@@ -969,7 +979,8 @@ SELECT s.name, s.relation, s.kind, s.on_breach, s.null_limit, s.zero_limit, s.on
 	   COALESCE(m.error, p.message) AS problem,
 	   p.n AS n_problems,
 	   p.seen_at AS last_problem_at,
-	   s.fields, s.attached_at, s.attached_by
+	   s.fields, s.attached_at, s.attached_by,
+	   c.compared_at AS last_compared_at, c.n_left AS differences_left
   FROM credit.source s
   CROSS JOIN LATERAL (SELECT credit.mapping_error(s.source_id) AS error) m
   /* the tables that are written to: its own, or those a view depends on */
@@ -980,7 +991,10 @@ SELECT s.name, s.relation, s.kind, s.on_breach, s.null_limit, s.zero_limit, s.on
 							  SELECT d.relation FROM credit.dependency d WHERE d.source_id = s.source_id) w) t
   CROSS JOIN LATERAL (SELECT count(*) AS n, max(x.seen_at) AS seen_at,
 							 (array_agg(x.message ORDER BY x.seen_at DESC))[1] AS message
-						FROM credit.source_problem x WHERE x.source_id = s.source_id) p;
+						FROM credit.source_problem x WHERE x.source_id = s.source_id AND x.mended_at IS NULL) p
+  LEFT JOIN LATERAL (SELECT r.compared_at, r.n_left
+					   FROM credit.repair_result r WHERE r.source_id = s.source_id
+					  ORDER BY r.run_id DESC LIMIT 1) c ON true;
 COMMENT ON VIEW credit.sources IS 'Attached tables with their mapping and its health.';
 COMMENT ON COLUMN credit.sources.name IS 'Name of the source, for detach().';
 COMMENT ON COLUMN credit.sources.relation IS 'Table or view of the ERP.';
@@ -991,8 +1005,10 @@ COMMENT ON COLUMN credit.sources.zero_limit IS 'What a limit of 0 means.';
 COMMENT ON COLUMN credit.sources.on_error IS 'What happens to rows the mapping cannot read: pass or refuse.';
 COMMENT ON COLUMN credit.sources.health IS 'ok, unverified (rows passed unread), broken (the mapping does not fit the table now), triggers missing or disabled, or nothing captured (a view of which no table is declared).';
 COMMENT ON COLUMN credit.sources.problem IS 'What is wrong.';
-COMMENT ON COLUMN credit.sources.n_problems IS 'Transactions in which a row could not be read.';
+COMMENT ON COLUMN credit.sources.n_problems IS 'Transactions in which a row could not be read, since repair() found the source in order.';
 COMMENT ON COLUMN credit.sources.last_problem_at IS 'When that happened last.';
 COMMENT ON COLUMN credit.sources.fields IS 'Expressions by field, fully qualified.';
 COMMENT ON COLUMN credit.sources.attached_at IS 'When it was attached.';
 COMMENT ON COLUMN credit.sources.attached_by IS 'Session user who attached it.';
+COMMENT ON COLUMN credit.sources.last_compared_at IS 'When repair(), or its dry run, compared it last with the rows of the ERP; NULL: never.';
+COMMENT ON COLUMN credit.sources.differences_left IS 'How many differences it left; NULL: never compared, or it could not be read.';

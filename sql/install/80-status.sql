@@ -27,7 +27,7 @@ SELECT q.severity, q.subject, q.finding, q.advice
 	  FROM credit.sources s WHERE s.health = 'broken'
 	UNION ALL
 	SELECT 1, 'error', 'source ' || s.name, 'triggers zz_credit_* are missing or disabled',
-		   'Documents get past the ledger. Enable the triggers; to catch up, detach the source and attach it again.'
+		   'Documents get past the ledger. Enable the triggers, then CALL credit.repair() to catch up.'
 	  FROM credit.sources s WHERE s.health LIKE 'triggers%'
 	UNION ALL
 	SELECT 1, 'error', 'source ' || s.name, 'is a view of which no table is declared: nothing is captured',
@@ -46,13 +46,31 @@ SELECT q.severity, q.subject, q.finding, q.advice
 	UNION ALL
 	SELECT 2, 'warning', 'source ' || s.name,
 		   format('%s transactions had rows that could not be read, last on %s: %s', s.n_problems, s.last_problem_at, s.problem),
-		   'Those rows are not in the ledger. Detach the source and attach it again.'
+		   'Those rows are not in the ledger: CALL credit.repair() takes them in.'
 	  FROM credit.sources s WHERE s.health = 'unverified'
 	UNION ALL
 	SELECT o.rank, o.severity, o.subject, o.finding, o.advice FROM credit.operation_findings() o
 	UNION ALL
+	SELECT 2, 'warning', 'source ' || s.name,
+		   format('repair left %s differences on %s', s.differences_left, date_trunc('second', s.last_compared_at)),
+		   'View credit.repairs says why. CALL credit.repair() again.'
+	  FROM credit.sources s
+	 WHERE s.differences_left > 0 AND s.health <> 'broken'
+	UNION ALL
+	SELECT 2, 'warning', 'unchecked documents',
+		   format('%s raised exposure without a check and are not acknowledged, %s of them found in the last 7 days; %s of their accounts are above their limit',
+				  count(*), count(*) FILTER (WHERE u.found_at > now() - interval '7 days'),
+				  count(DISTINCT u.account_id) FILTER (WHERE e.is_over_limit)),
+		   'SELECT * FROM credit.unchecked_document WHERE acknowledged_at IS NULL; then SELECT credit.acknowledge_unchecked(''what was decided'').'
+	  FROM credit.unchecked_raise u
+	  LEFT JOIN (SELECT o.account_id, x.is_over_limit
+				   FROM (SELECT DISTINCT y.account_id FROM credit.unchecked_raise y WHERE y.acknowledged_at IS NULL) o
+				  CROSS JOIN LATERAL credit.account_exposure(o.account_id) x) e ON e.account_id = u.account_id
+	 WHERE u.acknowledged_at IS NULL
+	HAVING count(*) > 0
+	UNION ALL
 	SELECT 2, 'warning', 'setting capture', 'capture is off: the ledger falls behind',
-		   'SELECT credit.set(''capture'', ''on''); then detach and attach the sources to catch up.'
+		   'SELECT credit.set(''capture'', ''on''); then CALL credit.repair() to catch up.'
 	  FROM credit.settings s WHERE s.name = 'capture' AND s.value = 'off'
 	UNION ALL
 	SELECT 2, 'warning', 'setting mode', format('mode is %s: nothing is refused', s.value),
@@ -186,9 +204,11 @@ SELECT q.severity, q.subject, q.finding, q.advice
 	 WHERE NOT EXISTS (SELECT FROM credit.source)
 	UNION ALL
 	SELECT 4, 'ok', 'credit ' || credit.version(),
-		   format('%s sources, %s accounts, mode %s', (SELECT count(*) FROM credit.source),
+		   format('%s sources, %s accounts, mode %s%s', (SELECT count(*) FROM credit.source),
 				  (SELECT count(*) FROM credit.account),
-				  (SELECT s.value FROM credit.settings s WHERE s.name = 'mode')), ''
+				  (SELECT s.value FROM credit.settings s WHERE s.name = 'mode'),
+				  (SELECT format(', compared with the ERP last on %s', to_char(max(r.compared_at), 'YYYY-MM-DD HH24:MI'))
+					 FROM credit.repair_result r WHERE r.source_id <> 0 HAVING count(*) > 0)), ''
   ) q
  ORDER BY q.rank, q.subject
 $$;

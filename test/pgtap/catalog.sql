@@ -90,8 +90,8 @@ SELECT is_empty($$
 	  JOIN pg_language l ON l.oid = p.prolang
 	  CROSS JOIN regexp_split_to_table(p.prosrc, '\s*\n\s*') s (line)
 	 WHERE p.prokind = 'p' AND l.lanname = 'plpgsql' AND p.proconfig IS NULL
-	   AND s.line !~ '^((CALL|PERFORM) credit\.[a-z_]+\(\);|BEGIN|END|/\*.*\*/|)$'$$,
-	'a procedure that sets none consists of calls by qualified names, without arguments that could be resolved otherwise');
+	   AND s.line !~ '^((CALL|PERFORM|\w+ :=) credit\.[a-z_]+\((\w+(, \w+)*)?\);|WHILE credit\.[a-z_]+\(\w*\) LOOP|END LOOP;|DECLARE|\w+ bigint;|BEGIN|END|/\*.*\*/|)$'$$,
+	'a procedure that sets none consists of calls by qualified names, with nothing but its variables as arguments');
 SELECT is_empty($$
 	SELECT p.oid::regprocedure, s FROM member JOIN pg_proc p ON p.oid = objid AND classid = 'pg_proc'::regclass, unnest(p.proconfig) s
 	 WHERE s LIKE 'search_path=%' AND s !~ '(, |=)pg_temp$'$$, 'with pg_temp last');

@@ -95,6 +95,7 @@ session_run reader "SELECT verdict FROM credit.check_order('1', 5000)"
 is "$ANSWER" shadow 'a session of the replica has heard of the new mode'
 is "$(findings erp)" '' 'and status() has nothing to say'
 like "$(cluster_psql to -d erp -c 'CALL credit.daily()' 2>&1)" 'this ledger is replicated from another database' 'the job of the night leaves it alone'
+like "$(cluster_psql to -d erp -c 'CALL credit.repair()' 2>&1 || :)" 'ERROR: +this ledger is replicated from another database' 'and a repair refuses'
 is "$(diff <(ledger from) <(ledger to) | head -n 10)" '' 'so that what arrives goes on fitting'
 
 # To change to it: sequences are not replicated.
