@@ -50,6 +50,9 @@
  */
 #define LAST_GAIN 1e-4
 
+/* The same step must not change the log-odds of any row by more. */
+#define SHORT_STEP 0.1
+
 /* A climb that takes longer leads nowhere. */
 #define MAX_CLIMB 30
 
@@ -257,20 +260,24 @@ look(Selection *sel, Place *place)
 	CHECK_FOR_INTERRUPTS();
 }
 
-static void pg_attribute_noreturn()
-complain_of_climb(Selection *sel, const Place *place)
+/* Named are the columns that the last step still moves. */
+static void
+complain_of_climb(Selection *sel, const double *step, int rounds)
 {
+	LogitModel *model = sel->model;
+	double		most = 0;
 	StringInfoData list;
 	int			i;
 
+	for (i = 1; i < model->n; i++)
+		most = Max(most, fabs(step[i]) * model->reach[i]);
 	initStringInfo(&list);
-	for (i = 1; i < sel->model->n; i++)
-		if (place->is_in[i])
-			appendStringInfo(&list, "%s\"%s\"", list.len == 0 ? "variables " : ", ",
-							 sel->model->names[i - 1]);
-	model_complain_of_separation(list.data,
-								 psprintf("After %d iterations the coefficients still grow.", MAX_CLIMB));
-	pg_unreachable();
+	for (i = 1; i < model->n; i++)
+		if (fabs(step[i]) * model->reach[i] >= most / 20)
+			appendStringInfo(&list, "%s\"%s\"", list.len == 0 ? "" : ", ", model->names[i - 1]);
+	model_complain_of_separation(psprintf(strstr(list.data, "\", \"") == NULL ?
+										  "variable %s" : "variables %s together", list.data),
+								 psprintf("After %d iterations the coefficients still grow.", rounds));
 }
 
 static void pg_attribute_noreturn()
@@ -283,17 +290,22 @@ complain_of_collinearity(Selection *sel, int column)
 			 errhint("Leave it or one of those out, such as one of the dummy variables of a characteristic, or select forward.")));
 }
 
-/* Newton's step of the columns in the model; answers twice the gain it promises. */
+/*
+ * Newton's step of the columns in the model; answers twice the gain it promises,
+ * or -1 if there is none, because what the Hessian knows of them has dwindled.
+ */
 static double
-find_step(Selection *sel, Place *place, double *step)
+find_step(Selection *sel, Place *place, double *step, bool is_first)
 {
 	int			m = list_columns(sel, place);
 	int			bad = factorise(sel, place, m);
 	double		gain = 0;
 	int			i;
 
-	if (bad >= 0)
+	if (bad >= 0 && is_first)
 		complain_of_collinearity(sel, bad);
+	if (bad >= 0)
+		return -1;
 	for (i = 0; i < m; i++)
 		sel->vector[i] = place->step->gradient[sel->columns[i]];
 	credit_cholesky_solve(m, m, sel->factor, sel->vector, sel->solution);
@@ -304,6 +316,21 @@ find_step(Selection *sel, Place *place, double *step)
 		gain += sel->solution[i] * sel->vector[i];
 	}
 	return gain;
+}
+
+/*
+ * Where classes are separated gains become small too, but steps do not become
+ * short.
+ */
+static bool
+is_short(LogitModel *model, const double *step)
+{
+	double		change = 0;
+	int			i;
+
+	for (i = 0; i < model->n; i++)
+		change += fabs(step[i]) * model->reach[i];
+	return change <= SHORT_STEP;
 }
 
 /* What a short step leads to, of all columns, as far as the Hessian says it. */
@@ -330,6 +357,7 @@ climb(Selection *sel, Place *place)
 {
 	int			n = sel->model->n;
 	double	   *step = palloc0(sizeof(double) * n);
+	double	   *next = palloc(sizeof(double) * n);
 	double		reached = -INFINITY;
 	int			rounds;
 	int			i;
@@ -338,8 +366,6 @@ climb(Selection *sel, Place *place)
 	{
 		double		gain;
 
-		if (rounds == MAX_CLIMB)
-			complain_of_climb(sel, place);
 		look(sel, place);
 		if (place->step->log_likelihood < reached - 1e-9 * (1 + fabs(reached)))
 		{
@@ -352,8 +378,11 @@ climb(Selection *sel, Place *place)
 			continue;
 		}
 		reached = place->step->log_likelihood;
-		gain = find_step(sel, place, step);
-		if (gain <= LAST_GAIN)
+		gain = find_step(sel, place, next, rounds == 0);
+		if (gain < 0 || rounds == MAX_CLIMB)
+			complain_of_climb(sel, step, rounds);
+		memcpy(step, next, sizeof(double) * n);
+		if (gain <= LAST_GAIN && is_short(sel->model, step))
 		{
 			take_last_step(sel, place, step, gain);
 			break;
@@ -362,6 +391,7 @@ climb(Selection *sel, Place *place)
 			place->step->coefficients[i] += step[i];
 	}
 	pfree(step);
+	pfree(next);
 }
 
 static Place *
