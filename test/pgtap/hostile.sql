@@ -58,6 +58,7 @@ INSERT INTO shop.value VALUES
 	('credit.binning', '''(f,,,,,,,,,"{""(1,range,,,,,,,,1,)""}")'''), ('credit.binning', '''(f,,,,,,,,,"{""(1,range,,1,,,,,,1,)"",""(2,range,0,,,,,,,1,)""}")'''),
 	('credit.binning', '''(t,,,,,,,,,"{""(1,categories,,,{NULL},,,,,1,)""}")'''), ('credit.binning', '''(t,,,,,,,,,"{""(1,categories,,,,,,,,1,)""}")'''),
 	('credit.binning', '''(f,,,,,,,,,"{""(1,special,,,,,,,,1,)"",""(,,,,,,,,,,)""}")'''),
+	('credit.value_table', 'NULL'), ('credit.value_table', '''(,,,,)'''), ('credit.value_table', '''("{1,NULL}",,,,)'''), ('credit.value_table', '''(,{NULL},{NaN},t,)'''), ('credit.value_table', '''("{2,NaN,1}",{a},"{1}",f,1e300)'''),
 	('credit.binning[]', 'NULL'), ('credit.binning[]', '''{}'''), ('credit.binning[]', '''{NULL}'''), ('credit.binning[]', 'ARRAY[credit.manual_bins(''{1}'', ''{1,2}'')]'),
 	('credit.binning[]', 'array_fill(credit.manual_bins(''{1}'', ''{1,2}''), ARRAY[2,2])'), ('credit.binning[]', '''{"(f,,,,,,,,,)"}'''),
 	('credit.value_table[]', 'NULL'), ('credit.value_table[]', '''{}'''), ('credit.value_table[]', '''{NULL}'''), ('credit.value_table[]', '''{"(,,,,)"}'''),
