@@ -28,6 +28,8 @@ CREATE FUNCTION credit.default_events
 RETURNS TABLE (account_id bigint, customer text, segment text, defaulted_on date,
 			   late_amount numeric, open_amount numeric)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+/* see features() */
+SET enable_mergejoin = off
 BEGIN ATOMIC
 WITH dated AS MATERIALIZED
 	(SELECT d.account_id, d.source_id, d.key, d.document_date, d.due_date + days_late + 1 AS late_on,
@@ -636,6 +638,11 @@ document AS
 			  WHERE i.amount IS NOT NULL AND i.is_counted
 				AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= feature_query.as_of) x
 	  GROUP BY x.account_id),
+/* materialised, or it might be worked out for each account */
+declared_bad AS MATERIALIZED
+	(SELECT DISTINCT p.account_id
+	   FROM credit.default_periods(feature_query.as_of, feature_query.of_account) p
+	  WHERE p.ended_on IS NULL OR p.ended_on > feature_query.as_of),
 financial AS
 	(SELECT DISTINCT ON (a.account_id) a.account_id AS of_account, r.*
 	   FROM unit a
@@ -743,9 +750,7 @@ SELECT a.account_id, a.customer, a.segment, a.name, a.currency,
   LEFT JOIN company c ON c.of_account = a.account_id
   LEFT JOIN bureau u ON u.account_id = a.account_id
   LEFT JOIN credit.declared_features(feature_query.as_of, feature_query.of_account) x ON x.account_id = a.account_id
-  LEFT JOIN (SELECT DISTINCT p.account_id
-			   FROM credit.default_periods(feature_query.as_of, feature_query.of_account) p
-			  WHERE p.ended_on IS NULL OR p.ended_on > feature_query.as_of) e ON e.account_id = a.account_id;
+  LEFT JOIN declared_bad e ON e.account_id = a.account_id;
 END;
 COMMENT ON FUNCTION credit.feature_query(date, bigint, integer) IS
 'Part of features(): the query.';
@@ -753,7 +758,10 @@ COMMENT ON FUNCTION credit.feature_query(date, bigint, integer) IS
 /*
  * The query is long: compiling it would take longer than it runs, even for a
  * hundred thousand accounts.  And it is planned for what is asked: one account
- * or all.
+ * or all.  Debts are joined to what was settled of them by source and key; the
+ * planner, which takes the latter for two hundred rows, may merge them by
+ * source alone, of which there are a few: every debt is compared with every
+ * other then.
  */
 CREATE FUNCTION credit.features
 	(as_of date DEFAULT credit.as_of(), of_account bigint DEFAULT NULL, days integer DEFAULT 365)
@@ -783,6 +791,7 @@ RETURNS TABLE (account_id bigint, customer text, segment text, name text, curren
 LANGUAGE plpgsql STABLE ROWS 1000
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET enable_mergejoin = off
 SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_variable

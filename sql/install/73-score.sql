@@ -131,14 +131,17 @@ WITH model AS MATERIALIZED
 						   WHERE k.model_id = d.model_id
 						   ORDER BY k.model_calibration_id DESC LIMIT 1) c ON true
 	  WHERE d.status <> 'retired' AND d.name = (SELECT credit.rating_model(scores.model)) COLLATE "C"),
+/* materialised, or it might be worked out for each account */
+declared_bad AS MATERIALIZED
+	(SELECT DISTINCT ON (p.account_id) p.account_id, p.cause
+	   FROM credit.default_periods(scores.as_of, scores.of_account) p
+	  WHERE p.ended_on IS NULL OR p.ended_on > scores.as_of
+	  ORDER BY p.account_id, p.cause),
 subject AS MATERIALIZED
 	(SELECT f.customer, f.segment, f.name, f.features,
 			COALESCE(f.features ->> 'is_in_default' = 'true', false) AS is_default, d.cause
 	   FROM credit.feature_values(scores.as_of, scores.of_account) f
-	   LEFT JOIN (SELECT DISTINCT ON (p.account_id) p.account_id, p.cause
-					FROM credit.default_periods(scores.as_of, scores.of_account) p
-				   WHERE p.ended_on IS NULL OR p.ended_on > scores.as_of
-				   ORDER BY p.account_id, p.cause) d ON d.account_id = f.account_id),
+	   LEFT JOIN declared_bad d ON d.account_id = f.account_id),
 former AS MATERIALIZED
 	(SELECT DISTINCT ON (h.customer, h.segment, h.is_challenger, CASE WHEN h.is_challenger THEN h.model_version END)
 			h.customer, h.segment, h.is_challenger, CASE WHEN h.is_challenger THEN h.model_version END AS model_version,
