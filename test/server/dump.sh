@@ -77,6 +77,8 @@ do_business() {
 			reasons => '{"a, b",NULL}', make_champion => true, statistics => '{"auc": 0.7}');
 		SELECT credit.set_calibration(2, 'platt', 'sample of May', '{10,-0.02}');
 		SELECT credit.declare_feature('n_letters', $$length(customer)$$, 'letters of the key', missing_value => '0');
+		SELECT credit.enter_default('5', 'insolvency', '2025-01-07', 'court');
+		SELECT * FROM credit.rate_all();
 		SELECT credit.grant_analyst('analyst');
 		CREATE TABLE erp.bill_line (bill int, value numeric);
 		CREATE VIEW erp.bill AS
