@@ -617,7 +617,8 @@ ordered AS
 					 UNION ALL
 					 SELECT p.account_id, p.currency, p.stages
 					   FROM credit.orders_on(feature_query.as_of) p
-					  WHERE feature_query.as_of <> credit.today()) o
+					  WHERE feature_query.as_of <> credit.today()
+						AND (feature_query.of_account IS NULL OR p.account_id = feature_query.of_account)) o
 			   JOIN unit a ON a.account_id = o.account_id) x
 	  WHERE x.amount <> 0
 	  GROUP BY x.account_id),
@@ -636,6 +637,8 @@ document AS
 			   JOIN credit.item i ON i.account_id = a.account_id AND (i.is_open OR NOT i.is_open)
 			   JOIN credit.source s ON s.source_id = i.source_id
 			  WHERE i.amount IS NOT NULL AND i.is_counted
+				/* those of one account are found by index */
+				AND (feature_query.of_account IS NULL OR i.account_id = feature_query.of_account)
 				AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= feature_query.as_of) x
 	  GROUP BY x.account_id),
 /* materialised, or it might be worked out for each account */
