@@ -272,6 +272,7 @@ SELECT is((f).variables || (SELECT array_agg(variable) FROM unnest((f).left_out)
   FROM credit.select_logit('SELECT *, 3 - 2 * a AS is_2 FROM many', 'is_bad', '{a,is_2}') f;
 SELECT ok((SELECT bool_and(l.chi_square IS NULL) FROM unnest((f).left_out) l), 'and has no test')
   FROM credit.select_logit('SELECT *, 3 - 2 * a AS is_2 FROM many', 'is_bad', '{a,is_2}') f;
+SELECT is(way(credit.select_logit('many'::regclass, 'is_bad', columns(), 'weight')), way(f), 'of a relation') FROM selections WHERE (direction, criterion, memory) = ('both', 'aic', '4MB');
 -- by p-values every one in is below p_enter, and none that is out
 SELECT ok((SELECT bool_and(s.p_value < 0.01) FROM unnest((f).steps) s WHERE s.action = 'add') AND (SELECT min(l.p_value) >= 0.01 FROM unnest((f).left_out) l),
 		  'p-values decide') FROM credit.select_logit('many', 'is_bad', columns(), criterion => 'p', p_enter => 0.01) f;
