@@ -29,7 +29,9 @@ RETURNS TABLE (account_id bigint, customer text, segment text, defaulted_on date
 			   late_amount numeric, open_amount numeric)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 /* see features() */
+SET jit = off
 SET enable_mergejoin = off
+SET enable_nestloop = off
 BEGIN ATOMIC
 WITH dated AS MATERIALIZED
 	(SELECT d.account_id, d.source_id, d.key, d.document_date, d.due_date + days_late + 1 AS late_on,
@@ -762,9 +764,9 @@ COMMENT ON FUNCTION credit.feature_query(date, bigint, integer) IS
  * The query is long: compiling it would take longer than it runs, even for a
  * hundred thousand accounts.  And it is planned for what is asked: one account
  * or all.  Debts are joined to what was settled of them by source and key; the
- * planner, which takes the latter for two hundred rows, may merge them by
- * source alone, of which there are a few: every debt is compared with every
- * other then.
+ * planner, which takes the latter for a few rows, would compare each debt with
+ * all of them, in a nested loop, or merged by source alone.  So all accounts
+ * are joined by hash; one account needs its loops.
  */
 CREATE FUNCTION credit.features
 	(as_of date DEFAULT credit.as_of(), of_account bigint DEFAULT NULL, days integer DEFAULT 365)
@@ -795,6 +797,7 @@ LANGUAGE plpgsql STABLE ROWS 1000
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 SET enable_mergejoin = off
+SET enable_nestloop = on
 SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_variable
@@ -802,6 +805,10 @@ BEGIN
 	IF as_of IS NULL OR NOT isfinite(as_of) OR days IS NULL OR days NOT BETWEEN 1 AND 36500 THEN
 		RAISE EXCEPTION 'features are worked out for a day, over a window of 1 to 36500 days'
 			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF of_account IS NULL THEN
+		/* until the function ends, which has a SET of its own for it */
+		PERFORM set_config('enable_nestloop', 'off', true);
 	END IF;
 	RETURN QUERY SELECT * FROM credit.feature_query(as_of, of_account, days);
 END
