@@ -9,7 +9,7 @@ SUBJECTS = credit area stat progress vector ledger probe rule setting field \
 	family family_member family_share family_settle settlement journal control refusal decision apply recount frame \
 	capture exposure asof aggregate money aging rate currency probability \
 	dayhist behaviour profile cycle linalg logit logit_profile logit_model \
-	logit_fit bag validation calibration stability agreement comparison \
+	logit_fit logit_select bag validation calibration stability agreement comparison \
 	calibrate rating maintenance amount timeline series trend change \
 	balance indicator capacity recency pack daymap finesum state \
 	state_payment state_aging composite binning binning_option binning_cut \

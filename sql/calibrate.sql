@@ -57,6 +57,14 @@ SELECT f.* FROM (SELECT (credit.fit_platt(score, bad)).* FROM score WHERE false)
 SELECT f.n, f.intercept, f.slope FROM (SELECT (credit.fit_platt((g = 1)::int, g % 2 = 0)).* FROM generate_series(1, 100) g) f;
 SELECT f.n, f.n_skipped FROM (SELECT (credit.fit_platt(v.s, v.b)).* FROM (VALUES (float8 '1', true), (NULL, true), ('NaN', true), (2, NULL)) v (s, b)) f;
 SELECT credit.fit_platt(v.s, v.b) FROM (VALUES (1, true), (float8 'infinity', false)) v (s, b);
+-- a weight of 3 is three rows, in the targets too; whatever the unit, a block's rate is that of its weights
+SELECT w.n, w.n_default, w.n_skipped, w.intercept = r.intercept AS same, w.slope = r.slope AS same, w.target_good, w.target_default
+  FROM (SELECT (credit.fit_platt(score, bad, 3)).* FROM score) w, (SELECT (credit.fit_platt(score, bad)).* FROM score, generate_series(1, 3)) r;
+SELECT w.n, w.probability = r.probability AS same, w.score_low = r.score_low AS same, w.block_n = r.block_n AS same, w.block_default = r.block_default AS same
+  FROM (SELECT (credit.fit_isotonic(score, bad, 1 + score::int % 3)).* FROM score) w, (SELECT (credit.fit_isotonic(score, bad)).* FROM score, generate_series(0, score::int % 3)) r;
+SELECT f.n, f.n_default, f.n_skipped, f.block_n, f.block_default, f.probability FROM (SELECT (credit.fit_isotonic(v.s, v.b, v.w)).* FROM (VALUES (float8 '1', true, float8 '0.25'), (1, false, 0.5), (2, true, 0.0001), (2, false, 999), (3, true, 0), (3, true, NULL)) v (s, b, w)) f;
+SELECT credit.fit_isotonic(1, true, -1);
+SELECT credit.fit_platt(1, true, 'NaN');
 
 -- 3. Isotonic regression: 0, 1, 0, 1 by a probability, which is put in as its negative
 

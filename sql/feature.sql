@@ -10,7 +10,7 @@ CREATE EXTENSION credit;
 CREATE SCHEMA shop;
 CREATE TABLE shop.customer (id text PRIMARY KEY, name text, credit_limit numeric);
 CREATE TABLE shop.invoice (id int PRIMARY KEY, customer text, amount numeric, currency text DEFAULT 'EUR', invoiced date, due date, disputed boolean);
-CREATE TABLE shop.payment (id int PRIMARY KEY, customer text, invoice int, amount numeric, paid date);
+CREATE TABLE shop.payment (id int PRIMARY KEY, customer text, invoice int, amount numeric, paid date, is_loss boolean DEFAULT false);
 CREATE TABLE shop.orders (id int PRIMARY KEY, customer text, amount numeric, ordered date);
 CREATE TABLE shop.complaint (customer text, day date);
 INSERT INTO shop.customer VALUES ('prompt', 'Prompt Ltd', 2000), ('late', 'Late Ltd', 1000), ('gone', 'Gone Ltd', 5000), ('new', 'New Ltd', 1000), ('none', 'Nothing Ltd', NULL);
@@ -29,7 +29,7 @@ SELECT credit.set('currency', 'EUR'), credit.set('time_zone', 'UTC');
 SELECT credit.set_rate('USD', 'EUR', 0.5, '2025-06-28');
 SELECT credit.attach('shop.customer', 'customer', key => 'id', name => 'name', credit_limit => 'credit_limit') <> '',
 	credit.attach('shop.invoice', 'invoice', key => 'id', customer => 'customer', amount => 'amount', currency => 'currency', document_date => 'invoiced', due_date => 'due', is_disputed => 'disputed') <> '',
-	credit.attach('shop.payment', 'payment', key => 'id', customer => 'customer', amount => 'amount', document_date => 'paid', applies_to => 'invoice') <> '',
+	credit.attach('shop.payment', 'payment', key => 'id', customer => 'customer', amount => 'amount', document_date => 'paid', applies_to => 'invoice', is_write_off => 'is_loss') <> '',
 	credit.attach('shop.orders', 'order', key => 'id', customer => 'customer', amount => 'amount', document_date => 'ordered') <> '';
 SELECT count(credit.enter_financials('late', '2024-12-31', 'EUR', '2025-04-01', total_assets => 1100, current_assets => 600, current_liabilities => 400, retained_earnings => 300, equity => 500,
 	total_liabilities => 600, market_equity => 900, sales => 1500, ebit => 150));
@@ -135,6 +135,44 @@ SELECT credit.set_calibration(1, 'shift', 'x', '{NaN}');
 SELECT credit.set_calibration(1, 'other', 'x');
 SELECT credit.set_calibration(1, 'none', ' ');
 SELECT credit.set_calibration(99, 'none', 'x');
+
+-- 6. Default for other causes: written off, insolvent, recovered
+
+INSERT INTO shop.invoice SELECT id, customer, amount, 'EUR', invoiced, due, false FROM (VALUES (901, 'w1', 1000, date '2025-01-01', date '2025-02-01'), (902, 'w2', 400, '2025-01-01', '2025-02-01'),
+	(903, 'w2', 300, '2025-01-01', '2025-02-01'), (904, 'w3', 100000, '2025-01-01', '2025-12-31'), (905, 'w3', 600, '2025-01-01', '2025-02-01'), (906, 'w4', 100, '2025-05-01', '2025-06-01')) v (id, customer, amount, invoiced, due);
+-- w1 at once, w2 little by little, w3 nothing that matters to him
+INSERT INTO shop.payment VALUES (9001, 'w1', 901, 200, '2025-02-10', false), (9002, 'w1', 901, 800, '2025-03-01', true), (9003, 'w2', 902, 400, '2025-03-05', true), (9004, 'w2', 903, 300, '2025-04-05', true),
+	(9005, 'w3', 905, 600, '2025-03-01', true);
+SELECT a.customer, p.cause, p.began_on, p.ended_on, p.amount, p.open_amount FROM credit.default_periods('2025-06-30') p JOIN credit.account a USING (account_id) ORDER BY 1;
+SELECT customer, defaulted_on, cause, late_amount, open_amount FROM credit.defaults('2024-12-31', '2025-06-30') ORDER BY customer;
+SELECT customer, is_in_default, n_open FROM credit.features('2025-06-30') WHERE customer LIKE 'w%' ORDER BY customer;
+SELECT customer, is_in_default FROM credit.features('2025-04-04') WHERE customer LIKE 'w%' ORDER BY customer;
+-- one account as all
+SELECT p.cause, p.began_on, p.amount, p.open_amount FROM credit.account a, credit.default_periods('2025-06-30', a.account_id) p WHERE a.customer = 'w2';
+-- entered: known a month later; the same for all segments; taken back; ended
+SELECT credit.enter_default('w4', 'insolvency', '2025-05-15', 'court', '2025-06-15'), credit.enter_default('nobody', 'other', '2025-05-15', published_on => '2025-05-15'),
+	credit.enter_default('late', 'forced_sale', '2025-05-20', published_on => '2025-05-20'), credit.enter_default('w1', 'recovery', '2025-06-01', published_on => '2025-06-01');
+SELECT customer, is_in_default FROM credit.features('2025-06-14') WHERE customer IN ('w1', 'w4', 'late') ORDER BY customer;
+SELECT customer, is_in_default FROM credit.features('2025-06-15') WHERE customer IN ('w1', 'w4', 'late') ORDER BY customer;
+SELECT customer, is_in_default FROM credit.features('2025-05-31') WHERE customer IN ('w1', 'w4', 'late') ORDER BY customer;
+-- as an outcome it counts from the day on which it happened
+SELECT customer, defaulted_on, cause FROM credit.defaults('2024-12-31', '2025-06-01') ORDER BY customer;
+-- who was in default before, and still is; who has recovered
+SELECT customer, defaulted_on, cause FROM credit.defaults('2025-06-29', '2025-06-30') ORDER BY customer;
+SELECT customer, grade, probability, is_default, reasons[1] AS reason FROM credit.scores('2025-06-30') WHERE is_default AND NOT is_challenger ORDER BY customer;
+SELECT grade, reasons[1] AS reason FROM credit.score('w4', '2025-06-30');
+SELECT credit.withdraw_entry('default_event', 3, 'another customer');
+SELECT customer, is_in_default FROM credit.features('2025-06-30') WHERE customer = 'late';
+-- a write-off that is taken back, which counts from the day on which that was seen
+DELETE FROM shop.payment WHERE id = 9004;
+SELECT a.customer, p.cause, p.began_on, p.ended_on = credit.today() AS ends_today FROM credit.default_periods(credit.today()) p JOIN credit.account a USING (account_id) WHERE a.customer = 'w2';
+-- refused
+SELECT credit.enter_default('w1', 'bad luck');
+SELECT credit.enter_default('w1', NULL);
+SELECT credit.enter_default(NULL, 'other');
+SELECT credit.enter_default('w1', 'other', '2025-05-02', published_on => '2025-05-01');
+SELECT credit.enter_default('w1', 'other', 'infinity');
+DELETE FROM credit.default_event;
 
 DROP EXTENSION credit CASCADE;
 DROP SCHEMA shop CASCADE;

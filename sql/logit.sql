@@ -209,6 +209,29 @@ SELECT credit.logit_probability(ARRAY[0, 1], ARRAY['NaN'::float8]);
 SELECT credit.logit_probability(ARRAY[0, NULL], ARRAY[1]);
 SELECT credit.logit_probability(ARRAY[1e300, -1e300], ARRAY[1e100, 1e100]);
 
+-- 10. Selection of variables
+
+SELECT (s).step, (s).action, (s).variable, round((s).chi_square::numeric, 4) AS chi_square, round((s).p_value::numeric, 6) AS p_value, (s).n_variables,
+	   round((s).log_likelihood::numeric, 4) AS log_likelihood, round((s).aic::numeric, 4) AS aic, round((s).bic::numeric, 4) AS bic
+  FROM (SELECT unnest(f.steps) AS s FROM credit.select_logit('SELECT *, is_damaged AS is_bad, temperature % 7 AS weekday, temperature * 37 % 11 AS chance FROM launch', 'is_bad', '{temperature,weekday,chance}') f) x;
+SELECT f.variables, f.n_rows, f.n_skipped, f.n_scans, l.variable, round(l.chi_square::numeric, 4) AS chi_square, round((f.fit).log_likelihood::numeric, 4) AS log_likelihood
+  FROM credit.select_logit('SELECT *, temperature % 7 AS weekday FROM launch', 'is_damaged', '{temperature,weekday}', criterion => 'bic') f, unnest(f.left_out) l;
+-- none is worth it; one is kept all the same
+SELECT f.variables, f.fit IS NULL AS has_no_fit, cardinality(f.steps) AS n_steps FROM credit.select_logit('SELECT *, temperature * 37 % 11 AS chance FROM launch', 'is_damaged', '{chance}') f;
+SELECT f.variables FROM credit.select_logit('SELECT *, temperature % 7 AS weekday FROM launch', 'is_damaged', '{temperature,weekday}', keep => '{weekday}') f;
+SELECT f.variables FROM credit.select_logit('SELECT *, temperature % 7 AS weekday FROM launch', 'is_damaged', '{temperature,weekday}', keep => '{weekday}', max_variables => 1) f;
+-- wrong arguments
+SELECT credit.select_logit('launch', 'is_damaged', '{temperature}', criterion => 'r2');
+SELECT credit.select_logit('launch', 'is_damaged', '{temperature}', direction => NULL);
+SELECT credit.select_logit('launch', 'is_damaged', '{temperature}', keep => '{weekday}');
+SELECT credit.select_logit('launch', 'is_damaged', '{temperature}', criterion => 'p', p_enter => 0.2, p_remove => 0.1);
+SELECT credit.select_logit('launch', 'is_damaged', '{temperature}', p_enter => 'NaN');
+SELECT credit.select_logit('launch', 'is_damaged', '{temperature}', max_variables => 0);
+-- no maximum: by one variable, by two together
+SELECT credit.select_logit('SELECT *, is_damaged::int AS same FROM launch', 'is_damaged', '{temperature,same}');
+SELECT credit.select_logit('SELECT x + 2 * y > 7 AS e, x, y, x * y % 5 AS z FROM generate_series(1, 5) x, generate_series(1, 5) y', 'e', '{x,y,z}', direction => 'backward');
+SELECT credit.select_logit('SELECT *, 2 * temperature AS twice FROM launch', 'is_damaged', '{temperature,twice}', direction => 'backward');
+
 DROP FUNCTION show, call_accum, call_combine, call_serialize, call_deserialize, call_final,
 	call_profile_accum, call_profile_combine, call_profile_serialize, call_profile_deserialize;
 DROP TABLE launch, two_groups, "Odd ""Names";

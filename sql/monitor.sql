@@ -17,7 +17,7 @@ SELECT credit.set('currency', 'EUR'), credit.set('time_zone', 'UTC');
 SELECT credit.attach('shop.customer', 'customer', key => 'id') <> '', credit.attach('shop.invoice', 'invoice', key => 'id', customer => 'customer', amount => 'amount', document_date => 'invoiced', due_date => 'due', settled_on => 'paid') <> '';
 -- a model whose score is the mark of the customer
 SELECT credit.declare_feature('mark', '(SELECT m.x FROM shop.mark m WHERE m.customer = subject.customer AND m.day <= as_of ORDER BY m.day DESC LIMIT 1)', 'Mark.') > 0;
-SELECT credit.add_expert_model('mark', '{mark}', '{1}', ARRAY[credit.numeric_values('{0,100}', '{0,100}')], pdo => 10, base_score => 50, base_odds => 20, make_champion => true) > 0;
+SELECT credit.add_expert_model('mark', '{mark}', '{1}', ARRAY[credit.numeric_values('{0,50,100}', '{0,50,100}')], pdo => 10, base_score => 50, base_odds => 20, make_champion => true) > 0;
 INSERT INTO shop.mark SELECT 'c' || i, '2024-01-01', x FROM unnest('{70,65,62,62,60,62}'::float8[]) WITH ORDINALITY u (x, i);
 INSERT INTO shop.outcome SELECT 'c' || g, '2024-06-30', g > 4 FROM generate_series(1, 6) g;
 
@@ -68,6 +68,35 @@ SELECT measure, value, expected, is_warning FROM credit.monitor WHERE measure <>
 DELETE FROM shop.invoice WHERE id > 100;
 INSERT INTO shop.invoice SELECT 100 + g, 'd' || g, 1000, '2024-07-01', '2024-08-01', NULL FROM generate_series(1, 200) g WHERE g % 50 > 44;
 SELECT measure, value, expected, is_warning, finding FROM credit.monitor WHERE measure <> 'population' ORDER BY 1;
+
+-- 4. Characteristics: an expert model against its first rating, a fitted one against its sample
+SELECT model_name, version, is_challenger, feature, reference, reference_day, rated_on, n_reference, n_actual, csi, points_shift, verdict FROM credit.characteristic_stability();
+-- the same by hand: how many marks below 50 and above, of those that were rated by them
+WITH said AS (SELECT DISTINCT ON (customer, valid_from) valid_from, score, pd FROM credit.rating_history ORDER BY customer, valid_from, rating_id DESC)
+SELECT credit.psi(ARRAY[count(*) FILTER (WHERE score < 50 AND valid_from < '2025-01-01'), count(*) FILTER (WHERE score >= 50 AND valid_from < '2025-01-01')]::float8[],
+				  ARRAY[count(*) FILTER (WHERE score < 50 AND valid_from > '2025-01-01'), count(*) FILTER (WHERE score >= 50 AND valid_from > '2025-01-01')]::float8[]) AS csi FROM said WHERE pd < 1;
+SELECT measure, feature, reference_day, n, value, expected, is_warning, finding FROM credit.monitor WHERE measure = 'characteristic';
+-- a sample in which the mark says something, and a model fitted to it
+CREATE TABLE shop.sample AS SELECT x, CASE WHEN x % 3 = 0 THEN 'north' ELSE 'south' END AS area, (x * 37) % 100 < 60 - x / 2 AS is_bad FROM generate_series(20, 69) x, generate_series(1, 8);
+UPDATE shop.sample SET area = NULL WHERE x % 10 = 0;
+SELECT credit.declare_feature('area', '(SELECT CASE WHEN m.x::int % 4 = 0 THEN ''north'' WHEN m.x::int % 4 = 1 THEN ''west'' ELSE ''south'' END FROM shop.mark m WHERE m.customer = subject.customer AND m.day <= as_of ORDER BY m.day DESC LIMIT 1)', 'Area.') > 0;
+SELECT credit.fit_scorecard('fitted', 'SELECT x AS mark, area, is_bad FROM shop.sample', 'is_bad', '{mark,area}', min_iv => 0.0001, make_champion => true) > 0;
+SELECT n_rated, n_default FROM credit.rate_all('2025-06-30', 'fitted');
+SELECT model_name, feature, reference, reference_day, n_reference, n_actual, csi, points_shift, verdict FROM credit.characteristic_stability(model => 'fitted');
+-- the same by hand, from the sample and from the customers as they are
+WITH subject AS (SELECT f.customer, (f.features ->> 'mark')::float8 AS mark, f.features ->> 'area' AS area FROM credit.feature_values('2025-06-30') f WHERE f.features ->> 'is_in_default' IS DISTINCT FROM 'true'),
+	bin AS (SELECT 'mark' AS feature, credit.bin_of(credit.model_binning(credit.champion('fitted'), 'mark'), x.mark) AS bin, x.is_sample FROM (SELECT x::float8 AS mark, true AS is_sample FROM shop.sample UNION ALL SELECT mark, false FROM subject) x
+		UNION ALL SELECT 'area', credit.bin_of(credit.model_binning(credit.champion('fitted'), 'area'), x.area), x.is_sample FROM (SELECT area, true AS is_sample FROM shop.sample UNION ALL SELECT area, false FROM subject) x),
+	cell AS (SELECT feature, bin, count(*) FILTER (WHERE is_sample)::float8 AS e, count(*) FILTER (WHERE NOT is_sample)::float8 AS a FROM bin GROUP BY feature, bin)
+SELECT feature, sum(e) AS n_reference, sum(a) AS n_actual, credit.psi(array_agg(e), array_agg(a)) AS csi FROM cell GROUP BY feature ORDER BY feature DESC;
+-- two runs of a day in one transaction: the later counts
+BEGIN;
+SELECT n_rated FROM credit.rate_all('2025-06-30', 'fitted');
+SELECT n_rated FROM credit.rate_all('2025-06-30', 'fitted');
+COMMIT;
+SELECT feature, n_actual, csi FROM credit.characteristic_stability(model => 'fitted');
+SELECT model, measure, feature, value, is_warning, finding FROM credit.monitor WHERE model = 'fitted' ORDER BY measure, feature;
+SELECT count(*) FROM credit.characteristic_stability('2024-06-29');
 RESET credit.as_of;
 
 DROP EXTENSION credit CASCADE;

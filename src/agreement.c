@@ -304,6 +304,15 @@ concordance(const Bag *pairs, const Grades *grades)
 	return sum;
 }
 
+/* Of what the two have in common; rounding must not lead beyond 1. */
+static float8
+correlation(float8 common, const float8 *own)
+{
+	float8		ratio = common / (sqrt(own[0]) * sqrt(own[1]));
+
+	return Min(Max(ratio, -1), 1);
+}
+
 static void
 set_correlations(const Bag *pairs, const Grades *grades, Datum *values, bool *nulls)
 {
@@ -333,9 +342,9 @@ set_correlations(const Bag *pairs, const Grades *grades, Datum *values, bool *nu
 	}
 	exists = untied[0] > 0 && untied[1] > 0;
 	set_float(values, nulls, 1, exists, exists ?
-			  concordance(pairs, grades) / (sqrt(untied[0]) * sqrt(untied[1])) : 0);
+			  correlation(concordance(pairs, grades), untied) : 0);
 	set_float(values, nulls, 2, exists, exists ?
-			  covariance / (sqrt(variance[0]) * sqrt(variance[1])) : 0);
+			  correlation(covariance, variance) : 0);
 }
 
 /* --- kappa and notches --------------------------------------------------------- */

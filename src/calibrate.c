@@ -283,7 +283,7 @@ credit_shift_probability(PG_FUNCTION_ARGS)
 static Size
 standard_scores(const ValidationState *state, float8 *x, float8 *mean, float8 *deviation)
 {
-	float8		n = (float8) state->bag[GOOD].total + (float8) state->bag[BAD].total;
+	float8		n = validation_total(state, GOOD) + validation_total(state, BAD);
 	float8		largest = 0;
 	float8		squares = 0;
 	ScoreWalk	walk;
@@ -323,8 +323,8 @@ standard_scores(const ValidationState *state, float8 *x, float8 *mean, float8 *d
 static bool
 fit_platt(const ValidationState *state, ScoreFit *fit)
 {
-	float8		n_good = state->bag[GOOD].total;
-	float8		n_bad = state->bag[BAD].total;
+	float8		n_good = validation_total(state, GOOD);
+	float8		n_bad = validation_total(state, BAD);
 	float8		events;
 	float8		mean;
 	float8		deviation;
@@ -350,8 +350,8 @@ Datum
 credit_fit_platt_final(PG_FUNCTION_ARGS)
 {
 	ValidationState *state = validation_final_state(fcinfo);
-	float8		n_good = state->bag[GOOD].total;
-	float8		n_bad = state->bag[BAD].total;
+	float8		n_good = validation_total(state, GOOD);
+	float8		n_bad = validation_total(state, BAD);
 	Datum		values[PLATT_COLUMNS];
 	bool		nulls[PLATT_COLUMNS] = {false};
 	ScoreFit	fit = {state, NULL, {1 / (n_good + 2), (n_bad + 1) / (n_bad + 2)},
@@ -359,8 +359,8 @@ credit_fit_platt_final(PG_FUNCTION_ARGS)
 	bool		is_fit = fit_platt(state, &fit);
 	Datum		coefficients[2] = {Float8GetDatum(fit.a), Float8GetDatum(fit.b)};
 
-	values[0] = Int64GetDatum(state->bag[GOOD].total + state->bag[BAD].total);
-	values[1] = Int64GetDatum(state->bag[BAD].total);
+	values[0] = Int64GetDatum(validation_rows(state, GOOD) + validation_rows(state, BAD));
+	values[1] = Int64GetDatum(validation_rows(state, BAD));
 	set_float(values, nulls, 2, is_fit, fit.a);
 	set_float(values, nulls, 3, is_fit, fit.b);
 	nulls[4] = !is_fit;
@@ -376,6 +376,7 @@ credit_fit_platt_final(PG_FUNCTION_ARGS)
 
 /* --- isotonic regression ----------------------------------------------------- */
 
+/* Rows, or with weights their weight in units of 1 / WEIGHT_SCALE. */
 typedef struct Block
 {
 	float8		low;
@@ -398,14 +399,15 @@ rises(const Block *block, const Block *next)
 static Size
 pool(const ValidationState *state, Block *blocks)
 {
+	float8		unit = state->is_weighted ? WEIGHT_SCALE : 1;
 	ScoreWalk	walk;
 	Size		n = 0;
 
 	for (walk_begin(&walk, state); walk_next(&walk); n++)
 	{
 		blocks[n].low = blocks[n].high = walk.score;
-		blocks[n].n_bad = (int64) walk.n[BAD];
-		blocks[n].n = (int64) walk.n[GOOD] + blocks[n].n_bad;
+		blocks[n].n_bad = (int64) rint(walk.n[BAD] * unit);
+		blocks[n].n = (int64) rint(walk.n[GOOD] * unit) + blocks[n].n_bad;
 		for (; n > 0 && rises(&blocks[n - 1], &blocks[n]); n--)
 		{
 			blocks[n - 1].high = blocks[n].high;
@@ -422,9 +424,15 @@ rate_of(const Block *block)
 	return (float8) block->n_bad / block->n;
 }
 
+static int64
+count_of(int64 weight, bool is_weighted)
+{
+	return is_weighted ? (weight + WEIGHT_SCALE / 2) / WEIGHT_SCALE : weight;
+}
+
 /* One figure of each block, as an array. */
 static Datum
-column_of(const Block *blocks, Size n, int column)
+column_of(const Block *blocks, Size n, int column, bool is_weighted)
 {
 	Oid			type = column == 2 || column == 3 ? INT8OID : FLOAT8OID;
 	Datum	   *figures = palloc_extended(sizeof(Datum) * Max(n, 1), MCXT_ALLOC_HUGE);
@@ -432,8 +440,8 @@ column_of(const Block *blocks, Size n, int column)
 	for (Size i = 0; i < n; i++)
 		figures[i] = column == 0 ? Float8GetDatum(blocks[i].low) :
 			column == 1 ? Float8GetDatum(blocks[i].high) :
-			column == 2 ? Int64GetDatum(blocks[i].n) :
-			column == 3 ? Int64GetDatum(blocks[i].n_bad) :
+			column == 2 ? Int64GetDatum(count_of(blocks[i].n, is_weighted)) :
+			column == 3 ? Int64GetDatum(count_of(blocks[i].n_bad, is_weighted)) :
 			Float8GetDatum(rate_of(&blocks[i]));
 	return PointerGetDatum(construct_array(figures, (int) n, type, 8,
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
@@ -450,10 +458,10 @@ credit_fit_isotonic_final(PG_FUNCTION_ARGS)
 	Datum		values[ISOTONIC_COLUMNS];
 	bool		nulls[ISOTONIC_COLUMNS] = {false};
 
-	values[0] = Int64GetDatum(state->bag[GOOD].total + state->bag[BAD].total);
-	values[1] = Int64GetDatum(state->bag[BAD].total);
+	values[0] = Int64GetDatum(validation_rows(state, GOOD) + validation_rows(state, BAD));
+	values[1] = Int64GetDatum(validation_rows(state, BAD));
 	for (int column = 0; column < 5; column++)
-		values[2 + column] = column_of(blocks, n, column);
+		values[2 + column] = column_of(blocks, n, column, state->is_weighted);
 	values[7] = Int64GetDatum(state->n_skipped);
 	return result_row(fcinfo, ISOTONIC_COLUMNS, values, nulls);
 }

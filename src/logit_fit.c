@@ -300,18 +300,6 @@ climb_up(LogitModel *model, Climb *climb)
 	}
 }
 
-static LogitStep *
-make_step(LogitModel *model)
-{
-	LogitStep  *step = credit_logit_step_make(model->n);
-
-	step->n_variables = model->n_variables;
-	step->has_scale = true;
-	memcpy(step->centre, model->centre, sizeof(double) * model->n_variables);
-	memcpy(step->scale, model->scale, sizeof(double) * model->n_variables);
-	return step;
-}
-
 static Climb *
 make_climb(LogitModel *model, bool is_scan, const double *penalty)
 {
@@ -319,8 +307,8 @@ make_climb(LogitModel *model, bool is_scan, const double *penalty)
 
 	climb->is_scan = is_scan;
 	climb->penalty = penalty;
-	climb->at = make_step(model);
-	climb->trial = make_step(model);
+	climb->at = model_make_step(model);
+	climb->trial = model_make_step(model);
 	climb->gradient = palloc0(sizeof(double) * model->n);
 	climb->matrix = palloc0(sizeof(double) * model->n * model->n);
 	climb->factor = palloc0(sizeof(double) * model->n * model->n);
@@ -617,14 +605,7 @@ fit(LogitModel *model)
 	ClimbEnd	end;
 	bool		is_scan;
 
-	model_find_columns(model);
-	model_look_first(model);
-	model_check_numbers(model);
-	model_check_rows(model);
-	model_scale_variables(model);
-	if (model->ridge == 0)
-		model_check_variables(model);
-
+	model_prepare(model);
 	is_scan = model->profile->stride > 1;
 	climb = make_climb(model, is_scan, model->penalty);
 	if (is_scan)

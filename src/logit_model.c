@@ -134,23 +134,34 @@ read_names(LogitModel *model, ArrayType *array)
 	}
 }
 
-/* The arguments but the first, which says where the rows are. */
+/* What all fits begin with: source, event, variables, weight. */
 LogitModel *
-model_read(FunctionCallInfo fcinfo)
+model_read_columns(FunctionCallInfo fcinfo)
 {
 	LogitModel *model = palloc0(sizeof(LogitModel));
 
 	refuse_null(fcinfo, 0, "source");
 	refuse_null(fcinfo, 1, "event column");
 	refuse_null(fcinfo, 2, "list of variables");
-	refuse_null(fcinfo, 4, "ridge");
-	refuse_null(fcinfo, 5, "argument \"standardise\"");
-	refuse_null(fcinfo, 6, "argument \"intercept\"");
-	refuse_null(fcinfo, 7, "argument \"max_iterations\"");
 	model->is_event = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	read_names(model, PG_GETARG_ARRAYTYPE_P(2));
 	if (!PG_ARGISNULL(3))
 		model->weight = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	model->has_intercept = true;
+	model->n = model->n_variables + 1;
+	return model;
+}
+
+/* The arguments but the first, which says where the rows are. */
+LogitModel *
+model_read(FunctionCallInfo fcinfo)
+{
+	LogitModel *model = model_read_columns(fcinfo);
+
+	refuse_null(fcinfo, 4, "ridge");
+	refuse_null(fcinfo, 5, "argument \"standardise\"");
+	refuse_null(fcinfo, 6, "argument \"intercept\"");
+	refuse_null(fcinfo, 7, "argument \"max_iterations\"");
 	model->ridge = PG_GETARG_FLOAT8(4);
 	model->is_standardised = PG_GETARG_BOOL(5);
 	model->has_intercept = PG_GETARG_BOOL(6);
@@ -501,6 +512,32 @@ model_scale_variables(LogitModel *model)
 		model->reach[0] = 1;
 	for (i = 0; i < model->n_variables; i++)
 		scale_variable(model, i);
+}
+
+/* A step that is to be evaluated, its coefficients 0. */
+LogitStep *
+model_make_step(LogitModel *model)
+{
+	LogitStep  *step = credit_logit_step_make(model->n);
+
+	step->n_variables = model->n_variables;
+	step->has_scale = true;
+	memcpy(step->centre, model->centre, sizeof(double) * model->n_variables);
+	memcpy(step->scale, model->scale, sizeof(double) * model->n_variables);
+	return step;
+}
+
+/* The first look at the rows, and everything that is wrong with them. */
+void
+model_prepare(LogitModel *model)
+{
+	model_find_columns(model);
+	model_look_first(model);
+	model_check_numbers(model);
+	model_check_rows(model);
+	model_scale_variables(model);
+	if (model->ridge == 0)
+		model_check_variables(model);
 }
 
 void

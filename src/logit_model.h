@@ -39,7 +39,10 @@ typedef struct LogitModel
 
 extern const char *model_from_relation(Oid relation);
 extern const char *model_from_source(text *source);
+extern LogitModel *model_read_columns(FunctionCallInfo fcinfo);
 extern LogitModel *model_read(FunctionCallInfo fcinfo);
+extern void model_prepare(LogitModel *model);
+extern LogitStep *model_make_step(LogitModel *model);
 extern void model_find_columns(LogitModel *model);
 extern void model_look_first(LogitModel *model);
 extern int64 model_n_used(LogitModel *model);

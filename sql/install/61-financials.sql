@@ -743,9 +743,9 @@ AS $$
 DECLARE
 	n bigint;
 BEGIN
-	IF entry IS NULL OR entry NOT IN ('financials', 'bureau_report', 'company_fact') THEN
+	IF entry IS NULL OR entry NOT IN ('financials', 'bureau_report', 'company_fact', 'default_event') THEN
 		RAISE EXCEPTION 'there are no entries of kind %', COALESCE('"' || entry || '"', 'NULL')
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'Use financials, bureau_report or company_fact.';
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Use financials, bureau_report, company_fact or default_event.';
 	END IF;
 	IF reason IS NULL OR reason !~ '\S' THEN
 		RAISE EXCEPTION 'an entry is not withdrawn without a reason'
@@ -763,4 +763,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION credit.withdraw_entry(text, bigint, text) IS
-'Takes back an entry made by mistake, with a reason; it stays where it is, but counts no more, on past days either. entry: financials, bureau_report or company_fact.';
+'Takes back an entry made by mistake, with a reason; it stays where it is, but counts no more, on past days either. entry: financials, bureau_report, company_fact or default_event.';

@@ -4,7 +4,7 @@
  * fit_logit() runs its queries as the caller, so it is neither a definer
  * function nor bound to a search_path: the query is the caller's own text.
  * src/logit.c (one step), src/logit_profile.c (the first look),
- * src/logit_fit.c (the fit), src/linalg.c.
+ * src/logit_fit.c (the fit), src/logit_select.c (which variables), src/linalg.c.
  */
 
 /* --- one step --------------------------------------------------------------- */
@@ -208,6 +208,78 @@ RETURNS credit.logit_fit
 LANGUAGE c STABLE PARALLEL UNSAFE COST 100000
 AS 'MODULE_PATHNAME', 'credit_fit_logit_relation';
 COMMENT ON FUNCTION credit.fit_logit(regclass, text, text[], text, double precision, boolean, boolean, integer) IS
+'The same for a table or view.';
+
+/* --- which variables --------------------------------------------------------- */
+
+CREATE TYPE credit.logit_selection_step AS (
+	step integer,
+	action text,
+	variable text,
+	chi_square double precision,
+	p_value double precision,
+	n_variables integer,
+	log_likelihood double precision,
+	aic double precision,
+	bic double precision);
+COMMENT ON TYPE credit.logit_selection_step IS 'One step of a selection of variables: select_logit().';
+COMMENT ON COLUMN credit.logit_selection_step.step IS 'Number of the step, from 0.';
+COMMENT ON COLUMN credit.logit_selection_step.action IS 'Action: start, add or drop.';
+COMMENT ON COLUMN credit.logit_selection_step.variable IS 'Variable that came in or went out; NULL: start.';
+COMMENT ON COLUMN credit.logit_selection_step.chi_square IS 'Likelihood ratio of the models with and without it: twice the difference of their log-likelihoods.';
+COMMENT ON COLUMN credit.logit_selection_step.p_value IS 'Probability of that or more by chance, for one variable that was not chosen from many (chi-square, one degree of freedom).';
+COMMENT ON COLUMN credit.logit_selection_step.n_variables IS 'Number of variables after the step.';
+COMMENT ON COLUMN credit.logit_selection_step.log_likelihood IS 'Log-likelihood after the step.';
+COMMENT ON COLUMN credit.logit_selection_step.aic IS 'Akaike''s criterion: 2 * number of coefficients - 2 * log_likelihood.';
+COMMENT ON COLUMN credit.logit_selection_step.bic IS 'Schwarz''s criterion: ln(sum of weights) * number of coefficients - 2 * log_likelihood.';
+
+CREATE TYPE credit.logit_candidate AS (
+	variable text,
+	chi_square double precision,
+	p_value double precision);
+COMMENT ON TYPE credit.logit_candidate IS 'A variable that select_logit() left out.';
+COMMENT ON COLUMN credit.logit_candidate.variable IS 'Name of the variable.';
+COMMENT ON COLUMN credit.logit_candidate.chi_square IS 'Score test of adding it to those selected; NULL: it is collinear with them.';
+COMMENT ON COLUMN credit.logit_candidate.p_value IS 'Probability of that or more by chance (chi-square, one degree of freedom).';
+
+CREATE TYPE credit.logit_selection AS (
+	variables text[],
+	n_rows bigint,
+	n_skipped bigint,
+	n_scans integer,
+	steps credit.logit_selection_step[],
+	left_out credit.logit_candidate[],
+	fit credit.logit_fit);
+COMMENT ON TYPE credit.logit_selection IS
+'Result of select_logit(): SELECT s.* FROM credit.select_logit(...) f, unnest(f.steps) s.';
+COMMENT ON COLUMN credit.logit_selection.variables IS 'Variables selected, in the order in which they were given.';
+COMMENT ON COLUMN credit.logit_selection.n_rows IS 'Number of rows used: those in which no variable is NULL, whether it was selected or not.';
+COMMENT ON COLUMN credit.logit_selection.n_skipped IS 'Number of rows left out for a NULL or a weight of 0.';
+COMMENT ON COLUMN credit.logit_selection.n_scans IS 'How often all rows were read, the fit at the end not counted.';
+COMMENT ON COLUMN credit.logit_selection.steps IS 'What was added and taken out, one after another.';
+COMMENT ON COLUMN credit.logit_selection.left_out IS 'Variables that were left out, and what they would add.';
+COMMENT ON COLUMN credit.logit_selection.fit IS 'Fit of the variables selected over the same rows. Its standard errors and p-values know nothing of the selection, and are too small. NULL: no variable was selected.';
+
+CREATE FUNCTION credit.select_logit
+	(source text, is_event text, variables text[], weight text DEFAULT NULL,
+	 criterion text DEFAULT 'aic', direction text DEFAULT 'both', keep text[] DEFAULT NULL,
+	 p_enter double precision DEFAULT 0.05, p_remove double precision DEFAULT 0.1,
+	 max_variables integer DEFAULT NULL)
+RETURNS credit.logit_selection
+LANGUAGE c STABLE PARALLEL UNSAFE COST 100000
+AS 'MODULE_PATHNAME', 'credit_select_logit';
+COMMENT ON FUNCTION credit.select_logit(text, text, text[], text, text, text, text[], double precision, double precision, integer) IS
+'Selects variables for a logistic regression step by step: by criterion aic, bic or p (likelihood ratio; in below p_enter, out above p_remove), in direction both, forward or backward. Variables in keep are in from the start and stay. Rows in which any variable is NULL are left out, for all models alike. The query runs several times, as the caller.';
+
+CREATE FUNCTION credit.select_logit
+	(relation regclass, is_event text, variables text[], weight text DEFAULT NULL,
+	 criterion text DEFAULT 'aic', direction text DEFAULT 'both', keep text[] DEFAULT NULL,
+	 p_enter double precision DEFAULT 0.05, p_remove double precision DEFAULT 0.1,
+	 max_variables integer DEFAULT NULL)
+RETURNS credit.logit_selection
+LANGUAGE c STABLE PARALLEL UNSAFE COST 100000
+AS 'MODULE_PATHNAME', 'credit_select_logit_relation';
+COMMENT ON FUNCTION credit.select_logit(regclass, text, text[], text, text, text, text[], double precision, double precision, integer) IS
 'The same for a table or view.';
 
 CREATE FUNCTION credit.logit_probability(coefficients double precision[], x double precision[]) RETURNS double precision

@@ -95,6 +95,15 @@ CREATE AGGREGATE credit.fit_platt(score float8, is_default boolean) (
 COMMENT ON AGGREGATE credit.fit_platt(float8, boolean) IS
 'Fits a logistic curve from score to probability of default, with Platts targets in place of 0 and 1.';
 
+CREATE AGGREGATE credit.fit_platt(score float8, is_default boolean, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.fit_platt_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.fit_platt(float8, boolean, float8) IS
+'The same with rows that count as weight rows, in the targets as well; n and n_default are numbers of rows. Weights are taken to six decimals; NULL and 0 leave a row out.';
+
 /* --- isotonic regression -------------------------------------------------------- */
 
 CREATE TYPE credit.isotonic_fit AS (
@@ -112,8 +121,8 @@ COMMENT ON COLUMN credit.isotonic_fit.n IS 'Number of rows with a score and an o
 COMMENT ON COLUMN credit.isotonic_fit.n_default IS 'Number of those that are bad (defaults). With less than 100, prefer fit_platt().';
 COMMENT ON COLUMN credit.isotonic_fit.score_low IS 'Lowest score of each block.';
 COMMENT ON COLUMN credit.isotonic_fit.score_high IS 'Highest score of each block.';
-COMMENT ON COLUMN credit.isotonic_fit.block_n IS 'Number of its rows.';
-COMMENT ON COLUMN credit.isotonic_fit.block_default IS 'Number of its bad rows.';
+COMMENT ON COLUMN credit.isotonic_fit.block_n IS 'Number of its rows; with weights their weight, rounded.';
+COMMENT ON COLUMN credit.isotonic_fit.block_default IS 'Number of its bad rows; likewise.';
 COMMENT ON COLUMN credit.isotonic_fit.probability IS 'Default rate of each block: falls from block to block. 0 and 1 are possible at the ends: see isotonic_probability().';
 COMMENT ON COLUMN credit.isotonic_fit.n_skipped IS 'Number of rows left out: score NULL or NaN, or outcome NULL.';
 
@@ -131,6 +140,15 @@ CREATE AGGREGATE credit.fit_isotonic(score float8, is_default boolean) (
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE credit.fit_isotonic(float8, boolean) IS
 'Default rates that fall as scores rise and are the most likely ones of that kind (pool adjacent violators). A probability of default that is to be calibrated is put in as its negative.';
+
+CREATE AGGREGATE credit.fit_isotonic(score float8, is_default boolean, weight float8) (
+	SFUNC = credit.validation_accum, STYPE = internal, SSPACE = 256,
+	FINALFUNC = credit.fit_isotonic_final,
+	COMBINEFUNC = credit.validation_combine,
+	SERIALFUNC = credit.validation_serialize, DESERIALFUNC = credit.validation_deserialize,
+	PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.fit_isotonic(float8, boolean, float8) IS
+'The same with rows that count as weight rows; n and n_default are numbers of rows. Weights are taken to six decimals; NULL and 0 leave a row out.';
 
 CREATE FUNCTION credit.isotonic_probability
 	(score float8, score_low float8[], probability float8[], floor float8 DEFAULT 0.0003)

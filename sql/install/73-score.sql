@@ -131,10 +131,17 @@ WITH model AS MATERIALIZED
 						   WHERE k.model_id = d.model_id
 						   ORDER BY k.model_calibration_id DESC LIMIT 1) c ON true
 	  WHERE d.status <> 'retired' AND d.name = (SELECT credit.rating_model(scores.model)) COLLATE "C"),
+/* materialised, or it might be worked out for each account */
+declared_bad AS MATERIALIZED
+	(SELECT DISTINCT ON (p.account_id) p.account_id, p.cause
+	   FROM credit.default_periods(scores.as_of, scores.of_account) p
+	  WHERE p.ended_on IS NULL OR p.ended_on > scores.as_of
+	  ORDER BY p.account_id, p.cause),
 subject AS MATERIALIZED
 	(SELECT f.customer, f.segment, f.name, f.features,
-			COALESCE(f.features ->> 'is_in_default' = 'true', false) AS is_default
-	   FROM credit.feature_values(scores.as_of, scores.of_account) f),
+			COALESCE(f.features ->> 'is_in_default' = 'true', false) AS is_default, d.cause
+	   FROM credit.feature_values(scores.as_of, scores.of_account) f
+	   LEFT JOIN declared_bad d ON d.account_id = f.account_id),
 former AS MATERIALIZED
 	(SELECT DISTINCT ON (h.customer, h.segment, h.is_challenger, CASE WHEN h.is_challenger THEN h.model_version END)
 			h.customer, h.segment, h.is_challenger, CASE WHEN h.is_challenger THEN h.model_version END AS model_version,
@@ -148,12 +155,16 @@ SELECT q.customer, q.segment, q.name, q.model_id, q.version, q.is_challenger, q.
 	   CASE WHEN q.is_default THEN s.default_grade ELSE s.grades[g.place] END,
 	   CASE WHEN q.is_default THEN cardinality(s.grades) + 1 ELSE g.place END,
 	   q.is_default, o.grade, array_position(s.grades || s.default_grade, o.grade),
-	   CASE WHEN q.is_default THEN ARRAY['is in default: more than 90 days past due'] || q.reasons ELSE q.reasons END,
+	   CASE WHEN q.is_default
+			THEN ARRAY['is in default: ' || CASE q.cause WHEN 'insolvency' THEN 'insolvent' WHEN 'write_off' THEN 'debts were written off'
+											WHEN 'forced_sale' THEN 'debts were sold at a loss' WHEN 'unlikely_to_pay' THEN 'is unlikely to pay'
+											WHEN 'other' THEN 'was declared so' ELSE 'more than 90 days past due' END] || q.reasons
+			ELSE q.reasons END,
 	   q.known_weight, q.parts
   FROM credit.scale() s
  CROSS JOIN LATERAL
 	   /* models outside, so that each is read once */
-	   (SELECT x.customer, x.segment, x.name, x.is_default, m.model_id, m.version, m.is_challenger, r.score,
+	   (SELECT x.customer, x.segment, x.name, x.is_default, x.cause, m.model_id, m.version, m.is_challenger, r.score,
 			   credit.calibrated_probability(m.method, m.parameters, m.probabilities, r.score, r.probability) AS probability,
 			   r.known_weight, r.parts, r.reasons
 		  FROM model m
@@ -196,6 +207,38 @@ $$;
 COMMENT ON FUNCTION credit.score(text, date, text, text) IS
 'Score, probability, grade and reasons of one customer on a day by the champion of a name (NULL: the one put in force last); parts has the points of each characteristic. For many customers use scores().';
 
+CREATE TABLE credit.model_distribution
+(
+	model_id	integer NOT NULL,
+	rated_on	date NOT NULL,
+	position	integer NOT NULL,
+	bin			integer NOT NULL,
+	n			bigint NOT NULL,
+	points		float8,
+	recorded_at	timestamptz NOT NULL
+);
+CREATE INDEX model_distribution_model ON credit.model_distribution (model_id, rated_on);
+COMMENT ON TABLE credit.model_distribution IS
+'How customers fell into the bins of each characteristic when rate_all() rated them; append-only. Those in default, and those without a score, are not counted. Of two runs of a day the later counts.';
+COMMENT ON COLUMN credit.model_distribution.model_id IS 'Model: key of table model.';
+COMMENT ON COLUMN credit.model_distribution.rated_on IS 'Day of the rating.';
+COMMENT ON COLUMN credit.model_distribution.position IS 'Place of the characteristic in the model.';
+COMMENT ON COLUMN credit.model_distribution.bin IS 'Bin of a fitted model; of an expert model the number of the last x, or of the category, in its value table. 0: below the first, or a category that is not there; -1: missing, in an expert model.';
+COMMENT ON COLUMN credit.model_distribution.n IS 'Number of customers.';
+COMMENT ON COLUMN credit.model_distribution.points IS 'Mean of their points.';
+COMMENT ON COLUMN credit.model_distribution.recorded_at IS 'When the run was.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.model_distribution
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+
+CREATE FUNCTION credit.value_place(value text, value_table credit.value_table) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN value IS NULL THEN -1
+			WHEN (value_table).x IS NOT NULL
+			THEN width_bucket(CASE value WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE value::float8 END, (value_table).x)
+			ELSE COALESCE(array_position((value_table).categories, value), 0) END;
+COMMENT ON FUNCTION credit.value_place(text, credit.value_table) IS
+'Where a value stands in the table of an expert model: the number of the last x that is not above it, or of its category; 0: none, -1: missing.';
+
 CREATE FUNCTION credit.rate_all(as_of date DEFAULT NULL, model text DEFAULT NULL, hysteresis float8 DEFAULT 0.1)
 RETURNS TABLE (model_name text, version integer, is_challenger boolean, n_accounts bigint,
 			   n_rated bigint, n_unrated bigint, n_default bigint, n_better bigint,
@@ -206,6 +249,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	day date := COALESCE(as_of, credit.today());
+	run timestamptz := clock_timestamp();
 	name text;
 BEGIN
 	IF NOT isfinite(day) OR day > credit.today() THEN
@@ -227,7 +271,17 @@ BEGIN
 				(SELECT c.scale_version FROM credit.scale() c), COALESCE(r.reasons, '{}'), day
 		   FROM rated r
 		  /* who was never rated and cannot be is not written down */
-		  WHERE r.grade IS NOT NULL OR r.former_grade IS NOT NULL)
+		  WHERE r.grade IS NOT NULL OR r.former_grade IS NOT NULL),
+	counted AS
+		(INSERT INTO credit.model_distribution (model_id, rated_on, position, bin, n, points, recorded_at)
+		 SELECT r.model_id, day, p.position,
+				CASE WHEN c.binning IS NOT NULL THEN COALESCE(p.bin, 0) WHEN p.is_missing THEN -1 ELSE credit.value_place(p.value, c.value_table) END,
+				count(*), avg(p.points), run
+		   FROM rated r
+		  CROSS JOIN LATERAL unnest(r.parts) p
+		   JOIN credit.model_characteristic c ON c.model_id = r.model_id AND c.position = p.position
+		  WHERE r.score IS NOT NULL AND NOT r.is_default
+		  GROUP BY 1, 2, 3, 4)
 	SELECT name, r.version, r.is_challenger, count(*), count(r.grade), count(*) - count(r.grade),
 		   count(*) FILTER (WHERE r.is_default), count(*) FILTER (WHERE r.rank < r.former_rank),
 		   count(*) FILTER (WHERE r.rank > r.former_rank), avg(r.probability)

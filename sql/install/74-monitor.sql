@@ -49,7 +49,7 @@ BEGIN
 	ELSE
 		/* the last day of which all that was to come has come */
 		days := COALESCE(days, ARRAY[(credit.as_of() - make_interval(months => months))::date]);
-		query := format('SELECT e.customer, e.segment, d.day, true AS is_default FROM unnest(%L::date[]) d (day) CROSS JOIN LATERAL credit.default_events(d.day, (d.day + make_interval(months => %s))::date) e', days, months);
+		query := format('SELECT e.customer, e.segment, d.day, true AS is_default FROM unnest(%L::date[]) d (day) CROSS JOIN LATERAL credit.defaults(d.day, (d.day + make_interval(months => %s))::date) e', days, months);
 		IF EXISTS (SELECT FROM unnest(days) d WHERE (d + make_interval(months => months))::date > credit.as_of()) THEN
 			RAISE EXCEPTION 'outcomes of the % months after % are not known yet', months, (SELECT max(d) FROM unnest(days) d)
 				USING ERRCODE = 'invalid_parameter_value',
@@ -89,7 +89,7 @@ SELECT q.day, q.day >= $6, (q.d).n, (q.d).n_default, (q.d).n_default / NULLIF((q
 END
 $$;
 COMMENT ON FUNCTION credit.validate(text, date[], integer, text, integer) IS
-'How good a model is, one row for each day of observation and, of several, one for all (observed NULL): all accounts not in default are scored on that day by what was known then, and default_events() of so many months after it are the outcomes; or outcomes is a query or table with customer, observed_on, is_default and, if need be, segment. observed_on NULL: the last day whose outcomes are all known. is_out_of_time: the day is not before the end of the sample (sample_until in statistics of the model, else the day it was written). lift and captured are those of the worst tenth.';
+'How good a model is, one row for each day of observation and, of several, one for all (observed NULL): all accounts not in default are scored on that day by what was known then, and defaults() of so many months after it are the outcomes; or outcomes is a query or table with customer, observed_on, is_default and, if need be, segment. observed_on NULL: the last day whose outcomes are all known. is_out_of_time: the day is not before the end of the sample (sample_until in statistics of the model, else the day it was written). lift and captured are those of the worst tenth.';
 
 CREATE FUNCTION credit.stability
 	(model text DEFAULT NULL, as_of date DEFAULT credit.as_of(), reference_on date DEFAULT NULL,
@@ -168,7 +168,7 @@ said AS
 			AND CASE d.role WHEN 'past' THEN h.valid_from <= d.day ELSE h.valid_from = d.day END
 	  ORDER BY r.model, r.model_version, r.is_challenger, d.role, h.customer, h.segment, h.valid_from DESC, h.rating_id DESC),
 event AS
-	(SELECT e.customer, e.segment FROM past p CROSS JOIN LATERAL credit.default_events(p.day, monitor_on.as_of) e),
+	(SELECT e.customer, e.segment FROM past p CROSS JOIN LATERAL credit.defaults(p.day, monitor_on.as_of) e),
 outcome AS
 	(SELECT s.model, s.model_version, s.is_challenger, min(s.day) AS day, count(*) AS n,
 			credit.discrimination(s.score, e.customer IS NOT NULL) AS d,
@@ -207,18 +207,95 @@ END;
 COMMENT ON FUNCTION credit.monitor_on(date, integer) IS
 'Whether models in use drift, by what they said (rating_history): how scores are distributed now and at the first rating, and what came of the ratings in force so many months ago. The rows of view monitor.';
 
+/* --- characteristics ---------------------------------------------------------------- */
+
+CREATE FUNCTION credit.characteristic_stability
+	(as_of date DEFAULT credit.as_of(), model text DEFAULT NULL)
+RETURNS TABLE (model_name text, version integer, is_challenger boolean, feature text,
+			   reference text, reference_day date, rated_on date, n_reference float8,
+			   n_actual bigint, csi float8, points_shift float8, verdict text)
+LANGUAGE sql STABLE ROWS 100
+BEGIN ATOMIC
+WITH chosen AS
+	(SELECT m.*, r.first_day, r.last_day
+	   FROM credit.model m
+	   JOIN (SELECT d.model_id, min(d.rated_on) AS first_day, max(d.rated_on) AS last_day
+			   FROM credit.model_distribution d
+			  WHERE d.rated_on <= characteristic_stability.as_of GROUP BY d.model_id) r ON r.model_id = m.model_id
+	  WHERE m.status <> 'retired' AND (characteristic_stability.model IS NULL OR m.name = characteristic_stability.model COLLATE "C")),
+counted AS
+	(SELECT c.model_id, d.rated_on, d.position, d.bin, d.n, d.points
+	   FROM chosen c
+	   JOIN credit.model_distribution d ON d.model_id = c.model_id AND d.rated_on IN (c.first_day, c.last_day)
+			AND d.recorded_at = (SELECT max(l.recorded_at) FROM credit.model_distribution l
+								  WHERE l.model_id = d.model_id AND l.rated_on = d.rated_on)),
+/* what a model was fitted to stands in its bins */
+sample AS
+	(SELECT c.model_id, h.position, b.bin, b.n, p.points
+	   FROM chosen c
+	   JOIN credit.model_characteristic h ON h.model_id = c.model_id AND (h.binning).n > 0
+	  CROSS JOIN LATERAL credit.bins(h.binning) b
+	   LEFT JOIN credit.model_points p ON p.model_id = c.model_id AND p.position = h.position AND p.line = b.bin),
+reference AS
+	(SELECT s.model_id, s.position, true AS is_sample, s.bin, s.n, s.points FROM sample s
+	 UNION ALL
+	 SELECT d.model_id, d.position, false, d.bin, d.n, d.points
+	   FROM counted d
+	   JOIN chosen c ON c.model_id = d.model_id AND d.rated_on = c.first_day AND c.first_day < c.last_day
+	   JOIN credit.model_characteristic h ON h.model_id = d.model_id AND h.position = d.position
+	  WHERE COALESCE((h.binning).n, 0) = 0),
+both_sides AS
+	(SELECT COALESCE(r.model_id, d.model_id) AS model_id, COALESCE(r.position, d.position) AS position,
+			COALESCE(r.bin, d.bin) AS bin, r.is_sample, COALESCE(r.n, 0) AS expected, COALESCE(d.n, 0)::float8 AS actual,
+			COALESCE(r.points, d.points, 0) AS points
+	   FROM reference r
+	   FULL JOIN (SELECT d.* FROM counted d JOIN chosen c ON c.model_id = d.model_id AND d.rated_on = c.last_day) d
+		 ON d.model_id = r.model_id AND d.position = r.position AND d.bin = r.bin),
+judged AS
+	(SELECT b.model_id, b.position, bool_or(b.is_sample) AS is_sample, sum(b.expected) AS n_reference, sum(b.actual) AS n_actual,
+			CASE WHEN sum(b.expected) > 0
+				 THEN credit.csi(array_agg(b.expected ORDER BY b.bin), array_agg(b.actual ORDER BY b.bin), array_agg(b.points ORDER BY b.bin)) END AS s
+	   FROM both_sides b
+	  WHERE b.expected > 0 OR b.actual > 0
+	  GROUP BY b.model_id, b.position)
+SELECT c.name, c.version, c.status <> 'champion', h.feature,
+	   CASE WHEN j.is_sample THEN 'development sample' WHEN j.n_reference > 0 THEN 'first rating' END,
+	   CASE WHEN j.is_sample THEN (c.statistics ->> 'sample_until')::date WHEN j.n_reference > 0 THEN c.first_day END, c.last_day,
+	   NULLIF(j.n_reference, 0), j.n_actual::bigint, (j.s).csi, (j.s).points_shift,
+	   CASE WHEN (j.s).csi > 0.25 THEN 'shifted' WHEN (j.s).csi >= 0.1 THEN 'watch' WHEN (j.s).csi IS NOT NULL THEN 'stable' END
+  FROM judged j
+  JOIN chosen c ON c.model_id = j.model_id
+  JOIN credit.model_characteristic h ON h.model_id = j.model_id AND h.position = j.position
+ ORDER BY c.name, c.version, h.position;
+END;
+COMMENT ON FUNCTION credit.characteristic_stability(date, text) IS
+'Characteristic stability index of each characteristic of the models in use, or of those of one name: how customers fell into its bins at the last rating up to a day, against the sample the model was fitted to; where there is none (expert models, bins made by hand), against the first rating. points_shift: by how many points the mean score has moved because of it. Reads what rate_all() wrote down.';
+
 CREATE VIEW credit.monitor AS
-SELECT m.model, m.version, m.is_challenger, m.measure, m.reference_day, m.n, m.value, m.expected, m.is_warning, m.finding
-  FROM credit.monitor_on(credit.as_of()) m;
+SELECT m.model, m.version, m.is_challenger, m.measure, m.reference_day, m.n, m.value, m.expected, m.is_warning, m.finding,
+	   NULL::text AS feature
+  FROM credit.monitor_on(credit.as_of()) m
+UNION ALL
+SELECT s.model_name, s.version::text, s.is_challenger, 'characteristic', s.reference_day, s.n_actual, s.csi, 0.1, COALESCE(s.csi > 0.1, false),
+	   CASE s.verdict WHEN 'shifted' THEN format('"%s" is distributed otherwise than %s: look for the reason', s.feature, w.which)
+					  WHEN 'watch' THEN format('"%s" begins to be distributed otherwise than %s', s.feature, w.which)
+					  WHEN 'stable' THEN format('"%s" is distributed as %s', s.feature, w.which)
+					  ELSE format('"%s": there was one rating only', s.feature) END
+	   || CASE WHEN s.verdict IS NOT NULL THEN format('; that moved the mean score by %s points', round(s.points_shift::numeric, 1)) ELSE '' END
+	   || CASE WHEN s.verdict IS NOT NULL AND LEAST(s.n_reference, s.n_actual) < 100 THEN ' (few accounts: this may be chance)' ELSE '' END,
+	   s.feature
+  FROM credit.characteristic_stability(credit.as_of()) s
+ CROSS JOIN LATERAL (SELECT CASE s.reference WHEN 'first rating' THEN 'at the ' ELSE 'in the ' END || s.reference AS which) w;
 COMMENT ON VIEW credit.monitor IS
 'Whether models in use drift; follows credit.as_of. WHERE is_warning: something should be done. stability() looks at each characteristic, validate() at other days and outcomes.';
 COMMENT ON COLUMN credit.monitor.model IS 'Model.';
 COMMENT ON COLUMN credit.monitor.version IS 'Its version.';
 COMMENT ON COLUMN credit.monitor.is_challenger IS 'True: rated on trial.';
-COMMENT ON COLUMN credit.monitor.measure IS 'Measure: population (stability index of scores), discrimination (AUC) or calibration (number of defaults).';
-COMMENT ON COLUMN credit.monitor.reference_day IS 'Day of the first rating (population), or of the ratings whose outcomes are known now.';
+COMMENT ON COLUMN credit.monitor.measure IS 'Measure: population (stability index of scores), discrimination (AUC), calibration (number of defaults) or characteristic (stability index of one).';
+COMMENT ON COLUMN credit.monitor.reference_day IS 'Day of the first rating (population), or of the ratings whose outcomes are known now; of a characteristic the end of the development sample, if the model says so, or the first rating.';
 COMMENT ON COLUMN credit.monitor.n IS 'Number of customers looked at.';
 COMMENT ON COLUMN credit.monitor.value IS 'Value of the measure: index, AUC, or number of customers that defaulted in the twelve months.';
 COMMENT ON COLUMN credit.monitor.expected IS 'What it is compared with: 0.1, 0.6 (the whole interval of the AUC below it is a warning), or the sum of the probabilities.';
 COMMENT ON COLUMN credit.monitor.is_warning IS 'True: the model drifts.';
 COMMENT ON COLUMN credit.monitor.finding IS 'What that means, in words.';
+COMMENT ON COLUMN credit.monitor.feature IS 'Characteristic; NULL: the other measures, which are about the score.';

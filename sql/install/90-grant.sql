@@ -30,9 +30,9 @@ BEGIN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
 	END LOOP;
 	/* exposure_on(), score_row() and their kind read these tables as the caller */
-	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.item_version, credit.settlement, credit.month_mark, credit.month_state, credit.source, credit.dependency, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic, credit.model_calibration, credit.feature_definition, credit.limit_change TO %s', role);
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.item_version, credit.settlement, credit.month_mark, credit.month_state, credit.source, credit.dependency, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic, credit.model_calibration, credit.model_distribution, credit.feature_definition, credit.limit_change TO %s', role);
 	/* and so are financial_ratios_on() and ratings_on() and theirs */
-	EXECUTE format('GRANT SELECT ON credit.financials, credit.bureau_report, credit.company_fact, credit.rating_scale, credit.rating_history, credit.rating_override TO %s', role);
+	EXECUTE format('GRANT SELECT ON credit.financials, credit.bureau_report, credit.company_fact, credit.default_event, credit.rating_scale, credit.rating_history, credit.rating_override TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION credit.grant_analyst(regrole) IS
@@ -85,6 +85,7 @@ SELECT pg_catalog.pg_extension_config_dump('credit.model_model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.model_characteristic', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.model_calibration', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.model_calibration_model_calibration_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_distribution', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.feature_definition', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.feature_definition_feature_definition_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.decision_log_decision_id_seq', '');
@@ -94,6 +95,8 @@ SELECT pg_catalog.pg_extension_config_dump('credit.bureau_report', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.bureau_report_bureau_report_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.company_fact', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.company_fact_company_fact_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.default_event', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.default_event_default_event_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.rating_scale', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.rating_scale_version_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.rating_history', '');

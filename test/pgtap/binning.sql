@@ -279,5 +279,25 @@ SET LOCAL ROLE credit_binning_nobody;
 SELECT throws_ok('SELECT credit.optimal_bins(x, x < 100) FROM lab.row', '42501', NULL, 'others do not');
 RESET ROLE;
 
+-- Worked examples
+
+CREATE TABLE mean_radius (bin int, good int, bad int, woe float8, iv float8);
+INSERT INTO mean_radius VALUES (1, 3, 115, -3.12517, 0.962483), (2, 3, 76, -2.710972, 0.538763), (3, 7, 61, -1.643814, 0.226599), (4, 10, 39, -0.839827, 0.052131), (5, 28, 55, -0.153979, 0.003385), (6, 44, 10, 2.002754, 0.359566), (7, 117, 1, 5.283323, 2.900997);
+CREATE TABLE mean_radius_bins AS
+SELECT credit.optimal_bins(t.bin::float8, w.bad, w.n, credit.binning_options(bounds => '{1,2,3,4,5,6}', method => 'none', adjustment => 0, min_share => 0)) AS b
+  FROM mean_radius t, LATERAL (VALUES (false, t.good::float8), (true, t.bad::float8)) w (bad, n);
+SELECT is((SELECT round((b).iv::numeric, 8) FROM mean_radius_bins), 5.04392547, 'mean radius: WoE and IV as the documentation of optbinning prints them, in total');
+SELECT ok(bool_and(abs(x.woe - t.woe) < 1e-6 AND abs(x.iv - t.iv) < 1e-6 AND x.n = t.good + t.bad) AND count(*) = 7, 'mean radius: WoE and IV as the documentation of optbinning prints them, bin by bin')
+  FROM mean_radius_bins s, credit.bins(s.b) x JOIN mean_radius t USING (bin);
+
+CREATE TABLE name_income_type (bin int, good int, bad int, woe float8, iv float8);
+INSERT INTO name_income_type VALUES (1, 52380, 2982, 0.433445, 0.028249), (2, 66257, 5360, 0.082092, 0.001516), (3, 143550, 15224, -0.188675, 0.019895), (4, 20499, 1259, 0.357573, 0.007795);
+CREATE TABLE name_income_type_bins AS
+SELECT credit.optimal_bins(t.bin::float8, w.bad, w.n, credit.binning_options(bounds => '{1,2,3}', method => 'none', adjustment => 0, min_share => 0)) AS b
+  FROM name_income_type t, LATERAL (VALUES (false, t.good::float8), (true, t.bad::float8)) w (bad, n);
+SELECT is((SELECT round((b).iv::numeric, 8) FROM name_income_type_bins), 0.05745546, 'income type: likewise, in total');
+SELECT ok(bool_and(abs(x.woe - t.woe) < 1e-6 AND abs(x.iv - t.iv) < 1e-6 AND x.n = t.good + t.bad) AND count(*) = 4, 'income type: likewise, bin by bin')
+  FROM name_income_type_bins s, credit.bins(s.b) x JOIN name_income_type t USING (bin);
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -9,7 +9,7 @@ SET LOCAL client_min_messages = error;
 
 CREATE TABLE lab.customer (id text PRIMARY KEY, credit_limit numeric);
 CREATE TABLE lab.invoice (id int PRIMARY KEY, customer text, amount numeric, invoiced date, due date);
-CREATE TABLE lab.payment (id int PRIMARY KEY, customer text, invoice int, amount numeric, paid date);
+CREATE TABLE lab.payment (id int PRIMARY KEY, customer text, invoice int, amount numeric, paid date, is_loss boolean DEFAULT false);
 CREATE INDEX ON lab.payment (invoice);
 CREATE TABLE lab.orders (id int PRIMARY KEY, customer text, amount numeric, ordered date);
 INSERT INTO lab.customer SELECT g, CASE WHEN g % 7 = 0 THEN NULL ELSE 2000 * (g % 5) END FROM generate_series(1, 60) g;
@@ -24,7 +24,7 @@ INSERT INTO lab.orders SELECT g, 1 + (random() * 58)::int, round((random() * 500
 SELECT credit.set('currency', 'EUR'), credit.set('time_zone', 'UTC');
 SELECT credit.attach('lab.customer', 'customer', key => 'id', credit_limit => 'credit_limit') <> '',
 	credit.attach('lab.invoice', 'invoice', key => 'id', customer => 'customer', amount => 'amount', document_date => 'invoiced', due_date => 'due') <> '',
-	credit.attach('lab.payment', 'payment', key => 'id', customer => 'customer', amount => 'amount', document_date => 'paid', applies_to => 'invoice') <> '',
+	credit.attach('lab.payment', 'payment', key => 'id', customer => 'customer', amount => 'amount', document_date => 'paid', applies_to => 'invoice', is_write_off => 'is_loss') <> '',
 	credit.attach('lab.orders', 'order', key => 'id', customer => 'customer', amount => 'amount', document_date => 'ordered', on_breach => 'off') <> '';
 
 -- plans for what is there
@@ -161,5 +161,39 @@ CREATE TABLE lab.judged AS SELECT s.score, s.probability, e.customer IS NOT NULL
 SELECT is((SELECT (v.n, v.n_default, v.auc, v.ks, v.brier, v.log_loss, v.hosmer_lemeshow, v.slope) FROM credit.validate(observed_on => '{2024-03-31}') v),
 	(SELECT ((d).n, (d).n_default, (d).auc, (d).ks, (c).brier, (c).log_loss, (c).hosmer_lemeshow, (c).slope) FROM (SELECT credit.discrimination(score, is_default) AS d, credit.calibration(probability, is_default) AS c FROM lab.judged) x), 'report of validate()');
 SELECT cmp_ok((SELECT n_default FROM credit.validate(observed_on => '{2024-03-31}')), '>', 5::bigint, 'over some defaults');
+-- 8. Defaults for whatever cause, day by day
+
+INSERT INTO lab.payment SELECT 200000 + i.id, i.customer, i.id, i.amount, i.due + (random() * 200)::int, true
+  FROM lab.invoice i WHERE NOT EXISTS (SELECT FROM lab.payment p WHERE p.invoice = i.id) AND i.customer::int % 3 = 0 AND i.invoiced < '2024-03-01' AND random() < 0.6;
+SELECT count(credit.enter_default(id, (ARRAY['insolvency', 'other', 'forced_sale'])[1 + id::int % 3], date '2023-12-01' + id::int * 3, published_on => date '2023-12-20' + id::int * 3)) FROM lab.customer WHERE id::int % 5 = 0;
+SELECT count(credit.enter_default(id, 'recovery', date '2024-02-15' + id::int, published_on => date '2024-02-15' + id::int)) FROM lab.customer WHERE id::int % 4 = 0;
+ANALYZE credit.settlement, credit.item;
+/* each customer on each day: past due, written off so far, or entered and not recovered since */
+CREATE TABLE lab.bad AS
+SELECT c.id AS customer, d::date AS day,
+	   l.late >= 500 AND l.late >= 0.01 * l.rest AS is_late,
+	   w.lost >= 500 AND w.lost >= 0.01 * (w.lost + w.rest) AND NOT EXISTS (SELECT FROM credit.default_event e WHERE e.customer = c.id AND e.cause = 'recovery' AND e.happened_on > w.day AND e.happened_on <= d) AS is_lost,
+	   EXISTS (SELECT FROM credit.default_event e WHERE e.customer = c.id AND e.cause <> 'recovery' AND e.happened_on <= d
+				  AND NOT EXISTS (SELECT FROM credit.default_event r WHERE r.customer = c.id AND r.cause = 'recovery' AND r.happened_on > e.happened_on AND r.happened_on <= d)) AS is_entered,
+	   EXISTS (SELECT FROM credit.default_event e WHERE e.customer = c.id AND e.cause <> 'recovery' AND e.happened_on <= d AND e.published_on <= d
+				  AND NOT EXISTS (SELECT FROM credit.default_event r WHERE r.customer = c.id AND r.cause = 'recovery' AND r.happened_on > e.happened_on AND r.happened_on <= d)) AS is_known
+  FROM lab.customer c CROSS JOIN generate_series(date '2024-01-02', '2024-03-31', interval '1 day') d
+ CROSS JOIN LATERAL (SELECT COALESCE(sum(i.amount - i.paid) FILTER (WHERE i.due < d::date - 90), 0) AS late, COALESCE(sum(i.amount - i.paid), 0) AS rest
+					   FROM (SELECT i.amount, i.due, COALESCE((SELECT sum(p.amount) FROM lab.payment p WHERE p.invoice = i.id AND p.paid <= d), 0) AS paid
+							   FROM lab.invoice i WHERE i.customer = c.id AND i.invoiced <= d) i) l
+ CROSS JOIN LATERAL (SELECT max(p.paid) AS day, sum(p.amount) AS lost,
+							(SELECT COALESCE(sum(i.amount - COALESCE((SELECT sum(q.amount) FROM lab.payment q WHERE q.invoice = i.id AND q.paid <= max(p.paid)), 0)), 0)
+							   FROM lab.invoice i WHERE i.customer = c.id AND i.invoiced <= max(p.paid)) AS rest
+					   FROM lab.payment p WHERE p.customer = c.id AND p.is_loss AND p.paid <= d) w;
+SELECT results_eq($$SELECT e.customer::int, e.defaulted_on FROM credit.defaults('2024-01-01', '2024-03-31') e ORDER BY 1$$,
+	$$SELECT customer::int, min(day) FROM lab.bad WHERE is_late OR is_lost OR is_entered GROUP BY 1 ORDER BY 1$$, 'the first day in default for whatever cause, by looking at each day');
+SELECT ok(count(*) FILTER (WHERE is_lost AND NOT is_late) > 100 AND count(*) FILTER (WHERE is_entered) > count(*) FILTER (WHERE is_known) AND count(*) FILTER (WHERE is_known) > 100, 'of each kind there are some') FROM lab.bad;
+SELECT is((SELECT count(*) FROM lab.bad b JOIN credit.features(d) f ON f.customer = b.customer WHERE b.day = d AND COALESCE(f.is_in_default, false) IS DISTINCT FROM COALESCE(b.is_late OR b.is_lost OR b.is_known, false)), 0::bigint, 'feature is_in_default on ' || d)
+  FROM unnest('{2024-01-15,2024-02-29,2024-03-31}'::date[]) d;
+SELECT is((SELECT count(*) FROM lab.bad b JOIN credit.account a USING (customer) CROSS JOIN LATERAL credit.features(b.day, a.account_id) f
+	WHERE b.day = '2024-02-29' AND a.account_id % 5 = 0 AND COALESCE(f.is_in_default, false) IS DISTINCT FROM COALESCE(b.is_late OR b.is_lost OR b.is_known, false)), 0::bigint, 'one account as all');
+SELECT is((SELECT v.n_default FROM credit.validate(observed_on => '{2024-01-01}', months => 3) v),
+	(SELECT count(*) FROM credit.scores('2024-01-01') s WHERE NOT s.is_default AND s.score IS NOT NULL AND EXISTS (SELECT FROM lab.bad b WHERE b.customer = s.customer AND b.day <= '2024-03-31' AND (b.is_late OR b.is_lost OR b.is_entered)))
+		+ (SELECT count(*) FROM credit.defaults('2024-03-31', '2024-04-01') e JOIN credit.scores('2024-01-01') s USING (customer) WHERE NOT s.is_default AND s.score IS NOT NULL AND NOT EXISTS (SELECT FROM lab.bad b WHERE b.customer = s.customer AND (b.is_late OR b.is_lost OR b.is_entered))), 'outcomes of validate()');
 SELECT * FROM finish();
 ROLLBACK;

@@ -204,7 +204,80 @@ SELECT is(refuses('read_step', bytes), '22P03', 'a step that is something else')
 			   ('\x01000000000300000007'::bytea || decode(repeat('00', 400), 'hex')),	/* more variables than coefficients */
 			   ('\x010100000003ffffffff'::bytea || decode(repeat('00', 400), 'hex'))) v(bytes);	/* scaled, but without variables */
 
--- 6. Rights: the query runs as the caller
+-- 6. Selection: the way that fits of all candidates would take
+
+CREATE TABLE many AS
+SELECT is_bad, weight, a, b, c, flag, a + 12 * random() AS near_a, b * b AS b2, d, e, d + e / 2 + random() / 4 AS f, CASE WHEN n % 50 <> 0 THEN e * b END AS g
+  FROM (SELECT *, random() + random() - 1 AS d, random() AS e FROM loan WHERE n <= 3000) l;
+CREATE FUNCTION columns() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$ SELECT ARRAY['a', 'near_a', 'b', 'b2', 'c', 'flag', 'd', 'e', 'f', 'g'] $$;
+CREATE FUNCTION likelihood(names text[]) RETURNS float8 LANGUAGE sql AS $$
+SELECT CASE WHEN names = '{}' THEN (credit.fit_logit('SELECT * FROM many WHERE g IS NOT NULL', 'is_bad', '{a}', weight => 'weight')).null_log_likelihood
+			ELSE (credit.fit_logit('SELECT * FROM many WHERE g IS NOT NULL', 'is_bad', names, weight => 'weight')).log_likelihood END
+$$;
+CREATE FUNCTION long_way(direction text, price float8) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+	names text[] := CASE direction WHEN 'backward' THEN columns() ELSE '{}' END;
+	way text[] := '{start}';
+	reached float8 := likelihood(names);
+	best record;
+BEGIN
+	LOOP
+		SELECT q.* INTO best
+		  FROM (SELECT 'add ' || c AS what, names || c AS names, likelihood(names || c) AS l, -price AS cost
+				  FROM unnest(columns()) c WHERE direction <> 'backward' AND c <> ALL (names)
+				 UNION ALL
+				SELECT 'drop ' || c, array_remove(names, c), likelihood(array_remove(names, c)), price
+				  FROM unnest(names) c WHERE direction <> 'forward') q
+		 ORDER BY 2 * (q.l - reached) + q.cost DESC LIMIT 1;
+		EXIT WHEN NOT FOUND OR 2 * (best.l - reached) + best.cost <= 0;
+		names := best.names;
+		reached := best.l;
+		way := way || best.what;
+	END LOOP;
+	RETURN way;
+END
+$$;
+CREATE FUNCTION way(f credit.logit_selection) RETURNS text[] LANGUAGE sql AS $$
+SELECT array_agg(concat_ws(' ', s.action, s.variable) ORDER BY s.step) FROM unnest((f).steps) s
+$$;
+SET LOCAL max_parallel_workers_per_gather = 0;
+CREATE TABLE selections (direction text, criterion text, memory text, f credit.logit_selection);
+CREATE FUNCTION select_all(memory text) RETURNS void LANGUAGE sql AS $$
+INSERT INTO selections
+SELECT direction, criterion, memory, f
+  FROM unnest(ARRAY['both', 'forward', 'backward']) direction, unnest(ARRAY['aic', 'bic']) criterion,
+	   LATERAL credit.select_logit('many', 'is_bad', columns(), weight => 'weight', direction => direction, criterion => criterion) f
+$$;
+SET LOCAL work_mem = '64kB';
+SELECT select_all('64kB');
+SET LOCAL work_mem = '4MB';
+SELECT select_all('4MB');
+SELECT is(way(f), long_way(direction, CASE criterion WHEN 'aic' THEN 2 ELSE (SELECT ln(sum(weight)) FROM many WHERE g IS NOT NULL) END),
+		  concat_ws(', ', 'as by fits of all', direction, criterion)) FROM selections WHERE memory = '4MB';
+SELECT ok(min(cardinality((f).steps)) > 2, 'which takes some steps') FROM selections WHERE criterion = 'aic';
+SELECT ok(bool_and((f).n_scans > 1) FILTER (WHERE memory = '64kB') AND bool_and((f).n_scans = 1) FILTER (WHERE memory = '4MB'), 'by scans and in memory') FROM selections;
+SELECT is(way(m.f), way(s.f), concat_ws(', ', 'by scans as in memory', direction, criterion))
+  FROM selections m JOIN selections s USING (direction, criterion) WHERE m.memory = '4MB' AND s.memory = '64kB';
+SELECT ok(max(abs(s.log_likelihood / (x.f).fit.log_likelihood - 1)) < 1e-8 AND max(abs(s.aic - (x.f).fit.aic)) < 1e-4
+		  AND max(abs(s.bic - (s.aic + (s.n_variables + 1) * (ln((x.f).fit.weight) - 2)))) < 1e-6, 'the last step is the fit that comes along')
+  FROM selections x, LATERAL (SELECT * FROM unnest((x.f).steps) ORDER BY step DESC LIMIT 1) s;
+SELECT ok(bool_and((f).n_rows = 2940 AND (f).n_skipped = 60 AND (f).fit.n_rows = 2940), 'rows with a NULL in any variable do not count, for any model') FROM selections;
+SELECT ok(bool_and(abs(s.chi_square - 2 * abs(s.log_likelihood - s.former)) < 1e-6), 'the likelihood ratio is that of the steps')
+  FROM (SELECT s.*, lag(s.log_likelihood) OVER (PARTITION BY x.direction, x.criterion, x.memory ORDER BY s.step) AS former
+		  FROM selections x, unnest((x.f).steps) s) s WHERE s.step > 0;
+-- the score test of what was left out, against the likelihood
+SELECT ok(bool_and(abs(sqrt(l.chi_square) - sqrt(2 * GREATEST(0, likelihood((f).variables || l.variable) - (f).fit.log_likelihood))) < 0.1), 'the score test says about what the likelihood says')
+  FROM selections x, unnest((x.f).left_out) l WHERE direction = 'both' AND memory = '4MB' AND l.chi_square IS NOT NULL;
+SELECT is((f).variables || (SELECT array_agg(variable) FROM unnest((f).left_out)), '{a,is_2}'::text[], 'what follows from others is left out')
+  FROM credit.select_logit('SELECT *, 3 - 2 * a AS is_2 FROM many', 'is_bad', '{a,is_2}') f;
+SELECT ok((SELECT bool_and(l.chi_square IS NULL) FROM unnest((f).left_out) l), 'and has no test')
+  FROM credit.select_logit('SELECT *, 3 - 2 * a AS is_2 FROM many', 'is_bad', '{a,is_2}') f;
+SELECT is(way(credit.select_logit('many'::regclass, 'is_bad', columns(), 'weight')), way(f), 'of a relation') FROM selections WHERE (direction, criterion, memory) = ('both', 'aic', '4MB');
+-- by p-values every one in is below p_enter, and none that is out
+SELECT ok((SELECT bool_and(s.p_value < 0.01) FROM unnest((f).steps) s WHERE s.action = 'add') AND (SELECT min(l.p_value) >= 0.01 FROM unnest((f).left_out) l),
+		  'p-values decide') FROM credit.select_logit('many', 'is_bad', columns(), criterion => 'p', p_enter => 0.01) f;
+
+-- 7. Rights: the query runs as the caller
 
 CREATE ROLE logit_analyst;
 CREATE ROLE logit_nobody;
@@ -225,9 +298,11 @@ CREATE DOMAIN trap.float8 AS text;
 CREATE DOMAIN trap.int4 AS text;
 SET LOCAL search_path = trap, public, pg_catalog;
 SELECT lives_ok($$ SELECT credit.fit_logit('loan', 'is_bad', variables()) $$, 'a hostile search_path is none of ours');
+SELECT lives_ok($$ SELECT credit.select_logit('loan', 'is_bad', variables()) $$, 'nor of a selection');
 RESET search_path;
 SET LOCAL transaction_read_only = on;
 SELECT lives_ok($$ SELECT credit.fit_logit('loan', 'is_bad', ARRAY['a']) $$, 'a fit only reads');
+SELECT lives_ok($$ SELECT credit.select_logit('loan', 'is_bad', ARRAY['a', 'b']) $$, 'and so does a selection');
 
 SELECT * FROM finish();
 ROLLBACK;

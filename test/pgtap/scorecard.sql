@@ -182,5 +182,13 @@ SET LOCAL ROLE credit_scorecard_nobody;
 SELECT throws_ok('SELECT credit.score_of(''standard'', ''{}'')', '42501', NULL, 'others do neither');
 RESET ROLE;
 
+-- Worked examples of points scaling
+
+SELECT ok(abs(s.factor - 72.1347520444) < 1e-9 AND abs(s.score_offset - 387.6036243278) < 1e-9, '50 points double the odds, 600 at 19 : 1') FROM credit.points_scaling(50, 600, 19) s;
+SELECT ok(abs(s.factor - 28.8539008178) < 1e-9 AND abs(s.score_offset - 481.8621880878) < 1e-9, '20 points double the odds, 600 at 60 : 1') FROM credit.points_scaling(20, 600, 60) s;
+SELECT ok(bool_and(abs(credit.score_of_probability(v.p, v.pdo, 600, v.odds) - v.score) < 1e-6), 'scores of probabilities')
+  FROM (VALUES (0.05::float8, 50::float8, 19::float8, 600.0::float8), (0.1, 50, 19, 546.0998744), (0.2, 50, 19, 487.60362433), (0.5, 50, 19, 387.60362433), (0.01, 50, 19, 719.07145533),
+			   (1 / 61.0::float8, 20, 60, 600), (1 / 31.0::float8, 20, 60, 580)) v (p, pdo, odds, score);
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -363,5 +363,13 @@ SELECT throws_ok('SELECT credit.discrimination(x, x < 100) FROM lab.row', '42501
 SELECT throws_ok('SELECT credit.psi(''{1}'', ''{1}'')', '42501', NULL, 'nor do they count');
 RESET ROLE;
 
+-- Worked examples: ties in AUC and KS (bad ones have the higher score there), PSI of four bins
+
+SELECT is((SELECT round((d).auc::numeric, 10) || ' ' || round((d).gini::numeric, 10) || ' ' || round((d).ks::numeric, 10)
+			 FROM (SELECT credit.discrimination(-score, bad) AS d
+					 FROM (VALUES (0.1, false), (0.2, false), (0.2, true), (0.3, false), (0.4, false), (0.4, true), (0.4, true), (0.5, false), (0.6, true), (0.7, true)) v (score, bad)) x),
+	'0.7400000000 0.4800000000 0.4000000000', 'AUC, Gini and KS with ties');
+SELECT is(round(credit.psi('{0.25,0.25,0.25,0.25}', '{0.1,0.2,0.3,0.4}')::numeric, 10), 0.2282174096, 'PSI of four bins');
+
 SELECT * FROM finish();
 ROLLBACK;

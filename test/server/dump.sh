@@ -21,8 +21,8 @@ fingerprint() {
 	local table
 	for table in setting rule_reaction account account_limit limit_change source \
 		dependency source_problem item item_version journal decision_log financials \
-		bureau_report company_fact rating_scale rating_history rating_override \
-		model model_characteristic model_calibration feature_definition \
+		bureau_report company_fact default_event rating_scale rating_history rating_override \
+		model model_characteristic model_calibration model_distribution feature_definition \
 		month_mark month_state; do
 		echo "-- $table"
 		cluster_value "$1" "SELECT t::text COLLATE \"C\" FROM credit.$table t ORDER BY 1" -d "$2"
@@ -134,6 +134,10 @@ erp_create origin erp
 cluster_psql origin -d erp -o /dev/null -c 'CREATE EXTENSION credit' -c "SELECT credit.set('currency', 'EUR')"
 erp_attach origin erp
 erp_business origin erp
+# What 0.3.0, from which the test of the update calls the same, did not have.
+cluster_psql origin -d erp >/dev/null \
+	-c "SELECT credit.enter_default('5', 'insolvency', '2025-01-07', 'court')" \
+	-c 'SELECT * FROM credit.rate_all()'
 make_problem origin erp
 erp_months origin erp
 is "$(erp_differences origin erp)" '' 'the ledger is right before the dump'
