@@ -18,6 +18,41 @@ END;
 COMMENT ON FUNCTION credit.needs_allocation() IS
 'Is there a source of payments of which nobody says what they pay?';
 
+/* What open_on() says, of one account by its indexes. */
+CREATE FUNCTION credit.unallocated_of(of_account bigint, as_of date)
+RETURNS TABLE (source_id integer, key text, currency text, kind text, rule text,
+			   day date, due_date date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT d.source_id, d.key, d.currency, d.kind, d.rule, d.day, d.due_date, d.open_amount
+  FROM (SELECT i.source_id, i.key, i.currency, r.kind, r.rule,
+			   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+			   COALESCE(i.due_date, i.document_date, i.posting_date) AS due_date,
+			   CASE WHEN r.kind IN ('payment', 'credit_note') THEN o.settled - i.amount ELSE i.amount - o.settled END AS open_amount
+		  FROM credit.item i
+		  JOIN credit.settlement_rule r ON r.source_id = i.source_id
+		 CROSS JOIN LATERAL
+			   (SELECT COALESCE((SELECT sum(t.amount) FROM credit.settlement t
+								  WHERE t.source_id = i.source_id AND t.key = i.key
+									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) +
+					   COALESCE((SELECT sum(CASE r.kind WHEN 'receivable' THEN -t.amount ELSE t.amount END)
+								   FROM credit.settlement t
+								   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+								  WHERE t.payment_source_id = i.source_id AND t.payment_key = i.key
+									AND x.amount IS NOT NULL
+									AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
+									AND (x.reversed_on IS NULL OR x.reversed_on > as_of)
+									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) AS settled) o
+		 WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
+		   AND i.amount IS NOT NULL
+		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+		   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+		OFFSET 0) d
+ WHERE d.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.unallocated_of(bigint, date) IS
+'What was open of one account on a day, before payments of which nobody says what they pay are allocated.';
+
 /*
  * Allocation of what nobody says: the n-th payment of an amount pays the n-th
  * debt of just that amount, oldest due first; what is left pays the oldest due.
@@ -27,41 +62,49 @@ RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
 			   kind text, open_amount numeric)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
+/* of all accounts set by set, of one by its indexes */
 WITH open AS
 	(SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
 	   FROM credit.open_now o
-	  WHERE as_of = credit.today() AND (of_account IS NULL OR o.account_id = of_account)
+	  WHERE as_of = credit.today() AND of_account IS NULL
+	 UNION ALL
+	 SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+	   FROM credit.open_now o
+	  WHERE as_of = credit.today() AND o.account_id = of_account
 	 UNION ALL
 	 SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
 	   FROM credit.open_on(as_of) o
-	  WHERE as_of <> credit.today() AND (of_account IS NULL OR o.account_id = of_account)),
-ranked AS
+	  WHERE as_of <> credit.today() AND of_account IS NULL
+	 UNION ALL
+	 SELECT o.source_id, o.key, of_account, o.currency, o.kind, o.open_amount
+	   FROM credit.unallocated_of(of_account, as_of) o
+	  WHERE as_of <> credit.today() AND of_account IS NOT NULL),
+sided AS
 	(SELECT o.*, r.rule = 'allocated' AND o.open_amount < 0 AS pays,
 			r.rule <> 'stated' AND o.open_amount > 0 AS is_paid,
-			COALESCE(i.due_date, i.document_date, i.posting_date) AS due,
-			row_number() OVER (PARTITION BY o.account_id, o.currency, abs(o.open_amount),
-								   r.rule = 'allocated' AND o.open_amount < 0, r.rule <> 'stated' AND o.open_amount > 0
-							   ORDER BY COALESCE(i.due_date, i.document_date, i.posting_date), o.source_id, o.key) AS number
+			COALESCE(i.due_date, i.document_date, i.posting_date) AS due
 	   FROM open o
-	   JOIN credit.settlement_rule r ON r.source_id = o.source_id
+	   JOIN (SELECT x.source_id, x.rule FROM credit.settlement_rule x OFFSET 0) r ON r.source_id = o.source_id
 	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key),
-paid_exactly AS
-	(SELECT p.source_id AS p_source, p.key AS p_key, d.source_id AS d_source, d.key AS d_key
-	   FROM ranked p
-	   JOIN ranked d ON d.account_id = p.account_id AND d.currency = p.currency
-			AND d.is_paid AND d.open_amount = -p.open_amount AND d.number = p.number
-	  WHERE p.pays),
-rest AS
-	(SELECT r.*,
-			sum(r.open_amount) FILTER (WHERE r.is_paid) OVER (PARTITION BY r.account_id, r.currency) AS debt,
-			-sum(r.open_amount) FILTER (WHERE r.pays) OVER (PARTITION BY r.account_id, r.currency) AS money,
-			abs(sum(r.open_amount) FILTER (WHERE r.pays = (r.open_amount < 0) AND (r.pays OR r.is_paid))
-				OVER (PARTITION BY r.account_id, r.currency, r.pays, r.is_paid
-					  ORDER BY r.due, r.source_id, r.key)) AS running
+ranked AS
+	(SELECT s.*, abs(s.open_amount) AS size,
+			row_number() OVER (PARTITION BY s.account_id, s.currency, abs(s.open_amount), s.pays, s.is_paid
+							   ORDER BY s.due, s.source_id, s.key) AS number
+	   FROM sided s),
+/* a debt and a payment of one amount and number are a pair: nothing is left of either */
+matched AS
+	(SELECT r.*, (r.pays OR r.is_paid) AND bool_or(r.pays) OVER pair AND bool_or(r.is_paid) OVER pair AS is_equal
 	   FROM ranked r
-	  WHERE NOT EXISTS (SELECT FROM paid_exactly e
-						 WHERE (e.p_source, e.p_key) = (r.source_id, r.key)
-							OR (e.d_source, e.d_key) = (r.source_id, r.key)))
+	 WINDOW pair AS (PARTITION BY r.account_id, r.currency, r.size, r.number)),
+rest AS
+	(SELECT m.*,
+			sum(m.open_amount) FILTER (WHERE m.is_paid) OVER whole AS debt,
+			-sum(m.open_amount) FILTER (WHERE m.pays) OVER whole AS money,
+			sum(m.size) OVER (PARTITION BY m.account_id, m.currency, m.pays, m.is_paid
+							  ORDER BY m.due, m.source_id, m.key ROWS UNBOUNDED PRECEDING) AS running
+	   FROM matched m
+	  WHERE NOT m.is_equal
+	 WINDOW whole AS (PARTITION BY m.account_id, m.currency))
 SELECT r.source_id, r.key, r.account_id, r.currency, r.kind, r.left_open
   FROM (SELECT r.*,
 			   CASE WHEN r.is_paid

@@ -11,41 +11,6 @@
  * accounts that groups or numbers rows could promise.
  */
 
-/* In the sign of the balance, before anything is allocated. */
-CREATE FUNCTION credit.unallocated_of(of_account bigint, as_of date)
-RETURNS TABLE (source_id integer, key text, currency text, kind text, rule text,
-			   day date, due_date date, open_amount numeric)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
-BEGIN ATOMIC
-SELECT d.source_id, d.key, d.currency, d.kind, d.rule, d.day, d.due_date, d.open_amount
-  FROM (SELECT i.source_id, i.key, i.currency, r.kind, r.rule,
-			   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
-			   COALESCE(i.due_date, i.document_date, i.posting_date) AS due_date,
-			   CASE WHEN r.kind IN ('payment', 'credit_note') THEN o.settled - i.amount ELSE i.amount - o.settled END AS open_amount
-		  FROM credit.item i
-		  JOIN credit.settlement_rule r ON r.source_id = i.source_id
-		 CROSS JOIN LATERAL
-			   (SELECT COALESCE((SELECT sum(t.amount) FROM credit.settlement t
-								  WHERE t.source_id = i.source_id AND t.key = i.key
-									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) +
-					   COALESCE((SELECT sum(CASE r.kind WHEN 'receivable' THEN -t.amount ELSE t.amount END)
-								   FROM credit.settlement t
-								   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
-								  WHERE t.payment_source_id = i.source_id AND t.payment_key = i.key
-									AND x.amount IS NOT NULL
-									AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
-									AND (x.reversed_on IS NULL OR x.reversed_on > as_of)
-									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) AS settled) o
-		 WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
-		   AND i.amount IS NOT NULL
-		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
-		   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
-		OFFSET 0) d
- WHERE d.open_amount <> 0;
-END;
-COMMENT ON FUNCTION credit.unallocated_of(bigint, date) IS
-'What was open of one account on a day, before payments of which nobody says what they pay are allocated.';
-
 /*
  * Where nobody says what pays what: equal amounts pay each other, the n-th the
  * n-th; then both sides are laid out one behind the other, the oldest first,
