@@ -37,9 +37,12 @@ COMMENT ON COLUMN credit.open_now.currency IS 'Currency of the amount.';
 COMMENT ON COLUMN credit.open_now.kind IS 'Kind of document.';
 COMMENT ON COLUMN credit.open_now.open_amount IS 'Open amount; negative: owed to the customer.';
 
-CREATE FUNCTION credit.open_on(as_of date)
-RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
-			   kind text, open_amount numeric)
+/* With what reports show of each document, so that none looks it up again. */
+CREATE FUNCTION credit.open_rows_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text, kind text,
+			   open_amount numeric, number text, document_date date, due_date date,
+			   posting_date date, amount numeric, is_disputed boolean, disputed_amount numeric,
+			   retention_amount numeric, retention_until date, origin text)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
 /*
@@ -56,30 +59,40 @@ applied_later AS NOT MATERIALIZED
 	  WHERE t.payment_key IS NOT NULL
 		AND (t.settled_on > as_of OR
 			 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > as_of)),
+/* with all that is read of a document, so that it is looked up once */
 candidate AS
-	(SELECT i.source_id, i.key FROM credit.item i WHERE i.is_open
+	(SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
+			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
+			i.retention_until, i.origin FROM credit.item i WHERE i.is_open
 	 UNION ALL
-	 SELECT i.source_id, i.key FROM credit.item i
+	 SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
+			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
+			i.retention_until, i.origin FROM credit.item i
 	  WHERE NOT i.is_open
 		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
 		AND EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
 	 UNION ALL
-	 SELECT i.source_id, i.key FROM credit.item i
+	 SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
+			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
+			i.retention_until, i.origin FROM credit.item i
 	  WHERE NOT i.is_open
 		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
 		AND NOT EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
 		AND EXISTS (SELECT FROM applied_later t WHERE t.source_id = i.source_id AND t.key = i.key)
 	 UNION ALL
-	 SELECT i.source_id, i.key FROM credit.item i
+	 SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
+			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
+			i.retention_until, i.origin FROM credit.item i
 	  WHERE NOT i.is_open AND (i.reversed_on > as_of OR i.next_on IS NOT NULL)
 		AND NOT EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
 		AND NOT EXISTS (SELECT FROM applied_later t WHERE t.source_id = i.source_id AND t.key = i.key))
-SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
-  FROM (SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
+SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount, o.number,
+	   o.document_date, o.due_date, o.posting_date, o.amount, o.is_disputed, o.disputed_amount,
+	   o.retention_amount, o.retention_until, o.origin
+  FROM (SELECT i.*, s.kind,
 			   CASE WHEN s.kind IN ('payment', 'credit_note') THEN p.amount - i.amount + u.amount
 					ELSE i.amount - p.amount + u.amount END AS open_amount
-		  FROM candidate c
-		  JOIN credit.item i ON i.source_id = c.source_id AND i.key = c.key
+		  FROM candidate i
 		  JOIN credit.source s ON s.source_id = i.source_id
 		 /* what was settled of it */
 		 CROSS JOIN LATERAL
@@ -102,6 +115,17 @@ SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
 		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
 		   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)) o
  WHERE o.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.open_rows_on(date) IS
+'What open_on() says, with what reports show of each document.';
+
+CREATE FUNCTION credit.open_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
+			   kind text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+  FROM credit.open_rows_on(as_of) o;
 END;
 COMMENT ON FUNCTION credit.open_on(date) IS
 'Receivables, credit notes and payments of which something was open on a day, before allocation, from the documents as they are known now.';

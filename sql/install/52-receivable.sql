@@ -138,6 +138,138 @@ END;
 COMMENT ON FUNCTION credit.open_documents_on(date) IS
 'Receivables, credit notes and payments of which something is open on a day, after allocation.';
 
+/*
+ * The same of many days in one pass: each document comes, is settled and goes
+ * on days of its own, and what was open changes at the first day of the list
+ * from then on.
+ */
+CREATE FUNCTION credit.open_on_days(days date[])
+RETURNS TABLE (day date, source_id integer, key text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+/* what is open now, or was settled, reversed or taken back after the first day: see open_on() */
+WITH later AS
+	(SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > days[1]
+	 UNION
+	 SELECT t.payment_source_id, t.payment_key
+	   FROM credit.settlement t
+	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+	  WHERE t.payment_key IS NOT NULL
+		AND (t.settled_on > days[1] OR
+			 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > days[1])
+	 UNION
+	 SELECT i.source_id, i.key FROM credit.item i
+	  WHERE NOT i.is_open AND (i.reversed_on > days[1] OR i.next_on IS NOT NULL)),
+document AS MATERIALIZED
+	(SELECT row_number() OVER () AS id, q.*, pg_catalog.width_bucket(q.until - 1, days) AS last
+	   FROM (SELECT i.source_id, i.key, s.kind, i.amount,
+					CASE WHEN s.kind IN ('payment', 'credit_note') THEN -1 ELSE 1 END AS sign,
+					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+					COALESCE(i.reversed_on, 'infinity') AS until
+			   FROM credit.item i
+			   JOIN credit.source s ON s.source_id = i.source_id
+			  WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+				AND i.amount IS NOT NULL
+				AND (i.is_open OR
+					 (NOT i.is_open AND EXISTS (SELECT FROM later l WHERE l.source_id = i.source_id AND l.key = i.key)))) q
+	  WHERE q.day <= days[array_upper(days, 1)] AND q.until > days[1]),
+event AS
+	(SELECT d.id, d.day, d.sign * d.amount AS delta FROM document d
+	 UNION ALL
+	 SELECT d.id, GREATEST(COALESCE(t.settled_on, '-infinity'), d.day), -d.sign * t.amount
+	   FROM document d
+	   JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
+	 UNION ALL
+	 /* what it has settled, from the day on which the debt is there to the one on which it is reversed */
+	 SELECT d.id, e.day, e.delta
+	   FROM document d
+	   JOIN credit.settlement t ON t.payment_source_id = d.source_id AND t.payment_key = d.key
+	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+	  CROSS JOIN LATERAL
+			(SELECT GREATEST(COALESCE(t.settled_on, '-infinity'), d.day,
+							 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at))) AS day) b
+	  CROSS JOIN LATERAL
+			(SELECT b.day, t.amount AS delta
+			 UNION ALL
+			 SELECT GREATEST(x.reversed_on, b.day), -t.amount WHERE x.reversed_on IS NOT NULL) e
+	  WHERE d.kind <> 'invoice' AND x.amount IS NOT NULL),
+level AS
+	(SELECT e.id, e.number, sum(sum(e.delta)) OVER document AS open_amount,
+			lead(e.number, 1, array_upper(days, 1) + 1) OVER document AS next
+	   FROM (SELECT v.id, pg_catalog.width_bucket(v.day - 1, days) + 1 AS number, v.delta FROM event v) e
+	  WHERE e.number <= array_upper(days, 1)
+	  GROUP BY e.id, e.number
+	 WINDOW document AS (PARTITION BY e.id ORDER BY e.number))
+SELECT days[g.number], d.source_id, d.key, l.open_amount
+  FROM level l
+  JOIN document d ON d.id = l.id
+ CROSS JOIN LATERAL pg_catalog.generate_series(l.number, LEAST(l.next - 1, d.last)) g (number)
+ WHERE l.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.open_on_days(date[]) IS
+'What was open on each of some ascending days, before allocation: open_on() of all of them in one pass.';
+
+CREATE FUNCTION credit.open_documents_on_days(days date[])
+RETURNS TABLE (day date, source_id integer, key text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT o.day, o.source_id, o.key, o.open_amount
+  FROM credit.open_on_days(days) o
+ WHERE o.day <> credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT credit.today(), o.source_id, o.key, o.open_amount
+  FROM credit.open_now o
+ WHERE credit.today() = ANY (days) AND NOT credit.needs_allocation()
+UNION ALL
+SELECT d.day, o.source_id, o.key, o.open_amount
+  FROM pg_catalog.unnest(days) d (day)
+ CROSS JOIN LATERAL credit.allocated_on(d.day) o
+ WHERE credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.open_documents_on_days(date[]) IS
+'Receivables, credit notes and payments of which something is open on each of some ascending days, after allocation: open_documents_on() of all of them in one pass.';
+
+/*
+ * Documents are read with their account in each branch, so that a filter on a
+ * customer gets down to the indexes; today's are read once, by the index of
+ * what is open.
+ */
+CREATE FUNCTION credit.open_lines_on(as_of date)
+RETURNS TABLE (account_id bigint, customer text, segment text, name text, terms_days integer,
+			   source_id integer, key text, number text, kind text, document_date date,
+			   due_date date, posting_date date, currency text, amount numeric,
+			   open_amount numeric, is_disputed boolean, disputed_amount numeric,
+			   retention_amount numeric, retention_until date, origin text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT a.account_id, a.customer, a.segment, a.name, a.terms_days, i.source_id, i.key, i.number, s.kind,
+	   i.document_date, i.due_date, i.posting_date, i.currency, i.amount,
+	   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0),
+	   i.is_disputed, i.disputed_amount, i.retention_amount, i.retention_until, i.origin
+  FROM credit.item i
+  JOIN credit.source s ON s.source_id = i.source_id
+  JOIN credit.account a ON a.account_id = i.account_id
+ WHERE i.is_open AND s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+   AND as_of = credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT a.account_id, a.customer, a.segment, a.name, a.terms_days, o.source_id, o.key, o.number, o.kind,
+	   o.document_date, o.due_date, o.posting_date, o.currency, o.amount, o.open_amount,
+	   o.is_disputed, o.disputed_amount, o.retention_amount, o.retention_until, o.origin
+  FROM credit.open_rows_on(as_of) o
+  JOIN credit.account a ON a.account_id = o.account_id
+ WHERE as_of <> credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT a.account_id, a.customer, a.segment, a.name, a.terms_days, i.source_id, i.key, i.number, o.kind,
+	   i.document_date, i.due_date, i.posting_date, i.currency, i.amount, o.open_amount,
+	   i.is_disputed, i.disputed_amount, i.retention_amount, i.retention_until, i.origin
+  FROM credit.allocated_on(as_of) o
+  JOIN credit.account a ON a.account_id = o.account_id
+  JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
+ WHERE credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.open_lines_on(date) IS
+'What is open on a day after allocation, with the document and its account; use open_items_on().';
+
 CREATE FUNCTION credit.open_items_on(as_of date)
 RETURNS TABLE (customer text, segment text, name text, source text, kind text,
 			   key text, number text, document_date date, due_date date,
@@ -146,33 +278,31 @@ RETURNS TABLE (customer text, segment text, name text, source text, kind text,
 			   is_retention boolean, origin text, is_complete boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key, COALESCE(i.number, i.key),
+SELECT i.customer, i.segment, i.name, s.name, i.kind, i.key, COALESCE(i.number, i.key),
 	   i.document_date, p.due_date, i.currency, i.amount, p.open_amount,
 	   as_of - p.due_date,
 	   COALESCE(i.is_disputed, false) OR COALESCE(i.disputed_amount, 0) <> 0,
 	   /* what is disputed of a part that is retained is disputed of it last */
 	   CASE WHEN i.disputed_amount IS NULL THEN CASE WHEN i.is_disputed THEN p.open_amount ELSE 0 END
-			WHEN p.is_retention THEN LEAST(GREATEST(i.disputed_amount - (o.open_amount - p.open_amount), 0), p.open_amount)
+			WHEN p.is_retention THEN LEAST(GREATEST(i.disputed_amount - (i.open_amount - p.open_amount), 0), p.open_amount)
 			ELSE LEAST(i.disputed_amount, p.open_amount) END,
 	   p.is_retention, i.origin, s.is_complete
-  FROM credit.open_documents_on(as_of) o
-  JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
-  JOIN (SELECT x.source_id, x.name, x.kind,
+  FROM credit.open_lines_on(as_of) i
+  JOIN (SELECT x.source_id, x.name,
 			   as_of >= credit.day_of(x.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
 				   (SELECT FROM credit.settlement t
 					 WHERE t.source_id = x.source_id AND t.settled_on IS NULL) AS is_complete
 		  FROM credit.source x
 		  JOIN credit.settlement_rule r ON r.source_id = x.source_id
 		OFFSET 0) s ON s.source_id = i.source_id
-  JOIN credit.account a ON a.account_id = i.account_id
  CROSS JOIN LATERAL
-	   (SELECT CASE s.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
-					ELSE COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date,
+	   (SELECT CASE i.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
+					ELSE COALESCE(i.due_date, i.document_date + COALESCE(i.terms_days, 0), i.document_date,
 								  i.posting_date) END AS due_date,
-			   o.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), o.open_amount), 0) AS open_amount,
+			   i.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), i.open_amount), 0) AS open_amount,
 			   false AS is_retention
 		UNION ALL
-		SELECT i.retention_until, GREATEST(LEAST(i.retention_amount, o.open_amount), 0), true
+		SELECT i.retention_until, GREATEST(LEAST(i.retention_amount, i.open_amount), 0), true
 		 WHERE i.retention_amount > 0) p
  WHERE p.open_amount <> 0;
 END;
