@@ -67,19 +67,185 @@ COMMENT ON FUNCTION credit.month_states_of(bigint[]) IS
 'Payment states of all months of some accounts, from the rows; what fold_months() keeps.';
 
 /*
- * Works out what bears a mark, some accounts at a time, in one statement each:
- * what is worked out and the marks that are taken away are of one snapshot.  A
- * mark that somebody writes meanwhile is not in it, and stays.
+ * The same of what was settled after a day up to another, set by set, by the
+ * index of days: what it costs hangs on these days, not on the history of the
+ * accounts.  after NULL: of what was settled nobody knows when.  An account is
+ * looked up by hash, however the planner joins.
+ */
+CREATE FUNCTION credit.settled_states(accounts bigint[], after date, until date)
+RETURNS TABLE (account_id bigint, currency text, month date, by_debt credit.payment_state,
+			   by_amount credit.payment_state, n_undated bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH recent AS
+	(SELECT DISTINCT r.source_id, r.key FROM credit.settlement r
+	  WHERE (r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL)),
+settled AS MATERIALIZED
+	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
+			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+			COALESCE(x.settled_on, '-infinity') AS day, x.amount, x.kind, x.payment_source_id, x.payment_key
+	   FROM recent r
+	   JOIN credit.item i ON i.source_id = r.source_id AND i.key = r.key AND i.amount > 0
+	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+	   JOIN credit.account a ON a.account_id = i.account_id
+	   JOIN credit.settlement x ON x.source_id = r.source_id AND x.key = r.key
+	  WHERE (i.account_id IN (SELECT unnest(accounts))) IS TRUE
+		AND (x.settled_on <= credit.today() OR x.settled_on IS NULL)
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()
+		AND (i.reversed_on IS NULL OR i.reversed_on > credit.today())),
+/* as debts_of() has it */
+by_day AS
+	(SELECT s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date, s.day,
+			sum(CASE WHEN s.kind NOT IN ('credit_note', 'write_off') THEN s.amount ELSE 0 END) AS paid,
+			sum(sum(s.amount)) OVER (PARTITION BY s.source_id, s.key ORDER BY s.day) AS upto
+	   FROM settled s
+	  GROUP BY s.source_id, s.key, s.day, s.account_id, s.currency, s.debt, s.document_date, s.due_date),
+marked AS
+	(SELECT d.*, max(d.day) FILTER (WHERE d.upto < d.debt) OVER (PARTITION BY d.source_id, d.key) AS last_open
+	   FROM by_day d),
+whole AS
+	(SELECT m.account_id, m.currency, m.debt, m.document_date, m.due_date, sum(m.paid) AS paid,
+			min(m.day) FILTER (WHERE m.upto >= m.debt AND (m.last_open IS NULL OR m.day > m.last_open)) AS settled_on
+	   FROM marked m
+	  GROUP BY m.source_id, m.key, m.account_id, m.currency, m.debt, m.document_date, m.due_date),
+/* as paid_of() has it */
+lasting AS
+	(SELECT u.*, min(u.upto) OVER (PARTITION BY u.source_id, u.key, u.payment_source_id, u.payment_key
+								   ORDER BY u.day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lasting
+	   FROM (SELECT s.account_id, s.currency, s.source_id, s.key, s.document_date, s.due_date,
+					s.payment_source_id, s.payment_key, s.day,
+					sum(sum(s.amount)) OVER (PARTITION BY s.source_id, s.key, s.payment_source_id, s.payment_key
+											 ORDER BY s.day) AS upto
+			   FROM settled s
+			  WHERE s.kind NOT IN ('credit_note', 'write_off')
+			  GROUP BY s.source_id, s.key, s.payment_source_id, s.payment_key, s.day,
+					   s.account_id, s.currency, s.document_date, s.due_date) u),
+paid AS
+	(SELECT l.account_id, l.currency, l.document_date, l.due_date, l.day,
+			l.lasting - COALESCE(lag(l.lasting) OVER (PARTITION BY l.source_id, l.key, l.payment_source_id, l.payment_key
+													  ORDER BY l.day), 0) AS amount
+	   FROM lasting l)
+SELECT q.account_id, q.currency, q.month, credit.merge(q.by_debt), credit.merge(q.by_amount), sum(q.n_undated)::bigint
+  FROM (SELECT w.account_id, w.currency, date_trunc('month', w.settled_on::timestamp)::date AS month,
+			   credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on) AS by_debt,
+			   NULL::credit.payment_state AS by_amount, 0 AS n_undated
+		  FROM whole w
+		 WHERE w.paid <> 0 AND w.settled_on > after AND w.settled_on <= until
+		 GROUP BY w.account_id, w.currency, date_trunc('month', w.settled_on::timestamp)::date
+		UNION ALL
+		SELECT p.account_id, p.currency, date_trunc('month', p.day::timestamp)::date, NULL,
+			   credit.payment_state(p.amount, p.document_date, p.due_date, p.day), 0
+		  FROM paid p
+		 WHERE p.amount > 0 AND p.day > after AND p.day <= until
+		 GROUP BY p.account_id, p.currency, date_trunc('month', p.day::timestamp)::date
+		UNION ALL
+		SELECT w.account_id, w.currency, '-infinity', NULL, NULL, count(*)
+		  FROM whole w
+		 WHERE after IS NULL AND w.settled_on = '-infinity'
+		 GROUP BY w.account_id, w.currency) q
+ GROUP BY q.account_id, q.currency, q.month;
+END;
+COMMENT ON FUNCTION credit.settled_states(bigint[], date, date) IS
+'Payment states by month of what some accounts settled after a day up to another; after NULL: of what was settled before its source was attached, month -infinity.';
+
+/*
+ * The year up to the day of the fold, which most readers want, added up: one
+ * row an account instead of twelve months.  It cannot be used of accounts that
+ * bear a mark, or that settled something on days that have left the year since.
+ */
+CREATE TABLE credit.year_state
+(
+	account_id	bigint NOT NULL,
+	currency	text COLLATE "C" NOT NULL,
+	by_debt		credit.payment_state,
+	by_amount	credit.payment_state,
+	n_undated	bigint NOT NULL,
+	PRIMARY KEY (account_id, currency)
+);
+COMMENT ON TABLE credit.year_state IS
+'Payment states of the 365 days up to the day of fold_day, per account; written by fold_months(). Where month_mark has a month of an account, the state is out of date.';
+COMMENT ON COLUMN credit.year_state.account_id IS 'Account.';
+COMMENT ON COLUMN credit.year_state.currency IS 'Currency of the debts.';
+COMMENT ON COLUMN credit.year_state.by_debt IS 'Debts of which nothing is open since a day of the year: one row each.';
+COMMENT ON COLUMN credit.year_state.by_amount IS 'What was paid in the year: one row per settlement.';
+COMMENT ON COLUMN credit.year_state.n_undated IS 'Number of debts settled before their source was attached.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.year_state
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+
+CREATE TABLE credit.fold_day
+(
+	day			date NOT NULL
+);
+COMMENT ON TABLE credit.fold_day IS 'Day up to which year_state goes; no row: there was no fold.';
+COMMENT ON COLUMN credit.fold_day.day IS 'Day of the latest fold.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.fold_day
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+
+/*
+ * Where something changes by itself on a day to come, without anybody who
+ * would leave a mark, nothing is kept.
+ */
+CREATE FUNCTION credit.unfoldable_accounts() RETURNS SETOF bigint
+LANGUAGE sql STABLE ROWS 100
+BEGIN ATOMIC
+SELECT i.account_id
+  FROM credit.settlement t
+  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+ WHERE t.settled_on > credit.today() AND i.account_id IS NOT NULL
+UNION
+SELECT i.account_id FROM credit.item i
+ WHERE i.account_id IS NOT NULL
+   AND (i.reversed_on > credit.today() OR
+		COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) > credit.today())
+   AND EXISTS (SELECT FROM credit.settlement t WHERE t.source_id = i.source_id AND t.key = i.key);
+END;
+COMMENT ON FUNCTION credit.unfoldable_accounts() IS
+'Accounts with something settled, or a settled debt dated or reversed, on a day to come: fold_months() leaves them until then.';
+
+/* Year states of some accounts anew, from the states of months and the days of the first one. */
+CREATE FUNCTION credit.fold_year(accounts bigint[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	after date := credit.today() - 365;
+	first_month date := (date_trunc('month', after::timestamp) + interval '1 month')::date;
+BEGIN
+	DELETE FROM credit.year_state s USING (SELECT DISTINCT unnest(accounts) AS account_id) a
+	 WHERE s.account_id = a.account_id;
+	INSERT INTO credit.year_state (account_id, currency, by_debt, by_amount, n_undated)
+	SELECT q.account_id, q.currency, credit.merge(q.by_debt), credit.merge(q.by_amount), sum(q.n_undated)
+	  FROM (SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+			  FROM credit.month_state s
+			 WHERE (s.month >= first_month OR s.month = '-infinity')
+			   AND (s.account_id IN (SELECT unnest(accounts))) IS TRUE
+			UNION ALL
+			SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+			  FROM credit.settled_states(accounts, after, first_month - 1) s) q
+	 GROUP BY q.account_id, q.currency;
+END
+$$;
+COMMENT ON FUNCTION credit.fold_year(bigint[]) IS
+'Part of fold_months(): the states of the year of some accounts.';
+
+/*
+ * Works out what bears a mark, month by month, in one statement each: what is
+ * worked out and the marks that are taken away are of one snapshot.  A mark
+ * that somebody writes meanwhile is not in it, and stays.
  */
 CREATE FUNCTION credit.fold_months(batch integer DEFAULT 1000) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	this_month date := date_trunc('month', credit.today()::timestamp)::date;
-	accounts bigint[];
-	last bigint := 0;
-	n bigint;
+	today date := credit.today();
+	last_fold date;
+	unfoldable bigint[];
+	due_month date;
+	folded bigint[];
+	touched bigint[] := '{}';
 	total bigint := 0;
 BEGIN
 	IF batch IS NULL OR batch < 1 THEN
@@ -88,44 +254,68 @@ BEGIN
 	/* two of them would work out the same months */
 	LOCK TABLE credit.month_state IN SHARE ROW EXCLUSIVE MODE;
 	PERFORM credit.maintain(true);
+	unfoldable := ARRAY(SELECT u FROM credit.unfoldable_accounts() u);
+
+	/* all months of an account: those it has */
+	WITH mark AS
+		(DELETE FROM credit.month_mark m
+		  WHERE m.month = 'infinity' AND NOT (m.account_id IN (SELECT unnest(unfoldable))) RETURNING m.account_id)
+	INSERT INTO credit.month_mark (account_id, month)
+	SELECT i.account_id, COALESCE(date_trunc('month', t.settled_on::timestamp)::date, '-infinity')
+	  FROM (SELECT DISTINCT k.account_id FROM mark k) k
+	  JOIN credit.item i ON i.account_id = k.account_id
+	  JOIN credit.settlement t ON t.source_id = i.source_id AND t.key = i.key
+	UNION
+	SELECT s.account_id, s.month FROM mark k JOIN credit.month_state s ON s.account_id = k.account_id;
+
+	FOR due_month IN
+		SELECT DISTINCT m.month FROM credit.month_mark m WHERE m.month <= today ORDER BY 1
 	LOOP
-		/* where a settlement is dated in the future, a closed month can still change by itself */
-		SELECT array_agg(q.account_id ORDER BY q.account_id) INTO accounts
-		  FROM (SELECT DISTINCT m.account_id FROM credit.month_mark m
-				 WHERE m.account_id > last AND (m.month < this_month OR m.month = 'infinity')
-				   AND NOT EXISTS (SELECT FROM credit.settlement t JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
-									WHERE t.settled_on > credit.today() AND i.account_id = m.account_id)
-				 ORDER BY m.account_id LIMIT batch) q;
-		EXIT WHEN accounts IS NULL;
-		last := accounts[array_upper(accounts, 1)];
 		WITH mark AS
 			(DELETE FROM credit.month_mark m
-			  WHERE m.account_id = ANY (accounts) AND (m.month < this_month OR m.month = 'infinity')
-			  RETURNING m.account_id, m.month),
-		due AS (SELECT DISTINCT k.account_id, k.month FROM mark k),
-		state AS
-			(SELECT s.* FROM credit.month_states_of(accounts) s
-			  WHERE s.month < this_month
-				AND EXISTS (SELECT FROM due d WHERE d.account_id = s.account_id AND d.month IN (s.month, 'infinity'))),
+			  WHERE m.month = due_month AND NOT (m.account_id IN (SELECT unnest(unfoldable))) RETURNING m.account_id),
+		due AS (SELECT DISTINCT k.account_id FROM mark k),
+		state AS MATERIALIZED
+			(SELECT s.* FROM credit.settled_states
+				(ARRAY(SELECT d.account_id FROM due d),
+				 CASE WHEN isfinite(due_month) THEN due_month - 1 END,
+				 LEAST((due_month::timestamp + interval '1 month')::date - 1, today)) s),
 		gone AS
-			(DELETE FROM credit.month_state s USING due d
-			  WHERE s.account_id = d.account_id AND (s.month = d.month OR d.month = 'infinity')
-				AND NOT EXISTS (SELECT FROM state n WHERE n.account_id = s.account_id AND n.currency = s.currency AND n.month = s.month)),
+			(DELETE FROM credit.month_state s
+			  WHERE s.month = due_month AND s.account_id IN (SELECT d.account_id FROM due d)
+				AND NOT EXISTS (SELECT FROM state n WHERE n.account_id = s.account_id AND n.currency = s.currency)),
 		kept AS
 			(INSERT INTO credit.month_state AS s (account_id, currency, month, by_debt, by_amount, n_undated, folded_at)
 			 SELECT n.account_id, n.currency, n.month, n.by_debt, n.by_amount, n.n_undated, clock_timestamp() FROM state n
 			 ON CONFLICT ON CONSTRAINT month_state_pkey DO UPDATE
 			 SET by_debt = excluded.by_debt, by_amount = excluded.by_amount, n_undated = excluded.n_undated,
 				 folded_at = excluded.folded_at)
-		SELECT count(*) INTO n FROM due;
-		total := total + n;
+		SELECT array_agg(d.account_id) INTO folded FROM due d;
+		total := total + COALESCE(cardinality(folded), 0);
+		touched := ARRAY(SELECT unnest(touched) UNION SELECT unnest(folded));
 	END LOOP;
+
+	/* and the year of those, and of whom something has left it */
+	SELECT max(f.day) INTO last_fold FROM credit.fold_day f;
+	IF last_fold IS NULL OR last_fold > today THEN
+		touched := ARRAY(SELECT a.account_id FROM credit.account a);
+	ELSE
+		touched := ARRAY(
+			SELECT unnest(touched)
+			UNION
+			SELECT i.account_id FROM credit.settlement t
+			  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+			 WHERE t.settled_on > last_fold - 365 AND t.settled_on <= today - 365);
+	END IF;
+	PERFORM credit.fold_year(touched);
+	DELETE FROM credit.fold_day;
+	INSERT INTO credit.fold_day (day) VALUES (today);
 	PERFORM credit.maintain(false);
 	RETURN total;
 END
 $$;
 COMMENT ON FUNCTION credit.fold_months(integer) IS
-'Works out the payment states of closed months that bear a mark, so many accounts at a time; returns how many months there were. daily() calls it; nobody waits for it.';
+'Works out the payment states of months that bear a mark, month by month, and those of the year; returns how many months of accounts there were. daily() calls it; nobody waits for it. batch is not used any more.';
 
 CREATE FUNCTION credit.rebuild_months() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
@@ -135,17 +325,20 @@ BEGIN
 	LOCK TABLE credit.month_state IN SHARE ROW EXCLUSIVE MODE;
 	PERFORM credit.maintain(true);
 	INSERT INTO credit.month_mark (account_id, month)
-	SELECT i.account_id, date 'infinity'
-	  FROM credit.item i JOIN credit.source s ON s.source_id = i.source_id
+	SELECT i.account_id, COALESCE(date_trunc('month', t.settled_on::timestamp)::date, '-infinity')
+	  FROM credit.settlement t
+	  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+	  JOIN credit.source s ON s.source_id = i.source_id
 	 WHERE s.kind IN ('invoice', 'receivable') AND i.account_id IS NOT NULL
 	UNION
-	SELECT s.account_id, date 'infinity' FROM credit.month_state s;
+	SELECT s.account_id, s.month FROM credit.month_state s;
+	DELETE FROM credit.fold_day;
 	PERFORM credit.maintain(false);
 	RETURN credit.fold_months();
 END
 $$;
 COMMENT ON FUNCTION credit.rebuild_months() IS
-'Works out the payment states of all closed months anew; returns how many accounts and months there were.';
+'Works out all payment states anew; returns how many months of accounts there were.';
 
 CREATE FUNCTION credit.verify_months()
 RETURNS TABLE (customer text, segment text, currency text, month date, problem text)
@@ -155,8 +348,7 @@ WITH account AS
 	(SELECT DISTINCT i.account_id FROM credit.item i JOIN credit.source s ON s.source_id = i.source_id
 	  WHERE s.kind IN ('invoice', 'receivable') AND i.account_id IS NOT NULL),
 truth AS
-	(SELECT t.* FROM credit.month_states_of(ARRAY(SELECT a.account_id FROM account a)) t
-	  WHERE t.month < date_trunc('month', credit.today()::timestamp)),
+	(SELECT t.* FROM credit.month_states_of(ARRAY(SELECT a.account_id FROM account a)) t),
 both_sides AS
 	(SELECT COALESCE(t.account_id, s.account_id) AS account_id, COALESCE(t.currency, s.currency) AS currency,
 			COALESCE(t.month, s.month) AS month,
@@ -172,13 +364,39 @@ SELECT a.customer, a.segment, b.currency, b.month, b.problem
    AND NOT EXISTS (SELECT FROM credit.month_mark m WHERE m.account_id = b.account_id AND m.month IN (b.month, 'infinity'));
 END;
 COMMENT ON FUNCTION credit.verify_months() IS
-'States of closed months that are not what the rows come to, although they bear no mark; no row: all are right. rebuild_months() mends them.';
+'States of months that are not what the rows come to, although they bear no mark; no row: all are right. rebuild_months() mends them.';
+
+/*
+ * Accounts of which year_state cannot be used, with the months that bear a
+ * mark; month NULL: none does, but something has left the year.
+ */
+CREATE FUNCTION credit.stale_months(today date)
+RETURNS TABLE (account_id bigint, month date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT m.account_id, m.month
+  FROM credit.month_mark m
+ WHERE m.month >= date_trunc('month', (today - 365)::timestamp) OR m.month = '-infinity'
+UNION
+SELECT i.account_id, NULL
+  FROM credit.settlement t
+  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+ WHERE t.settled_on > (SELECT max(f.day) FROM credit.fold_day f) - 365 AND t.settled_on <= today - 365
+   AND i.account_id IS NOT NULL
+UNION
+SELECT a.account_id, NULL
+  FROM credit.account a
+ WHERE NOT EXISTS (SELECT FROM credit.fold_day f WHERE f.day <= today);
+END;
+COMMENT ON FUNCTION credit.stale_months(date) IS
+'Accounts of which year_state cannot be used today, and the months of them that bear a mark.';
 
 CREATE FUNCTION credit.payment_behaviour_folded
 	(days integer DEFAULT 365, grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
 RETURNS TABLE (account_id bigint, currency text, by_debt credit.payment_measures,
 			   by_amount credit.payment_measures, n_undated bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+SET search_path = pg_catalog, pg_temp SET jit = off
 BEGIN ATOMIC
 WITH time AS MATERIALIZED
 	(SELECT d.today, d.today - days AS after,
@@ -187,101 +405,74 @@ WITH time AS MATERIALIZED
 			 CASE WHEN extract(day FROM d.today - days + 1) = 1
 				  THEN interval '0' ELSE interval '1 month' END)::date AS first_month
 	   FROM (SELECT credit.today() AS today) d),
-stale AS MATERIALIZED
+mark AS MATERIALIZED
 	(SELECT DISTINCT m.account_id, m.month FROM credit.month_mark m CROSS JOIN time t
-	  WHERE (m.month >= t.first_month AND m.month < t.this_month) OR NOT isfinite(m.month)),
+	  WHERE m.month >= t.first_month OR m.month = '-infinity'),
+/* of these the year cannot be read as it is kept */
+stale AS MATERIALIZED
+	(SELECT s.account_id FROM credit.stale_months((SELECT t.today FROM time t)) s WHERE days = 365
+	 UNION
+	 SELECT a.account_id FROM credit.account a WHERE days <> 365),
 kept AS
-	(SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	(SELECT y.account_id, y.currency, y.by_debt, y.by_amount, y.n_undated
+	   FROM credit.year_state y
+	  WHERE days = 365 AND NOT (y.account_id IN (SELECT x.account_id FROM stale x))
+	 UNION ALL
+	 SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
 	   FROM credit.month_state s CROSS JOIN time t
-	  WHERE ((s.month >= t.first_month AND s.month < t.this_month) OR s.month = '-infinity')
-		AND NOT EXISTS (SELECT FROM stale x WHERE x.account_id = s.account_id AND x.month IN (s.month, 'infinity'))),
+	  WHERE ((s.month >= t.first_month AND s.month <= t.this_month) OR s.month = '-infinity')
+		AND (s.account_id IN (SELECT x.account_id FROM stale x)) IS TRUE
+		AND NOT (s.account_id IN (SELECT m.account_id FROM mark m WHERE m.month = 'infinity'))
+		AND NOT ((s.account_id, s.month) IN (SELECT m.account_id, m.month FROM mark m))),
+/* months that bear a mark: mostly the one that runs */
 anew AS
 	(SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
-	   FROM credit.month_states_of(ARRAY(SELECT DISTINCT x.account_id FROM stale x)) s CROSS JOIN time t
-	  WHERE ((s.month >= t.first_month AND s.month < t.this_month) OR s.month = '-infinity')
-		AND EXISTS (SELECT FROM stale x WHERE x.account_id = s.account_id AND x.month IN (s.month, 'infinity'))),
-/* the month that runs, and the first one where the window cuts it */
-recent AS
-	(SELECT DISTINCT r.source_id, r.key FROM credit.settlement r CROSS JOIN time t
-	  WHERE (r.settled_on >= t.this_month AND r.settled_on <= t.today)
-		 OR (r.settled_on > t.after AND r.settled_on < t.first_month)),
-settled AS
-	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
-			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
-			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
-			COALESCE(x.settled_on, '-infinity') AS day, x.amount, x.kind, x.payment_source_id, x.payment_key
-	   FROM recent r
-	   JOIN credit.item i ON i.source_id = r.source_id AND i.key = r.key AND i.amount > 0
-	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
-	   JOIN credit.account a ON a.account_id = i.account_id
-	   JOIN credit.settlement x ON x.source_id = r.source_id AND x.key = r.key
-	  CROSS JOIN time t
-	  WHERE (x.settled_on <= t.today OR x.settled_on IS NULL)
-		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today
-		AND (i.reversed_on IS NULL OR i.reversed_on > t.today)),
-/* as debts_of() has it */
-by_day AS
-	(SELECT s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date, s.day,
-			sum(CASE WHEN s.kind NOT IN ('credit_note', 'write_off') THEN s.amount ELSE 0 END) AS paid,
-			sum(sum(s.amount)) OVER (PARTITION BY s.source_id, s.key ORDER BY s.day) AS upto
-	   FROM settled s
-	  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date, s.day),
-marked AS
-	(SELECT d.*, max(d.day) FILTER (WHERE d.upto < d.debt) OVER (PARTITION BY d.source_id, d.key) AS last_open
-	   FROM by_day d),
-whole AS
-	(SELECT m.account_id, m.currency, m.debt, m.document_date, m.due_date, sum(m.paid) AS paid,
-			min(m.day) FILTER (WHERE m.upto >= m.debt AND (m.last_open IS NULL OR m.day > m.last_open)) AS settled_on
-	   FROM marked m
-	  GROUP BY m.account_id, m.currency, m.source_id, m.key, m.debt, m.document_date, m.due_date),
-/* as paid_of() has it */
-lasting AS
-	(SELECT u.*, min(u.upto) OVER (PARTITION BY u.source_id, u.key, u.payment_source_id, u.payment_key
-								   ORDER BY u.day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lasting
-	   FROM (SELECT s.account_id, s.currency, s.source_id, s.key, s.document_date, s.due_date,
-					s.payment_source_id, s.payment_key, s.day,
-					sum(sum(s.amount)) OVER (PARTITION BY s.source_id, s.key, s.payment_source_id, s.payment_key
-											 ORDER BY s.day) AS upto
-			   FROM settled s
-			  WHERE s.kind NOT IN ('credit_note', 'write_off')
-			  GROUP BY s.account_id, s.currency, s.source_id, s.key, s.document_date, s.due_date,
-					   s.payment_source_id, s.payment_key, s.day) u),
-paid AS
-	(SELECT l.account_id, l.currency, l.document_date, l.due_date, l.day,
-			l.lasting - COALESCE(lag(l.lasting) OVER (PARTITION BY l.source_id, l.key, l.payment_source_id, l.payment_key
-													  ORDER BY l.day), 0) AS amount
-	   FROM lasting l),
+	   FROM time t
+	  CROSS JOIN LATERAL credit.settled_states
+			(ARRAY(SELECT m.account_id FROM mark m WHERE m.month IN (t.this_month, 'infinity')),
+			 t.this_month - 1, t.today) s
+	  WHERE t.first_month <= t.this_month
+	 UNION ALL
+	 SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM time t
+	  CROSS JOIN LATERAL credit.settled_states
+			(ARRAY(SELECT m.account_id FROM mark m WHERE m.month < t.this_month OR m.month = 'infinity'),
+			 t.first_month - 1, t.this_month - 1) s
+	  WHERE t.first_month < t.this_month
+		AND EXISTS (SELECT FROM mark m WHERE (m.month < t.this_month AND m.month > '-infinity') OR m.month = 'infinity')
+		AND ((s.account_id IN (SELECT m.account_id FROM mark m WHERE m.month = 'infinity')) OR
+			 ((s.account_id, s.month) IN (SELECT m.account_id, m.month FROM mark m)))
+	 UNION ALL
+	 SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM credit.settled_states
+			(ARRAY(SELECT m.account_id FROM mark m WHERE NOT isfinite(m.month)), NULL, NULL) s
+	  WHERE EXISTS (SELECT FROM mark m WHERE NOT isfinite(m.month))
+	 UNION ALL
+	 /* and the days before the first whole month */
+	 SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM time t
+	  CROSS JOIN LATERAL credit.settled_states
+			(ARRAY(SELECT x.account_id FROM stale x), t.after, LEAST(t.first_month - 1, t.today)) s
+	  WHERE EXISTS (SELECT FROM stale x)),
 open AS
-	(SELECT i.account_id, i.currency, i.amount, o.open_amount,
-			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
-			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date
-	   FROM credit.open_now o
-	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key AND i.amount > 0
-	   JOIN credit.account a ON a.account_id = i.account_id
-	  CROSS JOIN time t
-	  WHERE o.open_amount > 0 AND o.kind IN ('invoice', 'receivable')
-		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= t.today),
+	(SELECT i.account_id, i.currency,
+			credit.payment_state(i.amount, i.document_date, i.due_date, NULL) AS by_debt,
+			credit.payment_state(i.open_amount, i.document_date, i.due_date, NULL) AS by_amount
+	   FROM (SELECT i.account_id, i.currency, i.amount, COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0) AS open_amount,
+					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+					COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date
+			   FROM credit.item i
+			   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+			   JOIN credit.account a ON a.account_id = i.account_id
+			  WHERE i.is_open AND i.amount > 0) i
+	  WHERE i.open_amount > 0 AND i.document_date <= (SELECT t.today FROM time t)
+	  GROUP BY i.account_id, i.currency),
 state AS
 	(SELECT k.account_id, k.currency, k.by_debt, k.by_amount, k.n_undated FROM kept k
 	 UNION ALL
 	 SELECT n.account_id, n.currency, n.by_debt, n.by_amount, n.n_undated FROM anew n
 	 UNION ALL
-	 SELECT w.account_id, w.currency, credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on), NULL, 0
-	   FROM whole w CROSS JOIN time t
-	  WHERE w.paid <> 0
-		AND ((w.settled_on >= t.this_month AND w.settled_on <= t.today) OR (w.settled_on > t.after AND w.settled_on < t.first_month))
-	  GROUP BY w.account_id, w.currency
-	 UNION ALL
-	 SELECT p.account_id, p.currency, NULL, credit.payment_state(p.amount, p.document_date, p.due_date, p.day), 0
-	   FROM paid p CROSS JOIN time t
-	  WHERE p.amount > 0
-		AND ((p.day >= t.this_month AND p.day <= t.today) OR (p.day > t.after AND p.day < t.first_month))
-	  GROUP BY p.account_id, p.currency
-	 UNION ALL
-	 SELECT o.account_id, o.currency,
-			credit.payment_state(o.amount, o.document_date, o.due_date, NULL),
-			credit.payment_state(o.open_amount, o.document_date, o.due_date, NULL), 0
-	   FROM open o GROUP BY o.account_id, o.currency)
+	 SELECT o.account_id, o.currency, o.by_debt, o.by_amount, 0 FROM open o)
 SELECT q.account_id, q.currency,
 	   credit.payment_measures(q.by_debt, t.today, grace_days, half_life),
 	   credit.payment_measures(q.by_amount, t.today, grace_days, half_life), q.n_undated
@@ -291,4 +482,4 @@ SELECT q.account_id, q.currency,
  CROSS JOIN time t;
 END;
 COMMENT ON FUNCTION credit.payment_behaviour_folded(integer, integer, integer) IS
-'Payment measures of each account as of today, by debt and by amount, from the states of closed months and what is live; what payment_behaviour_on() works out from the rows.';
+'Payment measures of each account as of today, by debt and by amount, from the states that are kept and what is live; what payment_behaviour_on() works out from the rows.';
