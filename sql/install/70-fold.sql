@@ -80,7 +80,8 @@ SET search_path = pg_catalog, pg_temp SET jit = off
 BEGIN ATOMIC
 WITH recent AS
 	(SELECT DISTINCT r.source_id, r.key FROM credit.settlement r
-	  WHERE (r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL)),
+	  WHERE cardinality(accounts) > 0
+		AND ((r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL))),
 settled AS MATERIALIZED
 	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
 			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
@@ -483,3 +484,143 @@ SELECT q.account_id, q.currency,
 END;
 COMMENT ON FUNCTION credit.payment_behaviour_folded(integer, integer, integer) IS
 'Payment measures of each account as of today, by debt and by amount, from the states that are kept and what is live; what payment_behaviour_on() works out from the rows.';
+
+CREATE FUNCTION credit.payment_behaviour_on
+	(as_of date, days integer DEFAULT 365, grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
+RETURNS TABLE (customer text, segment text, name text, currency text,
+			   n_paid bigint, n_open bigint, n_overdue bigint, n_undated bigint,
+			   paid_amount numeric, open_amount numeric, overdue_amount numeric,
+			   on_time_rate float8, on_time_rate_by_amount float8,
+			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
+			   p90_days_late float8, max_days_late integer, max_days_overdue integer,
+			   days_beyond_terms float8, open_days_beyond_terms float8,
+			   mean_days_to_pay float8, weighted_days_to_pay float8, weighted_terms float8,
+			   sd_days_late float8, mean_deviation float8, cv_days_to_pay float8,
+			   trend_slope float8, trend_se float8, trend_p float8, is_worsening boolean,
+			   recent_days_late float8, recent_n float8, payment_index float8,
+			   first_invoice_date date, first_paid_date date, last_paid_date date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+/* today's from the states that are kept */
+SELECT a.customer, a.segment, a.name, b.currency,
+	   COALESCE((b.by_debt).n_paid, 0), COALESCE((b.by_debt).n_open, 0), COALESCE((b.by_debt).n_overdue, 0), b.n_undated,
+	   COALESCE((b.by_amount).paid_amount, 0), COALESCE((b.by_amount).open_amount, 0), COALESCE((b.by_amount).overdue_amount, 0),
+	   (b.by_debt).on_time_rate, (b.by_amount).on_time_rate_by_amount,
+	   (b.by_debt).mean_days_late, (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
+	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,
+	   (b.by_amount).days_beyond_terms, (b.by_amount).open_days_beyond_terms,
+	   (b.by_debt).mean_days_to_pay, (b.by_amount).weighted_days_to_pay, (b.by_amount).weighted_terms,
+	   (b.by_debt).sd_days_late, (b.by_debt).mean_deviation, (b.by_debt).cv_days_to_pay,
+	   (b.by_debt).trend_slope, (b.by_debt).trend_se, (b.by_debt).trend_p, (b.by_debt).is_worsening,
+	   (b.by_debt).recent_days_late, (b.by_debt).recent_n, (b.by_amount).payment_index,
+	   (b.by_debt).first_invoice_date, (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
+  FROM (SELECT f.account_id, f.currency, f.by_debt, f.by_amount, f.n_undated
+		  FROM credit.payment_behaviour_folded(payment_behaviour_on.days, payment_behaviour_on.grace_days,
+											   payment_behaviour_on.half_life) f
+		 WHERE payment_behaviour_on.as_of = credit.today() AND NOT credit.needs_allocation()
+		UNION ALL
+		SELECT r.account_id, r.currency, r.by_debt, r.by_amount, r.n_undated
+		  FROM credit.behaviour_on(payment_behaviour_on.as_of, payment_behaviour_on.days,
+								   payment_behaviour_on.grace_days, payment_behaviour_on.half_life) r
+		 WHERE payment_behaviour_on.as_of <> credit.today() OR credit.needs_allocation()) b
+  JOIN credit.account a ON a.account_id = b.account_id;
+END;
+COMMENT ON FUNCTION credit.payment_behaviour_on(date, integer, integer, integer) IS
+'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Those of today are read from the states that are kept. Counts, rates, quantiles and trend are by debt, weighted measures by amount paid.';
+
+/*
+ * Of each account what is kept of its year and is open, or, where that cannot
+ * be used, all its documents: so one customer costs what that customer has.
+ */
+CREATE VIEW credit.payment_behaviour AS
+SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
+	   COALESCE((b.by_debt).n_paid, 0) AS n_paid, COALESCE((b.by_debt).n_open, 0) AS n_open,
+	   COALESCE((b.by_debt).n_overdue, 0) AS n_overdue, b.n_undated,
+	   COALESCE((b.by_amount).paid_amount, 0) AS paid_amount,
+	   COALESCE((b.by_amount).open_amount, 0) AS open_amount,
+	   COALESCE((b.by_amount).overdue_amount, 0) AS overdue_amount, (b.by_debt).on_time_rate,
+	   (b.by_amount).on_time_rate_by_amount, (b.by_debt).mean_days_late,
+	   (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
+	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,
+	   (b.by_amount).days_beyond_terms, (b.by_amount).open_days_beyond_terms,
+	   (b.by_debt).mean_days_to_pay, (b.by_amount).weighted_days_to_pay,
+	   (b.by_amount).weighted_terms, (b.by_debt).sd_days_late, (b.by_debt).mean_deviation,
+	   (b.by_debt).cv_days_to_pay, (b.by_debt).trend_slope, (b.by_debt).trend_se,
+	   (b.by_debt).trend_p, (b.by_debt).is_worsening, (b.by_debt).recent_days_late,
+	   (b.by_debt).recent_n, (b.by_amount).payment_index, (b.by_debt).first_invoice_date,
+	   (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
+  FROM credit.account a
+ CROSS JOIN LATERAL
+	   (SELECT credit.as_of() = credit.today() AND NOT credit.needs_allocation()
+			   AND EXISTS (SELECT FROM credit.fold_day f WHERE f.day <= credit.today())
+			   AND NOT EXISTS (SELECT FROM credit.month_mark m
+								WHERE m.account_id = a.account_id
+								  AND (m.month >= date_trunc('month', (credit.today() - 365)::timestamp) OR m.month = '-infinity'))
+			   AND NOT (a.account_id IN
+						(SELECT i.account_id FROM credit.settlement t
+						   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+						  WHERE t.settled_on > (SELECT max(f.day) FROM credit.fold_day f) - 365
+							AND t.settled_on <= credit.today() - 365 AND i.account_id IS NOT NULL)) AS is_kept
+		OFFSET 0) k
+ CROSS JOIN LATERAL
+	   (SELECT q.currency, credit.payment_measures(credit.merge(q.by_debt), credit.today(), 0, 90) AS by_debt,
+			   credit.payment_measures(credit.merge(q.by_amount), credit.today(), 0, 90) AS by_amount,
+			   sum(q.n_undated)::bigint AS n_undated
+		  FROM (SELECT y.currency, y.by_debt, y.by_amount, y.n_undated
+				  FROM credit.year_state y
+				 WHERE y.account_id = a.account_id AND k.is_kept
+				UNION ALL
+				SELECT o.currency, credit.payment_state(o.amount, o.document_date, o.due_date, NULL),
+					   credit.payment_state(o.open_amount, o.document_date, o.due_date, NULL), 0
+				  FROM (SELECT i.currency, i.amount, COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0) AS open_amount,
+							   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+							   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date
+						  FROM credit.item i
+						  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+						 WHERE i.account_id = a.account_id AND i.is_open AND i.amount > 0) o
+				 WHERE k.is_kept AND o.open_amount > 0 AND o.document_date <= credit.today()
+				 GROUP BY o.currency) q
+		 GROUP BY q.currency
+		UNION ALL
+		SELECT r.currency, r.by_debt, r.by_amount, r.n_undated
+		  FROM credit.behaviour_of(a.account_id, credit.as_of(), 365, 0, 90) r
+		 WHERE NOT k.is_kept) b;
+COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of. Worked out customer by customer, which is quick for few; payment_behaviour_on() is the same, quick for all.';
+COMMENT ON COLUMN credit.payment_behaviour.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.payment_behaviour.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.payment_behaviour.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.payment_behaviour.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.payment_behaviour.n_paid IS 'Number of debts paid in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.n_open IS 'Number of debts that are open.';
+COMMENT ON COLUMN credit.payment_behaviour.n_overdue IS 'Number of these that are past due.';
+COMMENT ON COLUMN credit.payment_behaviour.n_undated IS 'Number of debts settled before their source was attached: nobody knows when, so they are left out.';
+COMMENT ON COLUMN credit.payment_behaviour.paid_amount IS 'Sum of what was paid in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.open_amount IS 'Sum of the open debts.';
+COMMENT ON COLUMN credit.payment_behaviour.overdue_amount IS 'Sum of the debts past due.';
+COMMENT ON COLUMN credit.payment_behaviour.on_time_rate IS 'Share (0 to 1) of debts paid on time, among those paid and those overdue.';
+COMMENT ON COLUMN credit.payment_behaviour.on_time_rate_by_amount IS 'The same share of amounts.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_days_late IS 'Mean of days from due date to payment; early payments are negative.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_days_late IS 'The same weighted by amount.';
+COMMENT ON COLUMN credit.payment_behaviour.median_days_late IS 'Median of days late.';
+COMMENT ON COLUMN credit.payment_behaviour.p90_days_late IS 'Ninetieth percentile of days late; below 10 debts it says little.';
+COMMENT ON COLUMN credit.payment_behaviour.max_days_late IS 'Latest payment, in days late.';
+COMMENT ON COLUMN credit.payment_behaviour.max_days_overdue IS 'Most days past due of an open debt.';
+COMMENT ON COLUMN credit.payment_behaviour.days_beyond_terms IS 'Days late weighted by amount, early payments counted as 0.';
+COMMENT ON COLUMN credit.payment_behaviour.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_days_to_pay IS 'Mean of days from document date to payment.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_days_to_pay IS 'The same weighted by amount: terms and days late together.';
+COMMENT ON COLUMN credit.payment_behaviour.weighted_terms IS 'Days from document date to due date, weighted by amount.';
+COMMENT ON COLUMN credit.payment_behaviour.sd_days_late IS 'Standard deviation of days late: stability of the habit.';
+COMMENT ON COLUMN credit.payment_behaviour.mean_deviation IS 'Mean absolute deviation of days late from their mean.';
+COMMENT ON COLUMN credit.payment_behaviour.cv_days_to_pay IS 'Coefficient of variation of days to pay.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_slope IS 'By how many days payments get later in 30 days.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_se IS 'Standard error of the slope.';
+COMMENT ON COLUMN credit.payment_behaviour.trend_p IS 'Probability of such a slope without a trend.';
+COMMENT ON COLUMN credit.payment_behaviour.is_worsening IS 'True: the slope is positive, p is below 0.05 and there are at least 6 payments.';
+COMMENT ON COLUMN credit.payment_behaviour.recent_days_late IS 'Mean days late with weights that halve with every 90 days.';
+COMMENT ON COLUMN credit.payment_behaviour.recent_n IS 'Number of payments that this mean is worth.';
+COMMENT ON COLUMN credit.payment_behaviour.payment_index IS 'Index of payment from 1 to 100, weighted by amount: 80 is prompt, 100 is 30 days early, 50 is 30 days late.';
+COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the oldest of these debts.';
+COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
+COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';
+
