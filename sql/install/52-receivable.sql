@@ -139,97 +139,6 @@ COMMENT ON FUNCTION credit.open_documents_on(date) IS
 'Receivables, credit notes and payments of which something is open on a day, after allocation.';
 
 /*
- * The same of many days in one pass: each document comes, is settled and goes
- * on days of its own, and what was open changes at the first day of the list
- * from then on.
- */
-CREATE FUNCTION credit.open_on_days(days date[])
-RETURNS TABLE (day date, source_id integer, key text, open_amount numeric)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
-BEGIN ATOMIC
-/* what is open now, or was settled, reversed or taken back after the first day: see open_on() */
-WITH later AS
-	(SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > days[1]
-	 UNION
-	 SELECT t.payment_source_id, t.payment_key
-	   FROM credit.settlement t
-	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
-	  WHERE t.payment_key IS NOT NULL
-		AND (t.settled_on > days[1] OR
-			 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > days[1])
-	 UNION
-	 SELECT i.source_id, i.key FROM credit.item i
-	  WHERE NOT i.is_open AND (i.reversed_on > days[1] OR i.next_on IS NOT NULL)),
-document AS MATERIALIZED
-	(SELECT row_number() OVER () AS id, q.*, pg_catalog.width_bucket(q.until - 1, days) AS last
-	   FROM (SELECT i.source_id, i.key, s.kind, i.amount,
-					CASE WHEN s.kind IN ('payment', 'credit_note') THEN -1 ELSE 1 END AS sign,
-					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
-					COALESCE(i.reversed_on, 'infinity') AS until
-			   FROM credit.item i
-			   JOIN credit.source s ON s.source_id = i.source_id
-			  WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
-				AND i.amount IS NOT NULL
-				AND (i.is_open OR
-					 (NOT i.is_open AND EXISTS (SELECT FROM later l WHERE l.source_id = i.source_id AND l.key = i.key)))) q
-	  WHERE q.day <= days[array_upper(days, 1)] AND q.until > days[1]),
-event AS
-	(SELECT d.id, d.day, d.sign * d.amount AS delta FROM document d
-	 UNION ALL
-	 SELECT d.id, GREATEST(COALESCE(t.settled_on, '-infinity'), d.day), -d.sign * t.amount
-	   FROM document d
-	   JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
-	 UNION ALL
-	 /* what it has settled, from the day on which the debt is there to the one on which it is reversed */
-	 SELECT d.id, e.day, e.delta
-	   FROM document d
-	   JOIN credit.settlement t ON t.payment_source_id = d.source_id AND t.payment_key = d.key
-	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
-	  CROSS JOIN LATERAL
-			(SELECT GREATEST(COALESCE(t.settled_on, '-infinity'), d.day,
-							 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at))) AS day) b
-	  CROSS JOIN LATERAL
-			(SELECT b.day, t.amount AS delta
-			 UNION ALL
-			 SELECT GREATEST(x.reversed_on, b.day), -t.amount WHERE x.reversed_on IS NOT NULL) e
-	  WHERE d.kind <> 'invoice' AND x.amount IS NOT NULL),
-level AS
-	(SELECT e.id, e.number, sum(sum(e.delta)) OVER document AS open_amount,
-			lead(e.number, 1, array_upper(days, 1) + 1) OVER document AS next
-	   FROM (SELECT v.id, pg_catalog.width_bucket(v.day - 1, days) + 1 AS number, v.delta FROM event v) e
-	  WHERE e.number <= array_upper(days, 1)
-	  GROUP BY e.id, e.number
-	 WINDOW document AS (PARTITION BY e.id ORDER BY e.number))
-SELECT days[g.number], d.source_id, d.key, l.open_amount
-  FROM level l
-  JOIN document d ON d.id = l.id
- CROSS JOIN LATERAL pg_catalog.generate_series(l.number, LEAST(l.next - 1, d.last)) g (number)
- WHERE l.open_amount <> 0;
-END;
-COMMENT ON FUNCTION credit.open_on_days(date[]) IS
-'What was open on each of some ascending days, before allocation: open_on() of all of them in one pass.';
-
-CREATE FUNCTION credit.open_documents_on_days(days date[])
-RETURNS TABLE (day date, source_id integer, key text, open_amount numeric)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
-BEGIN ATOMIC
-SELECT o.day, o.source_id, o.key, o.open_amount
-  FROM credit.open_on_days(days) o
- WHERE o.day <> credit.today() AND NOT credit.needs_allocation()
-UNION ALL
-SELECT credit.today(), o.source_id, o.key, o.open_amount
-  FROM credit.open_now o
- WHERE credit.today() = ANY (days) AND NOT credit.needs_allocation()
-UNION ALL
-SELECT d.day, o.source_id, o.key, o.open_amount
-  FROM pg_catalog.unnest(days) d (day)
- CROSS JOIN LATERAL credit.allocated_on(d.day) o
- WHERE credit.needs_allocation();
-END;
-COMMENT ON FUNCTION credit.open_documents_on_days(date[]) IS
-'Receivables, credit notes and payments of which something is open on each of some ascending days, after allocation: open_documents_on() of all of them in one pass.';
-
-/*
  * Documents are read with their account in each branch, so that a filter on a
  * customer gets down to the indexes; today's are read once, by the index of
  * what is open.
@@ -269,6 +178,101 @@ SELECT a.account_id, a.customer, a.segment, a.name, a.terms_days, i.source_id, i
 END;
 COMMENT ON FUNCTION credit.open_lines_on(date) IS
 'What is open on a day after allocation, with the document and its account; use open_items_on().';
+
+/*
+ * What is open on many days, in one pass: each document comes, is settled and goes
+ * on days of its own, and what was open changes at the first day of the list
+ * from then on.
+ */
+CREATE FUNCTION credit.open_on_days(days date[])
+RETURNS TABLE (day date, source_id integer, account_id bigint, currency text, kind text,
+			   document_date date, due_date date, posting_date date, retention_amount numeric,
+			   retention_until date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+/* what is open now, or was settled, reversed or taken back after the first day: see open_on() */
+WITH later AS
+	(SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > days[1]
+	 UNION
+	 SELECT t.payment_source_id, t.payment_key
+	   FROM credit.settlement t
+	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+	  WHERE t.payment_key IS NOT NULL
+		AND (t.settled_on > days[1] OR
+			 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > days[1])
+	 UNION
+	 SELECT i.source_id, i.key FROM credit.item i
+	  WHERE NOT i.is_open AND (i.reversed_on > days[1] OR i.next_on IS NOT NULL)),
+document AS MATERIALIZED
+	(SELECT row_number() OVER () AS id, q.*, pg_catalog.width_bucket(q.until - 1, days) AS last
+	   FROM (SELECT i.source_id, i.key, i.account_id, i.currency, s.kind, i.amount, i.document_date, i.due_date,
+					i.posting_date, i.retention_amount, i.retention_until,
+					CASE WHEN s.kind IN ('payment', 'credit_note') THEN -1 ELSE 1 END AS sign,
+					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+					COALESCE(i.reversed_on, 'infinity') AS until
+			   FROM credit.item i
+			   JOIN credit.source s ON s.source_id = i.source_id
+			  WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+				AND i.amount IS NOT NULL
+				AND (i.is_open OR
+					 (NOT i.is_open AND EXISTS (SELECT FROM later l WHERE l.source_id = i.source_id AND l.key = i.key)))) q
+	  WHERE q.day <= days[array_upper(days, 1)] AND q.until > days[1]),
+event AS
+	(SELECT d.id, d.day, d.sign * d.amount AS delta FROM document d
+	 UNION ALL
+	 SELECT d.id, GREATEST(COALESCE(t.settled_on, '-infinity'), d.day), -d.sign * t.amount
+	   FROM document d
+	   JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
+	 UNION ALL
+	 /* what it has settled, from the day on which the debt is there to the one on which it is reversed */
+	 SELECT d.id, e.day, e.delta
+	   FROM document d
+	   JOIN credit.settlement t ON t.payment_source_id = d.source_id AND t.payment_key = d.key
+	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+	  CROSS JOIN LATERAL
+			(SELECT GREATEST(COALESCE(t.settled_on, '-infinity'), d.day,
+							 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at))) AS day) b
+	  CROSS JOIN LATERAL
+			(SELECT b.day, t.amount AS delta
+			 UNION ALL
+			 SELECT GREATEST(x.reversed_on, b.day), -t.amount WHERE x.reversed_on IS NOT NULL) e
+	  WHERE d.kind <> 'invoice' AND x.amount IS NOT NULL),
+level AS
+	(SELECT e.id, e.number, sum(sum(e.delta)) OVER document AS open_amount,
+			lead(e.number, 1, array_upper(days, 1) + 1) OVER document AS next
+	   FROM (SELECT v.id, pg_catalog.width_bucket(v.day - 1, days) + 1 AS number, v.delta FROM event v) e
+	  WHERE e.number <= array_upper(days, 1)
+	  GROUP BY e.id, e.number
+	 WINDOW document AS (PARTITION BY e.id ORDER BY e.number))
+SELECT days[g.number], d.source_id, d.account_id, d.currency, d.kind, d.document_date, d.due_date,
+	   d.posting_date, d.retention_amount, d.retention_until, l.open_amount
+  FROM level l
+  JOIN document d ON d.id = l.id
+ CROSS JOIN LATERAL pg_catalog.generate_series(l.number, LEAST(l.next - 1, d.last)) g (number)
+ WHERE l.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.open_on_days(date[]) IS
+'What was open on each of some ascending days, before allocation: open_on() of all of them in one pass.';
+
+CREATE FUNCTION credit.open_documents_on_days(days date[])
+RETURNS TABLE (day date, source_id integer, account_id bigint, currency text, kind text,
+			   document_date date, due_date date, posting_date date, retention_amount numeric,
+			   retention_until date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT o.day, o.source_id, o.account_id, o.currency, o.kind, o.document_date, o.due_date, o.posting_date,
+	   o.retention_amount, o.retention_until, o.open_amount
+  FROM credit.open_on_days(days) o
+ WHERE o.day <> credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT d.day, o.source_id, o.account_id, o.currency, o.kind, o.document_date, o.due_date, o.posting_date,
+	   o.retention_amount, o.retention_until, o.open_amount
+  FROM pg_catalog.unnest(days) d (day)
+ CROSS JOIN LATERAL credit.open_lines_on(d.day) o
+ WHERE d.day = credit.today() OR credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.open_documents_on_days(date[]) IS
+'Receivables, credit notes and payments of which something is open on each of some ascending days, after allocation: open_documents_on() of all of them in one pass.';
 
 CREATE FUNCTION credit.open_items_on(as_of date)
 RETURNS TABLE (customer text, segment text, name text, source text, kind text,

@@ -624,3 +624,133 @@ COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the ol
 COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
 COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';
 
+/*
+ * States of months up to today, of all accounts: those that are kept, and of
+ * months that bear a mark what the rows come to.
+ */
+CREATE FUNCTION credit.month_states_today(first_month date)
+RETURNS TABLE (account_id bigint, currency text, month date, by_debt credit.payment_state,
+			   by_amount credit.payment_state)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH time AS MATERIALIZED
+	(SELECT d.today, date_trunc('month', d.today::timestamp)::date AS this_month FROM (SELECT credit.today() AS today) d),
+mark AS MATERIALIZED
+	(SELECT DISTINCT m.account_id, m.month FROM credit.month_mark m WHERE m.month >= first_month)
+SELECT s.account_id, s.currency, s.month, s.by_debt, s.by_amount
+  FROM credit.month_state s
+ WHERE s.month >= first_month
+   AND NOT (s.account_id IN (SELECT m.account_id FROM mark m WHERE m.month = 'infinity'))
+   AND NOT ((s.account_id, s.month) IN (SELECT m.account_id, m.month FROM mark m))
+UNION ALL
+SELECT s.account_id, s.currency, s.month, s.by_debt, s.by_amount
+  FROM time t
+ CROSS JOIN LATERAL credit.settled_states
+	   (ARRAY(SELECT m.account_id FROM mark m WHERE m.month IN (t.this_month, 'infinity')),
+		t.this_month - 1, t.today) s
+ WHERE first_month <= t.this_month
+UNION ALL
+SELECT s.account_id, s.currency, s.month, s.by_debt, s.by_amount
+  FROM time t
+ CROSS JOIN LATERAL credit.settled_states
+	   (ARRAY(SELECT m.account_id FROM mark m WHERE m.month < t.this_month OR m.month = 'infinity'),
+		first_month - 1, t.this_month - 1) s
+ WHERE first_month < t.this_month
+   AND ((s.account_id IN (SELECT m.account_id FROM mark m WHERE m.month = 'infinity')) OR
+		((s.account_id, s.month) IN (SELECT m.account_id, m.month FROM mark m)));
+END;
+COMMENT ON FUNCTION credit.month_states_today(date) IS
+'Payment states by account and month from a month (its first day) up to today, from what is kept and, where a month bears a mark, from the rows.';
+
+CREATE FUNCTION credit.payment_trend_on(as_of date, months integer DEFAULT 24)
+RETURNS TABLE (customer text, segment text, name text, currency text, month date,
+			   n_paid bigint, paid_amount numeric, on_time_rate float8,
+			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
+			   p90_days_late float8, payment_index float8, invoiced_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+/* today's of all accounts set by set, from the states that are kept */
+SELECT a.customer, a.segment, a.name, q.currency, q.month,
+	   COALESCE((q.p).n_paid, 0), COALESCE((q.p).paid_amount, 0), (q.p).on_time_rate,
+	   (q.p).mean_days_late, (q.p).weighted_days_late, (q.p).median_days_late,
+	   (q.p).p90_days_late, (q.p).payment_index, COALESCE(q.amount, 0)
+  FROM (SELECT e.account_id, e.currency, e.month, credit.payment_measures(credit.merge(e.state)) AS p, sum(e.amount) AS amount
+		  FROM (SELECT s.account_id, s.currency, s.month, s.by_debt AS state, NULL::numeric AS amount
+				  FROM credit.month_states_today
+						((date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => payment_trend_on.months - 1))::date) s
+				 WHERE s.by_debt IS NOT NULL
+				UNION ALL
+				SELECT d.account_id, d.currency, date_trunc('month', d.day::timestamp)::date, NULL, sum(d.amount)
+				  FROM (SELECT i.account_id, i.currency, i.amount,
+							   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day
+						  FROM credit.item i
+						  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+						 WHERE i.amount > 0 AND (i.reversed_on IS NULL OR i.reversed_on > payment_trend_on.as_of)) d
+				 WHERE d.day >= date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => payment_trend_on.months - 1)
+				   AND d.day <= payment_trend_on.as_of
+				 GROUP BY d.account_id, d.currency, date_trunc('month', d.day::timestamp)::date) e
+		 WHERE payment_trend_on.as_of = credit.today() AND NOT credit.needs_allocation()
+		 GROUP BY e.account_id, e.currency, e.month) q
+  JOIN credit.account a ON a.account_id = q.account_id
+UNION ALL
+SELECT a.customer, a.segment, a.name, q.currency, q.month,
+	   COALESCE((q.p).n_paid, 0), COALESCE((q.p).paid_amount, 0), (q.p).on_time_rate,
+	   (q.p).mean_days_late, (q.p).weighted_days_late, (q.p).median_days_late,
+	   (q.p).p90_days_late, (q.p).payment_index, COALESCE(q.amount, 0)
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.trend_of(a.account_id, payment_trend_on.as_of, payment_trend_on.months) q
+ WHERE payment_trend_on.as_of <> credit.today() OR credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.payment_trend_on(date, integer) IS
+'How each customer has paid month by month (by the month in which a debt was paid), and what was invoiced in it, for so many months up to a day.';
+
+CREATE VIEW credit.payment_trend AS
+SELECT a.customer COLLATE "C" AS customer, a.segment COLLATE "C" AS segment, a.name,
+	   q.currency COLLATE "C" AS currency, q.month, COALESCE((q.p).n_paid, 0) AS n_paid,
+	   COALESCE((q.p).paid_amount, 0) AS paid_amount, (q.p).on_time_rate, (q.p).mean_days_late,
+	   (q.p).weighted_days_late, (q.p).median_days_late, (q.p).p90_days_late, (q.p).payment_index,
+	   COALESCE(q.amount, 0) AS invoiced_amount
+  FROM credit.account a
+ CROSS JOIN LATERAL
+	   (SELECT credit.as_of() = credit.today() AND NOT credit.needs_allocation()
+			   AND NOT EXISTS (SELECT FROM credit.month_mark m
+								WHERE m.account_id = a.account_id AND m.month >= d.first_month) AS is_kept,
+			   d.first_month
+		  FROM (SELECT (date_trunc('month', credit.as_of()::timestamp) - interval '23 months')::date AS first_month) d
+		OFFSET 0) k
+ CROSS JOIN LATERAL
+	   (SELECT e.currency, e.month, credit.payment_measures(credit.merge(e.state)) AS p, sum(e.amount) AS amount
+		  FROM (SELECT s.currency, s.month, s.by_debt AS state, NULL::numeric AS amount
+				  FROM credit.month_state s
+				 WHERE s.account_id = a.account_id AND s.month >= k.first_month AND s.by_debt IS NOT NULL AND k.is_kept
+				UNION ALL
+				SELECT i.currency,
+					   date_trunc('month', COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at))::timestamp)::date,
+					   NULL, i.amount
+				  FROM credit.item i
+				  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+				 WHERE i.account_id = a.account_id AND (i.is_open OR NOT i.is_open) AND i.amount > 0 AND k.is_kept
+				   AND (i.reversed_on IS NULL OR i.reversed_on > credit.today())
+				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) >= k.first_month
+				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()) e
+		 GROUP BY e.currency, e.month
+		UNION ALL
+		SELECT t.currency, t.month, t.p, t.amount
+		  FROM credit.trend_of(a.account_id, credit.as_of(), 24) t
+		 WHERE NOT k.is_kept) q;
+COMMENT ON VIEW credit.payment_trend IS 'How each customer has paid month by month, in the 24 months up to today or to the day of credit.as_of.';
+COMMENT ON COLUMN credit.payment_trend.customer IS 'Key of the customer in the ERP.';
+COMMENT ON COLUMN credit.payment_trend.segment IS 'Company, division or the like.';
+COMMENT ON COLUMN credit.payment_trend.name IS 'Name of the customer.';
+COMMENT ON COLUMN credit.payment_trend.currency IS 'Currency of the amounts.';
+COMMENT ON COLUMN credit.payment_trend.month IS 'First day of the month in which debts were paid, or invoiced.';
+COMMENT ON COLUMN credit.payment_trend.n_paid IS 'Number of debts paid in it.';
+COMMENT ON COLUMN credit.payment_trend.paid_amount IS 'Their sum.';
+COMMENT ON COLUMN credit.payment_trend.on_time_rate IS 'Share (0 to 1) of them that were paid on time.';
+COMMENT ON COLUMN credit.payment_trend.mean_days_late IS 'Mean of days late; early payments are negative.';
+COMMENT ON COLUMN credit.payment_trend.weighted_days_late IS 'The same weighted by amount.';
+COMMENT ON COLUMN credit.payment_trend.median_days_late IS 'Median of days late.';
+COMMENT ON COLUMN credit.payment_trend.p90_days_late IS 'Ninetieth percentile of days late.';
+COMMENT ON COLUMN credit.payment_trend.payment_index IS 'Index of payment, as in payment_behaviour.';
+COMMENT ON COLUMN credit.payment_trend.invoiced_amount IS 'Sum of the debts dated in the month.';

@@ -140,22 +140,20 @@ complete AS MATERIALIZED
 	   JOIN credit.settlement_rule r ON r.source_id = x.source_id
 	  CROSS JOIN (SELECT unnest(q.days) AS day FROM day q) d),
 open AS MATERIALIZED
-	(SELECT o.day, i.account_id, a.segment, i.currency, i.document_date, p.due_date, p.open_amount, c.is_complete
+	(SELECT o.day, o.account_id, a.segment, o.currency, o.document_date, p.due_date, p.open_amount, c.is_complete
 	   FROM credit.open_documents_on_days((SELECT q.days FROM day q)) o
-	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
-	   JOIN credit.source s ON s.source_id = i.source_id
-	   JOIN complete c ON c.source_id = i.source_id AND c.day = o.day
-	   JOIN credit.account a ON a.account_id = i.account_id
+	   JOIN complete c ON c.source_id = o.source_id AND c.day = o.day
+	   JOIN credit.account a ON a.account_id = o.account_id
 	  /* see open_items_on() */
 	  CROSS JOIN LATERAL
-			(SELECT CASE s.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
-						 ELSE COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date,
-									   i.posting_date) END AS due_date,
-					o.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), o.open_amount), 0) AS open_amount
+			(SELECT CASE o.kind WHEN 'payment' THEN COALESCE(o.posting_date, o.document_date)
+						 ELSE COALESCE(o.due_date, o.document_date + COALESCE(a.terms_days, 0), o.document_date,
+									   o.posting_date) END AS due_date,
+					o.open_amount - GREATEST(LEAST(COALESCE(o.retention_amount, 0), o.open_amount), 0) AS open_amount
 			 UNION ALL
-			 SELECT i.retention_until, GREATEST(LEAST(i.retention_amount, o.open_amount), 0)
-			  WHERE i.retention_amount > 0) p
-	  WHERE p.open_amount <> 0 AND (i.document_date IS NULL OR i.document_date <= o.day)),
+			 SELECT o.retention_until, GREATEST(LEAST(o.retention_amount, o.open_amount), 0)
+			  WHERE o.retention_amount > 0) p
+	  WHERE p.open_amount <> 0 AND (o.document_date IS NULL OR o.document_date <= o.day)),
 of_customer AS
 	(SELECT o.day, o.segment, o.currency,
 			credit.aging(o.open_amount, o.due_date, o.day, 'oldest') AS netted,
@@ -189,12 +187,21 @@ by_age AS MATERIALIZED
 			 SELECT m.last_day, o.segment, o.currency, o.document_date, NULL, o.open_amount
 			   FROM month m JOIN open o ON o.day = m.last_day AND o.open_amount > 0) e
 	  GROUP BY e.last_day, e.segment, e.currency),
+/* today's from the states that are kept */
 paid AS MATERIALIZED
-	(SELECT a.segment, p.currency, date_trunc('month', p.paid_on::timestamp)::date AS month,
+	(SELECT a.segment, p.currency, p.month, credit.payment_measures(credit.merge(p.by_amount)) AS paid
+	   FROM credit.month_states_today((SELECT min(m.month) FROM month m)) p
+	   JOIN credit.account a ON a.account_id = p.account_id
+	  WHERE receivable_indicators_on.as_of = credit.today() AND NOT (SELECT credit.needs_allocation())
+		AND p.by_amount IS NOT NULL
+	  GROUP BY 1, 2, 3
+	 UNION ALL
+	 SELECT a.segment, p.currency, date_trunc('month', p.paid_on::timestamp)::date AS month,
 			credit.payment_profile(p.amount, p.document_date, p.due_date, p.paid_on) AS paid
 	   FROM credit.paid_on(receivable_indicators_on.as_of) p
 	   JOIN credit.account a ON a.account_id = p.account_id
-	  WHERE p.paid_on >= date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => months - 1)
+	  WHERE (receivable_indicators_on.as_of <> credit.today() OR (SELECT credit.needs_allocation()))
+		AND p.paid_on >= date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => months - 1)
 	  GROUP BY 1, 2, 3),
 written_off AS MATERIALIZED
 	(SELECT a.segment, i.currency, date_trunc('month', t.settled_on::timestamp)::date AS month, sum(t.amount) AS amount
