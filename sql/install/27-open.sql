@@ -37,6 +37,32 @@ COMMENT ON COLUMN credit.open_now.currency IS 'Currency of the amount.';
 COMMENT ON COLUMN credit.open_now.kind IS 'Kind of document.';
 COMMENT ON COLUMN credit.open_now.open_amount IS 'Open amount; negative: owed to the customer.';
 
+/*
+ * Open on a day was what is open now, or was settled, reversed or taken back
+ * after it: few documents, however many there are.
+ */
+CREATE FUNCTION credit.changed_after(as_of date)
+RETURNS TABLE (source_id integer, key text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > as_of
+UNION
+/* payments applied after the day, or to debts that were not there yet */
+SELECT t.payment_source_id, t.payment_key FROM credit.settlement t
+ WHERE t.payment_key IS NOT NULL AND t.settled_on > as_of
+UNION
+SELECT t.payment_source_id, t.payment_key
+  FROM credit.item x
+  JOIN credit.settlement t ON t.source_id = x.source_id AND t.key = x.key
+ WHERE t.payment_key IS NOT NULL
+   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > as_of
+UNION
+SELECT i.source_id, i.key FROM credit.item i
+ WHERE NOT i.is_open AND (i.reversed_on > as_of OR i.next_on IS NOT NULL);
+END;
+COMMENT ON FUNCTION credit.changed_after(date) IS
+'Documents that may have been open on a day although they are not now.';
+
 /* With what reports show of each document, so that none looks it up again. */
 CREATE FUNCTION credit.open_rows_on(as_of date)
 RETURNS TABLE (source_id integer, key text, account_id bigint, currency text, kind text,
@@ -45,47 +71,19 @@ RETURNS TABLE (source_id integer, key text, account_id bigint, currency text, ki
 			   retention_amount numeric, retention_until date, origin text)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-/*
- * Open on the day was what is open now, or was settled, reversed or taken back
- * after it: few documents, however many there are.
- */
-WITH settled_later AS NOT MATERIALIZED
-	(SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > as_of),
-/* payments applied after the day, or to debts that were not there yet */
-applied_later AS NOT MATERIALIZED
-	(SELECT t.payment_source_id AS source_id, t.payment_key AS key
-	   FROM credit.settlement t
-	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
-	  WHERE t.payment_key IS NOT NULL
-		AND (t.settled_on > as_of OR
-			 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > as_of)),
-/* with all that is read of a document, so that it is looked up once */
-candidate AS
+WITH candidate AS
 	(SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
 			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
-			i.retention_until, i.origin FROM credit.item i WHERE i.is_open
+			i.retention_until, i.origin
+	   FROM credit.item i
+	  WHERE i.is_open
 	 UNION ALL
 	 SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
 			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
-			i.retention_until, i.origin FROM credit.item i
-	  WHERE NOT i.is_open
-		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
-		AND EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
-	 UNION ALL
-	 SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
-			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
-			i.retention_until, i.origin FROM credit.item i
-	  WHERE NOT i.is_open
-		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
-		AND NOT EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
-		AND EXISTS (SELECT FROM applied_later t WHERE t.source_id = i.source_id AND t.key = i.key)
-	 UNION ALL
-	 SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
-			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
-			i.retention_until, i.origin FROM credit.item i
-	  WHERE NOT i.is_open AND (i.reversed_on > as_of OR i.next_on IS NOT NULL)
-		AND NOT EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
-		AND NOT EXISTS (SELECT FROM applied_later t WHERE t.source_id = i.source_id AND t.key = i.key))
+			i.retention_until, i.origin
+	   FROM credit.changed_after(as_of) c
+	   JOIN credit.item i ON i.source_id = c.source_id AND i.key = c.key
+	  WHERE NOT i.is_open)
 SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount, o.number,
 	   o.document_date, o.due_date, o.posting_date, o.amount, o.is_disputed, o.disputed_amount,
 	   o.retention_amount, o.retention_until, o.origin

@@ -190,32 +190,21 @@ RETURNS TABLE (day date, source_id integer, account_id bigint, currency text, ki
 			   retention_until date, open_amount numeric)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-/* what is open now, or was settled, reversed or taken back after the first day: see open_on() */
-WITH later AS
-	(SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > days[1]
-	 UNION
-	 SELECT t.payment_source_id, t.payment_key
-	   FROM credit.settlement t
-	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
-	  WHERE t.payment_key IS NOT NULL
-		AND (t.settled_on > days[1] OR
-			 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > days[1])
-	 UNION
-	 SELECT i.source_id, i.key FROM credit.item i
-	  WHERE NOT i.is_open AND (i.reversed_on > days[1] OR i.next_on IS NOT NULL)),
-document AS MATERIALIZED
+WITH document AS MATERIALIZED
 	(SELECT row_number() OVER () AS id, q.*, pg_catalog.width_bucket(q.until - 1, days) AS last
 	   FROM (SELECT i.source_id, i.key, i.account_id, i.currency, s.kind, i.amount, i.document_date, i.due_date,
 					i.posting_date, i.retention_amount, i.retention_until,
 					CASE WHEN s.kind IN ('payment', 'credit_note') THEN -1 ELSE 1 END AS sign,
 					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
 					COALESCE(i.reversed_on, 'infinity') AS until
-			   FROM credit.item i
+			   FROM (SELECT i.* FROM credit.item i WHERE i.is_open
+					 UNION ALL
+					 SELECT i.* FROM credit.changed_after(days[1]) c
+					   JOIN credit.item i ON i.source_id = c.source_id AND i.key = c.key
+					  WHERE NOT i.is_open) i
 			   JOIN credit.source s ON s.source_id = i.source_id
 			  WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
-				AND i.amount IS NOT NULL
-				AND (i.is_open OR
-					 (NOT i.is_open AND EXISTS (SELECT FROM later l WHERE l.source_id = i.source_id AND l.key = i.key)))) q
+				AND i.amount IS NOT NULL) q
 	  WHERE q.day <= days[array_upper(days, 1)] AND q.until > days[1]),
 event AS
 	(SELECT d.id, d.day, d.sign * d.amount AS delta FROM document d
