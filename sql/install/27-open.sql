@@ -47,15 +47,24 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
 SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > as_of
 UNION
-/* payments applied after the day, or to debts that were not there yet */
-SELECT t.payment_source_id, t.payment_key FROM credit.settlement t
+/*
+ * Payments applied after the day, or to debts that were not there yet.  What
+ * is applied on the day it comes is never open.
+ */
+SELECT p.source_id, p.key
+  FROM credit.settlement t
+  JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
  WHERE t.payment_key IS NOT NULL AND t.settled_on > as_of
+   AND t.settled_on > COALESCE(p.document_date, p.posting_date, credit.day_of(p.recorded_at))
 UNION
-SELECT t.payment_source_id, t.payment_key
+SELECT p.source_id, p.key
   FROM credit.item x
   JOIN credit.settlement t ON t.source_id = x.source_id AND t.key = x.key
+  JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
  WHERE t.payment_key IS NOT NULL
    AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > as_of
+   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) >
+	   COALESCE(p.document_date, p.posting_date, credit.day_of(p.recorded_at))
 UNION
 SELECT i.source_id, i.key FROM credit.item i
  WHERE NOT i.is_open AND (i.reversed_on > as_of OR i.next_on IS NOT NULL);

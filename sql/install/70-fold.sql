@@ -69,19 +69,30 @@ COMMENT ON FUNCTION credit.month_states_of(bigint[]) IS
 /*
  * The same of what was settled after a day up to another, set by set, by the
  * index of days: what it costs hangs on these days, not on the history of the
- * accounts.  after NULL: of what was settled nobody knows when.  An account is
+ * accounts.  of_account: of that one instead, by the indexes of its documents.  after NULL: of what was settled nobody knows when.  An account is
  * looked up by hash, however the planner joins.
  */
-CREATE FUNCTION credit.settled_states(accounts bigint[], after date, until date)
+CREATE FUNCTION credit.settled_states(accounts bigint[], after date, until date, of_account bigint DEFAULT NULL)
 RETURNS TABLE (account_id bigint, currency text, month date, by_debt credit.payment_state,
 			   by_amount credit.payment_state, n_undated bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 SET search_path = pg_catalog, pg_temp SET jit = off
 BEGIN ATOMIC
 WITH recent AS
-	(SELECT DISTINCT r.source_id, r.key FROM credit.settlement r
-	  WHERE cardinality(accounts) > 0
-		AND ((r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL))),
+	(SELECT DISTINCT q.source_id, q.key
+	   FROM (SELECT r.source_id, r.key FROM credit.settlement r
+			  WHERE of_account IS NULL AND cardinality(accounts) > 0
+				AND ((r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL))
+			 UNION ALL
+			 SELECT i.source_id, i.key
+			   FROM credit.item i
+			  CROSS JOIN LATERAL
+					(SELECT FROM credit.settlement r
+					  WHERE r.source_id = i.source_id AND r.key = i.key
+						AND ((r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL))
+					 OFFSET 0) r
+			  WHERE of_account IS NOT NULL
+				AND i.account_id = of_account AND (i.is_open OR NOT i.is_open) AND i.amount > 0) q),
 settled AS MATERIALIZED
 	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
 			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
@@ -92,7 +103,7 @@ settled AS MATERIALIZED
 	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
 	   JOIN credit.account a ON a.account_id = i.account_id
 	   JOIN credit.settlement x ON x.source_id = r.source_id AND x.key = r.key
-	  WHERE (i.account_id IN (SELECT unnest(accounts))) IS TRUE
+	  WHERE (i.account_id = of_account OR i.account_id IN (SELECT unnest(accounts))) IS TRUE
 		AND (x.settled_on <= credit.today() OR x.settled_on IS NULL)
 		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()
 		AND (i.reversed_on IS NULL OR i.reversed_on > credit.today())),
@@ -148,8 +159,8 @@ SELECT q.account_id, q.currency, q.month, credit.merge(q.by_debt), credit.merge(
 		 GROUP BY w.account_id, w.currency) q
  GROUP BY q.account_id, q.currency, q.month;
 END;
-COMMENT ON FUNCTION credit.settled_states(bigint[], date, date) IS
-'Payment states by month of what some accounts settled after a day up to another; after NULL: of what was settled before its source was attached, month -infinity.';
+COMMENT ON FUNCTION credit.settled_states(bigint[], date, date, bigint) IS
+'Payment states by month of what some accounts, or one by its indexes, settled after a day up to another; after NULL: of what was settled before its source was attached, month -infinity.';
 
 /*
  * The year up to the day of the fold, which most readers want, added up: one
@@ -529,8 +540,10 @@ COMMENT ON FUNCTION credit.payment_behaviour_on(date, integer, integer, integer)
 'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Those of today are read from the states that are kept. Counts, rates, quantiles and trend are by debt, weighted measures by amount paid.';
 
 /*
- * Of each account what is kept of its year and is open, or, where that cannot
- * be used, all its documents: so one customer costs what that customer has.
+ * Of each account what is kept of its year and is open; where it bears a mark
+ * of some months, what is kept of the others and what was settled in these; or,
+ * where nothing can be used, all its documents.  So one customer costs what
+ * that customer has.
  */
 CREATE VIEW credit.payment_behaviour AS
 SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
@@ -551,24 +564,49 @@ SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
 	   (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
   FROM credit.account a
  CROSS JOIN LATERAL
-	   (SELECT credit.as_of() = credit.today() AND NOT credit.needs_allocation()
-			   AND EXISTS (SELECT FROM credit.fold_day f WHERE f.day <= credit.today())
-			   AND NOT EXISTS (SELECT FROM credit.month_mark m
-								WHERE m.account_id = a.account_id
-								  AND (m.month >= date_trunc('month', (credit.today() - 365)::timestamp) OR m.month = '-infinity'))
-			   AND NOT (a.account_id IN
-						(SELECT i.account_id FROM credit.settlement t
-						   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
-						  WHERE t.settled_on > (SELECT max(f.day) FROM credit.fold_day f) - 365
-							AND t.settled_on <= credit.today() - 365 AND i.account_id IS NOT NULL)) AS is_kept
+	   (SELECT t.*,
+			   CASE WHEN credit.as_of() <> t.today OR credit.needs_allocation() OR
+						 EXISTS (SELECT FROM credit.month_mark m
+								  WHERE m.account_id = a.account_id AND m.month IN ('infinity', '-infinity')) THEN 'rows'
+					WHEN EXISTS (SELECT FROM credit.fold_day f WHERE f.day <= t.today)
+						 AND NOT EXISTS (SELECT FROM credit.month_mark m
+										  WHERE m.account_id = a.account_id AND m.month >= date_trunc('month', t.after::timestamp))
+						 AND NOT (a.account_id IN
+								  (SELECT i.account_id FROM credit.settlement x
+									 JOIN credit.item i ON i.source_id = x.source_id AND i.key = x.key
+									WHERE x.settled_on > (SELECT max(f.day) FROM credit.fold_day f) - 365
+									  AND x.settled_on <= credit.today() - 365 AND i.account_id IS NOT NULL)) THEN 'year'
+					ELSE 'months' END AS read_from
+		  FROM (SELECT d.today, d.today - 365 AS after, date_trunc('month', d.today::timestamp)::date AS this_month,
+					   (date_trunc('month', (d.today - 365)::timestamp) + interval '1 month')::date AS first_month
+				  FROM (SELECT credit.today() AS today) d) t
 		OFFSET 0) k
  CROSS JOIN LATERAL
-	   (SELECT q.currency, credit.payment_measures(credit.merge(q.by_debt), credit.today(), 0, 90) AS by_debt,
-			   credit.payment_measures(credit.merge(q.by_amount), credit.today(), 0, 90) AS by_amount,
+	   (SELECT q.currency, credit.payment_measures(credit.merge(q.by_debt), k.today, 0, 90) AS by_debt,
+			   credit.payment_measures(credit.merge(q.by_amount), k.today, 0, 90) AS by_amount,
 			   sum(q.n_undated)::bigint AS n_undated
 		  FROM (SELECT y.currency, y.by_debt, y.by_amount, y.n_undated
 				  FROM credit.year_state y
-				 WHERE y.account_id = a.account_id AND k.is_kept
+				 WHERE y.account_id = a.account_id AND k.read_from = 'year'
+				UNION ALL
+				SELECT s.currency, s.by_debt, s.by_amount, s.n_undated
+				  FROM credit.month_state s
+				 WHERE s.account_id = a.account_id AND k.read_from = 'months'
+				   AND ((s.month >= k.first_month AND s.month <= k.this_month) OR s.month = '-infinity')
+				   AND NOT EXISTS (SELECT FROM credit.month_mark m WHERE m.account_id = s.account_id AND m.month = s.month)
+				UNION ALL
+				/* the days before the first whole month, and months that bear a mark */
+				SELECT s.currency, s.by_debt, s.by_amount, s.n_undated
+				  FROM credit.settled_states(NULL, k.after, k.first_month - 1, a.account_id) s
+				 WHERE k.read_from = 'months'
+				UNION ALL
+				SELECT s.currency, s.by_debt, s.by_amount, s.n_undated
+				  FROM (SELECT min(m.month) AS first_mark FROM credit.month_mark m
+						 WHERE m.account_id = a.account_id AND k.read_from = 'months'
+						   AND m.month >= k.first_month AND m.month <= k.this_month) f
+				 CROSS JOIN LATERAL credit.settled_states(NULL, f.first_mark - 1, k.today, a.account_id) s
+				 WHERE f.first_mark IS NOT NULL
+				   AND EXISTS (SELECT FROM credit.month_mark m WHERE m.account_id = a.account_id AND m.month = s.month)
 				UNION ALL
 				SELECT o.currency, credit.payment_state(o.amount, o.document_date, o.due_date, NULL),
 					   credit.payment_state(o.open_amount, o.document_date, o.due_date, NULL), 0
@@ -578,14 +616,14 @@ SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
 						  FROM credit.item i
 						  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
 						 WHERE i.account_id = a.account_id AND i.is_open AND i.amount > 0) o
-				 WHERE k.is_kept AND o.open_amount > 0 AND o.document_date <= credit.today()
+				 WHERE k.read_from <> 'rows' AND o.open_amount > 0 AND o.document_date <= credit.today()
 				 GROUP BY o.currency) q
 		 GROUP BY q.currency
 		UNION ALL
 		SELECT r.currency, r.by_debt, r.by_amount, r.n_undated
 		  FROM credit.behaviour_of(a.account_id, credit.as_of(), 365, 0, 90) r
-		 WHERE NOT k.is_kept) b;
-COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of. Worked out customer by customer, which is quick for few; payment_behaviour_on() is the same, quick for all.';
+		 WHERE k.read_from = 'rows') b;
+COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of. Worked out customer by customer; payment_behaviour_on() is the same, quicker for all when many have had payments since the last fold.';
 COMMENT ON COLUMN credit.payment_behaviour.customer IS 'Key of the customer in the ERP.';
 COMMENT ON COLUMN credit.payment_behaviour.segment IS 'Company, division or the like.';
 COMMENT ON COLUMN credit.payment_behaviour.name IS 'Name of the customer.';
