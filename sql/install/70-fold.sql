@@ -1,13 +1,12 @@
 /*
- * Subject fold: profiles of closed months, kept per account.
+ * Subject fold: profiles of months and of the year, kept per account.
  *
- * What was settled in a month that is over changes rarely.  Its states are
- * worked out once, and views add them up with what is live: the month that
- * runs, the first month of the window where it is cut, and months that bear a
- * mark.  Marks are written by whoever changes a settlement, in the same
- * transaction (src/settlement.c); so every snapshot sees, together with a
- * change, that it cannot use the state of before.  Of every month of every
- * account there is a state or a mark.
+ * What was settled in a month changes rarely.  Its states are worked out once,
+ * and views add them up with what is live: what is open, the first month of
+ * the window where it is cut, and months that bear a mark.  Marks are written
+ * by whoever changes a settlement, in the same transaction (src/settlement.c);
+ * so every snapshot sees, together with a change, that it cannot use the state
+ * of before.  Of every month of every account there is a state or a mark.
  */
 CREATE TABLE credit.month_state
 (
@@ -21,7 +20,7 @@ CREATE TABLE credit.month_state
 	PRIMARY KEY (account_id, currency, month)
 );
 COMMENT ON TABLE credit.month_state IS
-'Payment states of closed months, worked out by fold_months(). Where month_mark has the same month of an account, the state is out of date.';
+'Payment states of months, worked out by fold_months(). Where month_mark has the same month of an account, the state is out of date.';
 COMMENT ON COLUMN credit.month_state.account_id IS 'Account.';
 COMMENT ON COLUMN credit.month_state.currency IS 'Currency of the debts.';
 COMMENT ON COLUMN credit.month_state.month IS 'First day of the month in which debts were paid; -infinity: before the source was attached, nobody knows when.';
