@@ -131,7 +131,7 @@ behaviour_of() {
 		regr_slope($late, settled - date '2000-01-01') $paid, min(invoice_date), max(settled)"
 }
 
-BEHAVIOUR='WHERE settled > current_date - 365 OR rest > 0'
+BEHAVIOUR='WHERE (settled > current_date - 365 OR rest > 0)'
 TREND="customer, date_trunc('month', settled), count(*), sum(amount), avg((settled <= due_date)::int), avg(settled - due_date),
 	sum(amount * (settled - due_date)) / sum(amount), percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY settled - due_date)"
 TREND_FROM="WHERE settled >= date_trunc('month', current_date) - interval '23 months' GROUP BY 1, 2"
