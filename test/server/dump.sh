@@ -189,12 +189,13 @@ cluster_psql origin -d erp -o /dev/null -c 'CREATE EXTENSION credit' -c "SELECT 
 erp_attach origin erp
 do_business origin erp
 make_problem origin erp
-# a month that is closed and folded, and one that waits for it
+# months that are folded, one of them of this year, and one that waits for it
 cluster_psql origin -d erp -o /dev/null \
 	-c 'CREATE TABLE erp.settled (id int PRIMARY KEY, customer int, amount numeric, day date, due date, paid date)' \
 	-c "SELECT credit.attach('erp.settled', 'receivable', key => 'id', customer => 'customer', amount => 'amount',
 			document_date => 'day', due_date => 'due', settled_on => 'paid')" \
-	-c "INSERT INTO erp.settled VALUES (1, 3, 100, '2024-01-01', '2024-01-31', '2024-02-05')" \
+	-c "INSERT INTO erp.settled VALUES (1, 3, 100, '2024-01-01', '2024-01-31', '2024-02-05'),
+			(3, 3, 70, current_date - 90, current_date - 60, current_date - 50)" \
 	-c 'SELECT credit.fold_months()' \
 	-c "INSERT INTO erp.settled VALUES (2, 3, 50, '2024-02-01', '2024-03-02', '2024-03-05')"
 is "$(erp_differences origin erp)" '' 'the ledger is right before the dump'
