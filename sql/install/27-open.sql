@@ -37,49 +37,69 @@ COMMENT ON COLUMN credit.open_now.currency IS 'Currency of the amount.';
 COMMENT ON COLUMN credit.open_now.kind IS 'Kind of document.';
 COMMENT ON COLUMN credit.open_now.open_amount IS 'Open amount; negative: owed to the customer.';
 
-CREATE FUNCTION credit.open_on(as_of date)
-RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
-			   kind text, open_amount numeric)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
-BEGIN ATOMIC
 /*
- * Open on the day was what is open now, or was settled, reversed or taken back
+ * Open on a day was what is open now, or was settled, reversed or taken back
  * after it: few documents, however many there are.
  */
-WITH settled_later AS NOT MATERIALIZED
-	(SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > as_of),
-/* payments applied after the day, or to debts that were not there yet */
-applied_later AS NOT MATERIALIZED
-	(SELECT t.payment_source_id AS source_id, t.payment_key AS key
-	   FROM credit.settlement t
-	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
-	  WHERE t.payment_key IS NOT NULL
-		AND (t.settled_on > as_of OR
-			 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > as_of)),
-candidate AS
-	(SELECT i.source_id, i.key FROM credit.item i WHERE i.is_open
+CREATE FUNCTION credit.changed_after(as_of date)
+RETURNS TABLE (source_id integer, key text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > as_of
+UNION
+/*
+ * Payments applied after the day, or to debts that were not there yet.  What
+ * is applied on the day it comes is never open.
+ */
+SELECT p.source_id, p.key
+  FROM credit.settlement t
+  JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
+ WHERE t.payment_key IS NOT NULL AND t.settled_on > as_of
+   AND t.settled_on > COALESCE(p.document_date, p.posting_date, credit.day_of(p.recorded_at))
+UNION
+SELECT p.source_id, p.key
+  FROM credit.item x
+  JOIN credit.settlement t ON t.source_id = x.source_id AND t.key = x.key
+  JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
+ WHERE t.payment_key IS NOT NULL
+   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > as_of
+   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) >
+	   COALESCE(p.document_date, p.posting_date, credit.day_of(p.recorded_at))
+UNION
+SELECT i.source_id, i.key FROM credit.item i
+ WHERE NOT i.is_open AND (i.reversed_on > as_of OR i.next_on IS NOT NULL);
+END;
+COMMENT ON FUNCTION credit.changed_after(date) IS
+'Documents that may have been open on a day although they are not now.';
+
+/* With what reports show of each document, so that none looks it up again. */
+CREATE FUNCTION credit.open_rows_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text, kind text,
+			   open_amount numeric, number text, document_date date, due_date date,
+			   posting_date date, amount numeric, is_disputed boolean, disputed_amount numeric,
+			   retention_amount numeric, retention_until date, origin text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+WITH candidate AS
+	(SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
+			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
+			i.retention_until, i.origin
+	   FROM credit.item i
+	  WHERE i.is_open
 	 UNION ALL
-	 SELECT i.source_id, i.key FROM credit.item i
-	  WHERE NOT i.is_open
-		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
-		AND EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
-	 UNION ALL
-	 SELECT i.source_id, i.key FROM credit.item i
-	  WHERE NOT i.is_open
-		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
-		AND NOT EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
-		AND EXISTS (SELECT FROM applied_later t WHERE t.source_id = i.source_id AND t.key = i.key)
-	 UNION ALL
-	 SELECT i.source_id, i.key FROM credit.item i
-	  WHERE NOT i.is_open AND (i.reversed_on > as_of OR i.next_on IS NOT NULL)
-		AND NOT EXISTS (SELECT FROM settled_later t WHERE t.source_id = i.source_id AND t.key = i.key)
-		AND NOT EXISTS (SELECT FROM applied_later t WHERE t.source_id = i.source_id AND t.key = i.key))
-SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
-  FROM (SELECT i.source_id, i.key, i.account_id, i.currency, s.kind,
+	 SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
+			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
+			i.retention_until, i.origin
+	   FROM credit.changed_after(as_of) c
+	   JOIN credit.item i ON i.source_id = c.source_id AND i.key = c.key
+	  WHERE NOT i.is_open)
+SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount, o.number,
+	   o.document_date, o.due_date, o.posting_date, o.amount, o.is_disputed, o.disputed_amount,
+	   o.retention_amount, o.retention_until, o.origin
+  FROM (SELECT i.*, s.kind,
 			   CASE WHEN s.kind IN ('payment', 'credit_note') THEN p.amount - i.amount + u.amount
 					ELSE i.amount - p.amount + u.amount END AS open_amount
-		  FROM candidate c
-		  JOIN credit.item i ON i.source_id = c.source_id AND i.key = c.key
+		  FROM candidate i
 		  JOIN credit.source s ON s.source_id = i.source_id
 		 /* what was settled of it */
 		 CROSS JOIN LATERAL
@@ -102,6 +122,17 @@ SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
 		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
 		   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)) o
  WHERE o.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.open_rows_on(date) IS
+'What open_on() says, with what reports show of each document.';
+
+CREATE FUNCTION credit.open_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
+			   kind text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+  FROM credit.open_rows_on(as_of) o;
 END;
 COMMENT ON FUNCTION credit.open_on(date) IS
 'Receivables, credit notes and payments of which something was open on a day, before allocation, from the documents as they are known now.';

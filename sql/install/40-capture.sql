@@ -908,6 +908,10 @@ BEGIN
 	/* keys that documents of other sources name */
 	PERFORM credit.part_documents(s.source_id);
 	PERFORM credit.maintain(true);
+	/* what is kept of its debts is out of date */
+	INSERT INTO credit.month_mark (account_id, month)
+	SELECT DISTINCT i.account_id, date 'infinity' FROM credit.item i
+	 WHERE i.source_id = s.source_id AND i.account_id IS NOT NULL AND s.kind IN ('invoice', 'receivable');
 	DELETE FROM credit.item i WHERE i.source_id = s.source_id;
 	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
 	DELETE FROM credit.repair_result r WHERE r.source_id = s.source_id;

@@ -18,6 +18,41 @@ END;
 COMMENT ON FUNCTION credit.needs_allocation() IS
 'Is there a source of payments of which nobody says what they pay?';
 
+/* What open_on() says, of one account by its indexes. */
+CREATE FUNCTION credit.unallocated_of(of_account bigint, as_of date)
+RETURNS TABLE (source_id integer, key text, currency text, kind text, rule text,
+			   day date, due_date date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+SELECT d.source_id, d.key, d.currency, d.kind, d.rule, d.day, d.due_date, d.open_amount
+  FROM (SELECT i.source_id, i.key, i.currency, r.kind, r.rule,
+			   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+			   COALESCE(i.due_date, i.document_date, i.posting_date) AS due_date,
+			   CASE WHEN r.kind IN ('payment', 'credit_note') THEN o.settled - i.amount ELSE i.amount - o.settled END AS open_amount
+		  FROM credit.item i
+		  JOIN credit.settlement_rule r ON r.source_id = i.source_id
+		 CROSS JOIN LATERAL
+			   (SELECT COALESCE((SELECT sum(t.amount) FROM credit.settlement t
+								  WHERE t.source_id = i.source_id AND t.key = i.key
+									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) +
+					   COALESCE((SELECT sum(CASE r.kind WHEN 'receivable' THEN -t.amount ELSE t.amount END)
+								   FROM credit.settlement t
+								   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+								  WHERE t.payment_source_id = i.source_id AND t.payment_key = i.key
+									AND x.amount IS NOT NULL
+									AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
+									AND (x.reversed_on IS NULL OR x.reversed_on > as_of)
+									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) AS settled) o
+		 WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
+		   AND i.amount IS NOT NULL
+		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+		   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
+		OFFSET 0) d
+ WHERE d.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.unallocated_of(bigint, date) IS
+'What was open of one account on a day, before payments of which nobody says what they pay are allocated.';
+
 /*
  * Allocation of what nobody says: the n-th payment of an amount pays the n-th
  * debt of just that amount, oldest due first; what is left pays the oldest due.
@@ -27,41 +62,49 @@ RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
 			   kind text, open_amount numeric)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
+/* of all accounts set by set, of one by its indexes */
 WITH open AS
 	(SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
 	   FROM credit.open_now o
-	  WHERE as_of = credit.today() AND (of_account IS NULL OR o.account_id = of_account)
+	  WHERE as_of = credit.today() AND of_account IS NULL
+	 UNION ALL
+	 SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+	   FROM credit.open_now o
+	  WHERE as_of = credit.today() AND o.account_id = of_account
 	 UNION ALL
 	 SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
 	   FROM credit.open_on(as_of) o
-	  WHERE as_of <> credit.today() AND (of_account IS NULL OR o.account_id = of_account)),
-ranked AS
+	  WHERE as_of <> credit.today() AND of_account IS NULL
+	 UNION ALL
+	 SELECT o.source_id, o.key, of_account, o.currency, o.kind, o.open_amount
+	   FROM credit.unallocated_of(of_account, as_of) o
+	  WHERE as_of <> credit.today() AND of_account IS NOT NULL),
+sided AS
 	(SELECT o.*, r.rule = 'allocated' AND o.open_amount < 0 AS pays,
 			r.rule <> 'stated' AND o.open_amount > 0 AS is_paid,
-			COALESCE(i.due_date, i.document_date, i.posting_date) AS due,
-			row_number() OVER (PARTITION BY o.account_id, o.currency, abs(o.open_amount),
-								   r.rule = 'allocated' AND o.open_amount < 0, r.rule <> 'stated' AND o.open_amount > 0
-							   ORDER BY COALESCE(i.due_date, i.document_date, i.posting_date), o.source_id, o.key) AS number
+			COALESCE(i.due_date, i.document_date, i.posting_date) AS due
 	   FROM open o
-	   JOIN credit.settlement_rule r ON r.source_id = o.source_id
+	   JOIN (SELECT x.source_id, x.rule FROM credit.settlement_rule x OFFSET 0) r ON r.source_id = o.source_id
 	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key),
-paid_exactly AS
-	(SELECT p.source_id AS p_source, p.key AS p_key, d.source_id AS d_source, d.key AS d_key
-	   FROM ranked p
-	   JOIN ranked d ON d.account_id = p.account_id AND d.currency = p.currency
-			AND d.is_paid AND d.open_amount = -p.open_amount AND d.number = p.number
-	  WHERE p.pays),
-rest AS
-	(SELECT r.*,
-			sum(r.open_amount) FILTER (WHERE r.is_paid) OVER (PARTITION BY r.account_id, r.currency) AS debt,
-			-sum(r.open_amount) FILTER (WHERE r.pays) OVER (PARTITION BY r.account_id, r.currency) AS money,
-			abs(sum(r.open_amount) FILTER (WHERE r.pays = (r.open_amount < 0) AND (r.pays OR r.is_paid))
-				OVER (PARTITION BY r.account_id, r.currency, r.pays, r.is_paid
-					  ORDER BY r.due, r.source_id, r.key)) AS running
+ranked AS
+	(SELECT s.*, abs(s.open_amount) AS size,
+			row_number() OVER (PARTITION BY s.account_id, s.currency, abs(s.open_amount), s.pays, s.is_paid
+							   ORDER BY s.due, s.source_id, s.key) AS number
+	   FROM sided s),
+/* a debt and a payment of one amount and number are a pair: nothing is left of either */
+matched AS
+	(SELECT r.*, (r.pays OR r.is_paid) AND bool_or(r.pays) OVER pair AND bool_or(r.is_paid) OVER pair AS is_equal
 	   FROM ranked r
-	  WHERE NOT EXISTS (SELECT FROM paid_exactly e
-						 WHERE (e.p_source, e.p_key) = (r.source_id, r.key)
-							OR (e.d_source, e.d_key) = (r.source_id, r.key)))
+	 WINDOW pair AS (PARTITION BY r.account_id, r.currency, r.size, r.number)),
+rest AS
+	(SELECT m.*,
+			sum(m.open_amount) FILTER (WHERE m.is_paid) OVER whole AS debt,
+			-sum(m.open_amount) FILTER (WHERE m.pays) OVER whole AS money,
+			sum(m.size) OVER (PARTITION BY m.account_id, m.currency, m.pays, m.is_paid
+							  ORDER BY m.due, m.source_id, m.key ROWS UNBOUNDED PRECEDING) AS running
+	   FROM matched m
+	  WHERE NOT m.is_equal
+	 WINDOW whole AS (PARTITION BY m.account_id, m.currency))
 SELECT r.source_id, r.key, r.account_id, r.currency, r.kind, r.left_open
   FROM (SELECT r.*,
 			   CASE WHEN r.is_paid
@@ -95,6 +138,131 @@ END;
 COMMENT ON FUNCTION credit.open_documents_on(date) IS
 'Receivables, credit notes and payments of which something is open on a day, after allocation.';
 
+/*
+ * Documents are read with their account in each branch, so that a filter on a
+ * customer gets down to the indexes; today's are read once, by the index of
+ * what is open.
+ */
+CREATE FUNCTION credit.open_lines_on(as_of date)
+RETURNS TABLE (account_id bigint, customer text, segment text, name text, terms_days integer,
+			   source_id integer, key text, number text, kind text, document_date date,
+			   due_date date, posting_date date, currency text, amount numeric,
+			   open_amount numeric, is_disputed boolean, disputed_amount numeric,
+			   retention_amount numeric, retention_until date, origin text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT a.account_id, a.customer, a.segment, a.name, a.terms_days, i.source_id, i.key, i.number, s.kind,
+	   i.document_date, i.due_date, i.posting_date, i.currency, i.amount,
+	   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0),
+	   i.is_disputed, i.disputed_amount, i.retention_amount, i.retention_until, i.origin
+  FROM credit.item i
+  JOIN credit.source s ON s.source_id = i.source_id
+  JOIN credit.account a ON a.account_id = i.account_id
+ WHERE i.is_open AND s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+   AND as_of = credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT a.account_id, a.customer, a.segment, a.name, a.terms_days, o.source_id, o.key, o.number, o.kind,
+	   o.document_date, o.due_date, o.posting_date, o.currency, o.amount, o.open_amount,
+	   o.is_disputed, o.disputed_amount, o.retention_amount, o.retention_until, o.origin
+  FROM credit.open_rows_on(as_of) o
+  JOIN credit.account a ON a.account_id = o.account_id
+ WHERE as_of <> credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT a.account_id, a.customer, a.segment, a.name, a.terms_days, i.source_id, i.key, i.number, o.kind,
+	   i.document_date, i.due_date, i.posting_date, i.currency, i.amount, o.open_amount,
+	   i.is_disputed, i.disputed_amount, i.retention_amount, i.retention_until, i.origin
+  FROM credit.allocated_on(as_of) o
+  JOIN credit.account a ON a.account_id = o.account_id
+  JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
+ WHERE credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.open_lines_on(date) IS
+'What is open on a day after allocation, with the document and its account; use open_items_on().';
+
+/*
+ * What is open on many days, in one pass: each document comes, is settled and goes
+ * on days of its own, and what was open changes at the first day of the list
+ * from then on.
+ */
+CREATE FUNCTION credit.open_on_days(days date[])
+RETURNS TABLE (day date, source_id integer, account_id bigint, currency text, kind text,
+			   document_date date, due_date date, posting_date date, retention_amount numeric,
+			   retention_until date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+WITH document AS MATERIALIZED
+	(SELECT row_number() OVER () AS id, q.*, pg_catalog.width_bucket(q.until - 1, days) AS last
+	   FROM (SELECT i.source_id, i.key, i.account_id, i.currency, s.kind, i.amount, i.document_date, i.due_date,
+					i.posting_date, i.retention_amount, i.retention_until,
+					CASE WHEN s.kind IN ('payment', 'credit_note') THEN -1 ELSE 1 END AS sign,
+					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+					COALESCE(i.reversed_on, 'infinity') AS until
+			   FROM (SELECT i.* FROM credit.item i WHERE i.is_open
+					 UNION ALL
+					 SELECT i.* FROM credit.changed_after(days[1]) c
+					   JOIN credit.item i ON i.source_id = c.source_id AND i.key = c.key
+					  WHERE NOT i.is_open) i
+			   JOIN credit.source s ON s.source_id = i.source_id
+			  WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+				AND i.amount IS NOT NULL) q
+	  WHERE q.day <= days[array_upper(days, 1)] AND q.until > days[1]),
+event AS
+	(SELECT d.id, d.day, d.sign * d.amount AS delta FROM document d
+	 UNION ALL
+	 SELECT d.id, GREATEST(COALESCE(t.settled_on, '-infinity'), d.day), -d.sign * t.amount
+	   FROM document d
+	   JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
+	 UNION ALL
+	 /* what it has settled, from the day on which the debt is there to the one on which it is reversed */
+	 SELECT d.id, e.day, e.delta
+	   FROM document d
+	   JOIN credit.settlement t ON t.payment_source_id = d.source_id AND t.payment_key = d.key
+	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+	  CROSS JOIN LATERAL
+			(SELECT GREATEST(COALESCE(t.settled_on, '-infinity'), d.day,
+							 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at))) AS day) b
+	  CROSS JOIN LATERAL
+			(SELECT b.day, t.amount AS delta
+			 UNION ALL
+			 SELECT GREATEST(x.reversed_on, b.day), -t.amount WHERE x.reversed_on IS NOT NULL) e
+	  WHERE d.kind <> 'invoice' AND x.amount IS NOT NULL),
+level AS
+	(SELECT e.id, e.number, sum(sum(e.delta)) OVER document AS open_amount,
+			lead(e.number, 1, array_upper(days, 1) + 1) OVER document AS next
+	   FROM (SELECT v.id, pg_catalog.width_bucket(v.day - 1, days) + 1 AS number, v.delta FROM event v) e
+	  WHERE e.number <= array_upper(days, 1)
+	  GROUP BY e.id, e.number
+	 WINDOW document AS (PARTITION BY e.id ORDER BY e.number))
+SELECT days[g.number], d.source_id, d.account_id, d.currency, d.kind, d.document_date, d.due_date,
+	   d.posting_date, d.retention_amount, d.retention_until, l.open_amount
+  FROM level l
+  JOIN document d ON d.id = l.id
+ CROSS JOIN LATERAL pg_catalog.generate_series(l.number, LEAST(l.next - 1, d.last)) g (number)
+ WHERE l.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.open_on_days(date[]) IS
+'What was open on each of some ascending days, before allocation: open_on() of all of them in one pass.';
+
+CREATE FUNCTION credit.open_documents_on_days(days date[])
+RETURNS TABLE (day date, source_id integer, account_id bigint, currency text, kind text,
+			   document_date date, due_date date, posting_date date, retention_amount numeric,
+			   retention_until date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT o.day, o.source_id, o.account_id, o.currency, o.kind, o.document_date, o.due_date, o.posting_date,
+	   o.retention_amount, o.retention_until, o.open_amount
+  FROM credit.open_on_days(days) o
+ WHERE o.day <> credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT d.day, o.source_id, o.account_id, o.currency, o.kind, o.document_date, o.due_date, o.posting_date,
+	   o.retention_amount, o.retention_until, o.open_amount
+  FROM pg_catalog.unnest(days) d (day)
+ CROSS JOIN LATERAL credit.open_lines_on(d.day) o
+ WHERE d.day = credit.today() OR credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.open_documents_on_days(date[]) IS
+'Receivables, credit notes and payments of which something is open on each of some ascending days, after allocation: open_documents_on() of all of them in one pass.';
+
 CREATE FUNCTION credit.open_items_on(as_of date)
 RETURNS TABLE (customer text, segment text, name text, source text, kind text,
 			   key text, number text, document_date date, due_date date,
@@ -103,33 +271,31 @@ RETURNS TABLE (customer text, segment text, name text, source text, kind text,
 			   is_retention boolean, origin text, is_complete boolean)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
-SELECT a.customer, a.segment, a.name, s.name, s.kind, i.key, COALESCE(i.number, i.key),
+SELECT i.customer, i.segment, i.name, s.name, i.kind, i.key, COALESCE(i.number, i.key),
 	   i.document_date, p.due_date, i.currency, i.amount, p.open_amount,
 	   as_of - p.due_date,
 	   COALESCE(i.is_disputed, false) OR COALESCE(i.disputed_amount, 0) <> 0,
 	   /* what is disputed of a part that is retained is disputed of it last */
 	   CASE WHEN i.disputed_amount IS NULL THEN CASE WHEN i.is_disputed THEN p.open_amount ELSE 0 END
-			WHEN p.is_retention THEN LEAST(GREATEST(i.disputed_amount - (o.open_amount - p.open_amount), 0), p.open_amount)
+			WHEN p.is_retention THEN LEAST(GREATEST(i.disputed_amount - (i.open_amount - p.open_amount), 0), p.open_amount)
 			ELSE LEAST(i.disputed_amount, p.open_amount) END,
 	   p.is_retention, i.origin, s.is_complete
-  FROM credit.open_documents_on(as_of) o
-  JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
-  JOIN (SELECT x.source_id, x.name, x.kind,
+  FROM credit.open_lines_on(as_of) i
+  JOIN (SELECT x.source_id, x.name,
 			   as_of >= credit.day_of(x.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
 				   (SELECT FROM credit.settlement t
 					 WHERE t.source_id = x.source_id AND t.settled_on IS NULL) AS is_complete
 		  FROM credit.source x
 		  JOIN credit.settlement_rule r ON r.source_id = x.source_id
 		OFFSET 0) s ON s.source_id = i.source_id
-  JOIN credit.account a ON a.account_id = i.account_id
  CROSS JOIN LATERAL
-	   (SELECT CASE s.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
-					ELSE COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date,
+	   (SELECT CASE i.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
+					ELSE COALESCE(i.due_date, i.document_date + COALESCE(i.terms_days, 0), i.document_date,
 								  i.posting_date) END AS due_date,
-			   o.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), o.open_amount), 0) AS open_amount,
+			   i.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), i.open_amount), 0) AS open_amount,
 			   false AS is_retention
 		UNION ALL
-		SELECT i.retention_until, GREATEST(LEAST(i.retention_amount, o.open_amount), 0), true
+		SELECT i.retention_until, GREATEST(LEAST(i.retention_amount, i.open_amount), 0), true
 		 WHERE i.retention_amount > 0) p
  WHERE p.open_amount <> 0;
 END;

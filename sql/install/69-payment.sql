@@ -11,41 +11,6 @@
  * accounts that groups or numbers rows could promise.
  */
 
-/* In the sign of the balance, before anything is allocated. */
-CREATE FUNCTION credit.unallocated_of(of_account bigint, as_of date)
-RETURNS TABLE (source_id integer, key text, currency text, kind text, rule text,
-			   day date, due_date date, open_amount numeric)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
-BEGIN ATOMIC
-SELECT d.source_id, d.key, d.currency, d.kind, d.rule, d.day, d.due_date, d.open_amount
-  FROM (SELECT i.source_id, i.key, i.currency, r.kind, r.rule,
-			   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
-			   COALESCE(i.due_date, i.document_date, i.posting_date) AS due_date,
-			   CASE WHEN r.kind IN ('payment', 'credit_note') THEN o.settled - i.amount ELSE i.amount - o.settled END AS open_amount
-		  FROM credit.item i
-		  JOIN credit.settlement_rule r ON r.source_id = i.source_id
-		 CROSS JOIN LATERAL
-			   (SELECT COALESCE((SELECT sum(t.amount) FROM credit.settlement t
-								  WHERE t.source_id = i.source_id AND t.key = i.key
-									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) +
-					   COALESCE((SELECT sum(CASE r.kind WHEN 'receivable' THEN -t.amount ELSE t.amount END)
-								   FROM credit.settlement t
-								   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
-								  WHERE t.payment_source_id = i.source_id AND t.payment_key = i.key
-									AND x.amount IS NOT NULL
-									AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
-									AND (x.reversed_on IS NULL OR x.reversed_on > as_of)
-									AND (t.settled_on <= as_of OR t.settled_on IS NULL)), 0) AS settled) o
-		 WHERE i.account_id = of_account AND (i.is_open OR NOT i.is_open)
-		   AND i.amount IS NOT NULL
-		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
-		   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)
-		OFFSET 0) d
- WHERE d.open_amount <> 0;
-END;
-COMMENT ON FUNCTION credit.unallocated_of(bigint, date) IS
-'What was open of one account on a day, before payments of which nobody says what they pay are allocated.';
-
 /*
  * Where nobody says what pays what: equal amounts pay each other, the n-th the
  * n-th; then both sides are laid out one behind the other, the oldest first,
@@ -396,122 +361,41 @@ END;
 COMMENT ON FUNCTION credit.behaviour_of(bigint, date, integer, integer, integer) IS
 'Profiles of how one account pays, by currency: by_debt has a row for each debt paid in the days before the day or open on it, by_amount one for each payment and each open amount.';
 
-CREATE FUNCTION credit.payment_behaviour_on
-	(as_of date, days integer DEFAULT 365, grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
-RETURNS TABLE (customer text, segment text, name text, currency text,
-			   n_paid bigint, n_open bigint, n_overdue bigint, n_undated bigint,
-			   paid_amount numeric, open_amount numeric, overdue_amount numeric,
-			   on_time_rate float8, on_time_rate_by_amount float8,
-			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
-			   p90_days_late float8, max_days_late integer, max_days_overdue integer,
-			   days_beyond_terms float8, open_days_beyond_terms float8,
-			   mean_days_to_pay float8, weighted_days_to_pay float8, weighted_terms float8,
-			   sd_days_late float8, mean_deviation float8, cv_days_to_pay float8,
-			   trend_slope float8, trend_se float8, trend_p float8, is_worsening boolean,
-			   recent_days_late float8, recent_n float8, payment_index float8,
-			   first_invoice_date date, first_paid_date date, last_paid_date date)
+/* The same of all accounts, set by set. */
+CREATE FUNCTION credit.behaviour_on
+	(as_of date, days integer, grace_days integer, half_life integer)
+RETURNS TABLE (account_id bigint, currency text, by_debt credit.payment_measures,
+			   by_amount credit.payment_measures, n_undated bigint)
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
 WITH debt AS
-	(SELECT d.* FROM credit.debts_on(payment_behaviour_on.as_of) d),
+	(SELECT d.* FROM credit.debts_on(behaviour_on.as_of) d),
 by_debt AS
 	(SELECT d.account_id, d.currency,
-			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on, payment_behaviour_on.as_of,
-								   payment_behaviour_on.grace_days, payment_behaviour_on.half_life)
+			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on, behaviour_on.as_of,
+								   behaviour_on.grace_days, behaviour_on.half_life)
 				FILTER (WHERE d.is_dated AND (d.settled_on IS NULL OR d.is_cash)) AS p,
 			count(*) FILTER (WHERE NOT d.is_dated) AS n_undated
 	   FROM debt d
-	  WHERE d.settled_on IS NULL OR d.settled_on > payment_behaviour_on.as_of - payment_behaviour_on.days
+	  WHERE d.settled_on IS NULL OR d.settled_on > behaviour_on.as_of - behaviour_on.days
 	  GROUP BY d.account_id, d.currency),
 by_amount AS
 	(SELECT q.account_id, q.currency,
-			credit.payment_profile(q.amount, q.document_date, q.due_date, q.paid_on, payment_behaviour_on.as_of,
-								   payment_behaviour_on.grace_days, payment_behaviour_on.half_life) AS p
+			credit.payment_profile(q.amount, q.document_date, q.due_date, q.paid_on, behaviour_on.as_of,
+								   behaviour_on.grace_days, behaviour_on.half_life) AS p
 	   FROM (SELECT t.account_id, t.currency, t.amount, t.document_date, t.due_date, t.paid_on
-			   FROM credit.paid_on(payment_behaviour_on.as_of) t
-			  WHERE t.paid_on > payment_behaviour_on.as_of - payment_behaviour_on.days
+			   FROM credit.paid_on(behaviour_on.as_of) t
+			  WHERE t.paid_on > behaviour_on.as_of - behaviour_on.days
 			 UNION ALL
 			 SELECT d.account_id, d.currency, d.open_amount, d.document_date, d.due_date, NULL
 			   FROM debt d WHERE d.open_amount > 0) q
 	  GROUP BY q.account_id, q.currency)
-SELECT a.customer, a.segment, a.name, b.currency,
-	   COALESCE((b.by_debt).n_paid, 0), COALESCE((b.by_debt).n_open, 0), COALESCE((b.by_debt).n_overdue, 0), b.n_undated,
-	   COALESCE((b.by_amount).paid_amount, 0), COALESCE((b.by_amount).open_amount, 0), COALESCE((b.by_amount).overdue_amount, 0),
-	   (b.by_debt).on_time_rate, (b.by_amount).on_time_rate_by_amount,
-	   (b.by_debt).mean_days_late, (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
-	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,
-	   (b.by_amount).days_beyond_terms, (b.by_amount).open_days_beyond_terms,
-	   (b.by_debt).mean_days_to_pay, (b.by_amount).weighted_days_to_pay, (b.by_amount).weighted_terms,
-	   (b.by_debt).sd_days_late, (b.by_debt).mean_deviation, (b.by_debt).cv_days_to_pay,
-	   (b.by_debt).trend_slope, (b.by_debt).trend_se, (b.by_debt).trend_p, (b.by_debt).is_worsening,
-	   (b.by_debt).recent_days_late, (b.by_debt).recent_n, (b.by_amount).payment_index,
-	   (b.by_debt).first_invoice_date, (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
-  FROM (SELECT COALESCE(n.account_id, m.account_id) AS account_id, COALESCE(n.currency, m.currency) AS currency,
-			   n.p AS by_debt, m.p AS by_amount, COALESCE(n.n_undated, 0) AS n_undated
-		  FROM by_debt n
-		  FULL JOIN by_amount m ON m.account_id = n.account_id AND m.currency = n.currency) b
-  JOIN credit.account a ON a.account_id = b.account_id;
+SELECT COALESCE(n.account_id, m.account_id), COALESCE(n.currency, m.currency), n.p, m.p, COALESCE(n.n_undated, 0)
+  FROM by_debt n
+  FULL JOIN by_amount m ON m.account_id = n.account_id AND m.currency = n.currency;
 END;
-COMMENT ON FUNCTION credit.payment_behaviour_on(date, integer, integer, integer) IS
-'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Counts, rates, quantiles and trend are by debt, weighted measures by amount paid.';
-
-CREATE VIEW credit.payment_behaviour AS
-SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
-	   COALESCE((b.by_debt).n_paid, 0) AS n_paid, COALESCE((b.by_debt).n_open, 0) AS n_open,
-	   COALESCE((b.by_debt).n_overdue, 0) AS n_overdue, b.n_undated,
-	   COALESCE((b.by_amount).paid_amount, 0) AS paid_amount,
-	   COALESCE((b.by_amount).open_amount, 0) AS open_amount,
-	   COALESCE((b.by_amount).overdue_amount, 0) AS overdue_amount, (b.by_debt).on_time_rate,
-	   (b.by_amount).on_time_rate_by_amount, (b.by_debt).mean_days_late,
-	   (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
-	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,
-	   (b.by_amount).days_beyond_terms, (b.by_amount).open_days_beyond_terms,
-	   (b.by_debt).mean_days_to_pay, (b.by_amount).weighted_days_to_pay,
-	   (b.by_amount).weighted_terms, (b.by_debt).sd_days_late, (b.by_debt).mean_deviation,
-	   (b.by_debt).cv_days_to_pay, (b.by_debt).trend_slope, (b.by_debt).trend_se,
-	   (b.by_debt).trend_p, (b.by_debt).is_worsening, (b.by_debt).recent_days_late,
-	   (b.by_debt).recent_n, (b.by_amount).payment_index, (b.by_debt).first_invoice_date,
-	   (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
-  FROM credit.account a
- CROSS JOIN LATERAL credit.behaviour_of(a.account_id, credit.as_of(), 365, 0, 90) b;
-COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of. Worked out customer by customer, which is quick for few; payment_behaviour_on() is the same, quick for all.';
-COMMENT ON COLUMN credit.payment_behaviour.customer IS 'Key of the customer in the ERP.';
-COMMENT ON COLUMN credit.payment_behaviour.segment IS 'Company, division or the like.';
-COMMENT ON COLUMN credit.payment_behaviour.name IS 'Name of the customer.';
-COMMENT ON COLUMN credit.payment_behaviour.currency IS 'Currency of the amounts.';
-COMMENT ON COLUMN credit.payment_behaviour.n_paid IS 'Number of debts paid in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.n_open IS 'Number of debts that are open.';
-COMMENT ON COLUMN credit.payment_behaviour.n_overdue IS 'Number of these that are past due.';
-COMMENT ON COLUMN credit.payment_behaviour.n_undated IS 'Number of debts settled before their source was attached: nobody knows when, so they are left out.';
-COMMENT ON COLUMN credit.payment_behaviour.paid_amount IS 'Sum of what was paid in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.open_amount IS 'Sum of the open debts.';
-COMMENT ON COLUMN credit.payment_behaviour.overdue_amount IS 'Sum of the debts past due.';
-COMMENT ON COLUMN credit.payment_behaviour.on_time_rate IS 'Share (0 to 1) of debts paid on time, among those paid and those overdue.';
-COMMENT ON COLUMN credit.payment_behaviour.on_time_rate_by_amount IS 'The same share of amounts.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_days_late IS 'Mean of days from due date to payment; early payments are negative.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_days_late IS 'The same weighted by amount.';
-COMMENT ON COLUMN credit.payment_behaviour.median_days_late IS 'Median of days late.';
-COMMENT ON COLUMN credit.payment_behaviour.p90_days_late IS 'Ninetieth percentile of days late; below 10 debts it says little.';
-COMMENT ON COLUMN credit.payment_behaviour.max_days_late IS 'Latest payment, in days late.';
-COMMENT ON COLUMN credit.payment_behaviour.max_days_overdue IS 'Most days past due of an open debt.';
-COMMENT ON COLUMN credit.payment_behaviour.days_beyond_terms IS 'Days late weighted by amount, early payments counted as 0.';
-COMMENT ON COLUMN credit.payment_behaviour.open_days_beyond_terms IS 'Days past due of open debts weighted by amount, those not due counted as 0.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_days_to_pay IS 'Mean of days from document date to payment.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_days_to_pay IS 'The same weighted by amount: terms and days late together.';
-COMMENT ON COLUMN credit.payment_behaviour.weighted_terms IS 'Days from document date to due date, weighted by amount.';
-COMMENT ON COLUMN credit.payment_behaviour.sd_days_late IS 'Standard deviation of days late: stability of the habit.';
-COMMENT ON COLUMN credit.payment_behaviour.mean_deviation IS 'Mean absolute deviation of days late from their mean.';
-COMMENT ON COLUMN credit.payment_behaviour.cv_days_to_pay IS 'Coefficient of variation of days to pay.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_slope IS 'By how many days payments get later in 30 days.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_se IS 'Standard error of the slope.';
-COMMENT ON COLUMN credit.payment_behaviour.trend_p IS 'Probability of such a slope without a trend.';
-COMMENT ON COLUMN credit.payment_behaviour.is_worsening IS 'True: the slope is positive, p is below 0.05 and there are at least 6 payments.';
-COMMENT ON COLUMN credit.payment_behaviour.recent_days_late IS 'Mean days late with weights that halve with every 90 days.';
-COMMENT ON COLUMN credit.payment_behaviour.recent_n IS 'Number of payments that this mean is worth.';
-COMMENT ON COLUMN credit.payment_behaviour.payment_index IS 'Index of payment from 1 to 100, weighted by amount: 80 is prompt, 100 is 30 days early, 50 is 30 days late.';
-COMMENT ON COLUMN credit.payment_behaviour.first_invoice_date IS 'Date of the oldest of these debts.';
-COMMENT ON COLUMN credit.payment_behaviour.first_paid_date IS 'Day of the first payment in the year.';
-COMMENT ON COLUMN credit.payment_behaviour.last_paid_date IS 'Day of the last payment.';
+COMMENT ON FUNCTION credit.behaviour_on(date, integer, integer, integer) IS
+'Profiles of how all accounts pay, by currency, from the rows; see behaviour_of().';
 
 CREATE FUNCTION credit.trend_of(of_account bigint, as_of date, months integer)
 RETURNS TABLE (currency text, month date, p credit.payment_measures, amount numeric)
@@ -532,42 +416,3 @@ SELECT d.currency, e.month,
 END;
 COMMENT ON FUNCTION credit.trend_of(bigint, date, integer) IS
 'How one account has paid, and what was invoiced, by currency and month.';
-
-CREATE FUNCTION credit.payment_trend_on(as_of date, months integer DEFAULT 24)
-RETURNS TABLE (customer text, segment text, name text, currency text, month date,
-			   n_paid bigint, paid_amount numeric, on_time_rate float8,
-			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
-			   p90_days_late float8, payment_index float8, invoiced_amount numeric)
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
-BEGIN ATOMIC
-SELECT a.customer, a.segment, a.name, q.currency, q.month,
-	   COALESCE((q.p).n_paid, 0), COALESCE((q.p).paid_amount, 0), (q.p).on_time_rate,
-	   (q.p).mean_days_late, (q.p).weighted_days_late, (q.p).median_days_late,
-	   (q.p).p90_days_late, (q.p).payment_index, COALESCE(q.amount, 0)
-  FROM credit.account a
- CROSS JOIN LATERAL credit.trend_of(a.account_id, payment_trend_on.as_of, payment_trend_on.months) q;
-END;
-COMMENT ON FUNCTION credit.payment_trend_on(date, integer) IS
-'How each customer has paid month by month (by the month in which a debt was paid), and what was invoiced in it, for so many months up to a day.';
-
-CREATE VIEW credit.payment_trend AS
-SELECT t.customer COLLATE "C" AS customer, t.segment COLLATE "C" AS segment, t.name,
-	   t.currency COLLATE "C" AS currency, t.month, t.n_paid, t.paid_amount,
-	   t.on_time_rate, t.mean_days_late, t.weighted_days_late, t.median_days_late,
-	   t.p90_days_late, t.payment_index, t.invoiced_amount
-  FROM credit.payment_trend_on(credit.as_of()) t;
-COMMENT ON VIEW credit.payment_trend IS 'How each customer has paid month by month, in the 24 months up to today or to the day of credit.as_of.';
-COMMENT ON COLUMN credit.payment_trend.customer IS 'Key of the customer in the ERP.';
-COMMENT ON COLUMN credit.payment_trend.segment IS 'Company, division or the like.';
-COMMENT ON COLUMN credit.payment_trend.name IS 'Name of the customer.';
-COMMENT ON COLUMN credit.payment_trend.currency IS 'Currency of the amounts.';
-COMMENT ON COLUMN credit.payment_trend.month IS 'First day of the month in which debts were paid, or invoiced.';
-COMMENT ON COLUMN credit.payment_trend.n_paid IS 'Number of debts paid in it.';
-COMMENT ON COLUMN credit.payment_trend.paid_amount IS 'Their sum.';
-COMMENT ON COLUMN credit.payment_trend.on_time_rate IS 'Share (0 to 1) of them that were paid on time.';
-COMMENT ON COLUMN credit.payment_trend.mean_days_late IS 'Mean of days late; early payments are negative.';
-COMMENT ON COLUMN credit.payment_trend.weighted_days_late IS 'The same weighted by amount.';
-COMMENT ON COLUMN credit.payment_trend.median_days_late IS 'Median of days late.';
-COMMENT ON COLUMN credit.payment_trend.p90_days_late IS 'Ninetieth percentile of days late.';
-COMMENT ON COLUMN credit.payment_trend.payment_index IS 'Index of payment, as in payment_behaviour.';
-COMMENT ON COLUMN credit.payment_trend.invoiced_amount IS 'Sum of the debts dated in the month.';

@@ -125,13 +125,35 @@ WITH month AS
 			   FROM generate_series(0, credit.month_count(receivable_indicators_on.months) - 1) g (back)
 			  CROSS JOIN LATERAL
 				   (SELECT date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => g.back) AS first) f) m),
-open AS MATERIALIZED
-	(SELECT d.day, o.segment, o.customer, o.currency, o.document_date, o.due_date, o.open_amount, o.is_complete
+/* the last days of the months and the days before them, in one pass */
+day AS
+	(SELECT array_agg(q.day ORDER BY q.day) AS days
 	   FROM (SELECT m.last_day AS day FROM month m
 			 UNION
-			 SELECT m.month - 1 FROM month m) d
-	  CROSS JOIN LATERAL credit.open_items_on(d.day) o
-	  WHERE o.document_date IS NULL OR o.document_date <= d.day),
+			 SELECT m.month - 1 FROM month m) q),
+complete AS MATERIALIZED
+	(SELECT d.day, x.source_id,
+			d.day >= credit.day_of(x.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
+				(SELECT FROM credit.settlement t
+				  WHERE t.source_id = x.source_id AND t.settled_on IS NULL) AS is_complete
+	   FROM credit.source x
+	   JOIN credit.settlement_rule r ON r.source_id = x.source_id
+	  CROSS JOIN (SELECT unnest(q.days) AS day FROM day q) d),
+open AS MATERIALIZED
+	(SELECT o.day, o.account_id, a.segment, o.currency, o.document_date, p.due_date, p.open_amount, c.is_complete
+	   FROM credit.open_documents_on_days((SELECT q.days FROM day q)) o
+	   JOIN complete c ON c.source_id = o.source_id AND c.day = o.day
+	   JOIN credit.account a ON a.account_id = o.account_id
+	  /* see open_items_on() */
+	  CROSS JOIN LATERAL
+			(SELECT CASE o.kind WHEN 'payment' THEN COALESCE(o.posting_date, o.document_date)
+						 ELSE COALESCE(o.due_date, o.document_date + COALESCE(a.terms_days, 0), o.document_date,
+									   o.posting_date) END AS due_date,
+					o.open_amount - GREATEST(LEAST(COALESCE(o.retention_amount, 0), o.open_amount), 0) AS open_amount
+			 UNION ALL
+			 SELECT o.retention_until, GREATEST(LEAST(o.retention_amount, o.open_amount), 0)
+			  WHERE o.retention_amount > 0) p
+	  WHERE p.open_amount <> 0 AND (o.document_date IS NULL OR o.document_date <= o.day)),
 of_customer AS
 	(SELECT o.day, o.segment, o.currency,
 			credit.aging(o.open_amount, o.due_date, o.day, 'oldest') AS netted,
@@ -140,7 +162,7 @@ of_customer AS
 			sum(o.open_amount) FILTER (WHERE o.open_amount > 0 AND o.due_date IS NOT NULL) AS dated,
 			bool_and(o.is_complete) AS is_complete
 	   FROM open o
-	  GROUP BY o.day, o.segment, o.customer, o.currency),
+	  GROUP BY o.day, o.account_id, o.segment, o.currency),
 stock AS
 	(SELECT c.day, c.segment, c.currency, count(*) AS n_customers, bool_and(c.is_complete) AS is_complete,
 			sum((c.netted).total) AS receivables, sum((c.netted).undated) AS undated,
@@ -156,7 +178,7 @@ flow AS MATERIALIZED
 	   FROM credit.account a
 	  CROSS JOIN LATERAL credit.sales_of(a.account_id, receivable_indicators_on.as_of) s
 	  GROUP BY a.segment, s.currency, s.day),
-by_age AS
+by_age AS MATERIALIZED
 	(SELECT e.last_day, e.segment, e.currency,
 			credit.true_dso(e.day, e.sales, e.open_amount, e.last_day) AS by_age
 	   FROM (SELECT m.last_day, f.segment, f.currency, f.day, f.sales, NULL::numeric AS open_amount
@@ -165,14 +187,23 @@ by_age AS
 			 SELECT m.last_day, o.segment, o.currency, o.document_date, NULL, o.open_amount
 			   FROM month m JOIN open o ON o.day = m.last_day AND o.open_amount > 0) e
 	  GROUP BY e.last_day, e.segment, e.currency),
-paid AS
-	(SELECT a.segment, p.currency, date_trunc('month', p.paid_on::timestamp)::date AS month,
+/* today's from the states that are kept */
+paid AS MATERIALIZED
+	(SELECT a.segment, p.currency, p.month, credit.payment_measures(credit.merge(p.by_amount)) AS paid
+	   FROM credit.month_states_today((SELECT min(m.month) FROM month m)) p
+	   JOIN credit.account a ON a.account_id = p.account_id
+	  WHERE receivable_indicators_on.as_of = credit.today() AND NOT (SELECT credit.needs_allocation())
+		AND p.by_amount IS NOT NULL
+	  GROUP BY 1, 2, 3
+	 UNION ALL
+	 SELECT a.segment, p.currency, date_trunc('month', p.paid_on::timestamp)::date AS month,
 			credit.payment_profile(p.amount, p.document_date, p.due_date, p.paid_on) AS paid
-	   FROM credit.account a
-	  CROSS JOIN LATERAL credit.paid_of(a.account_id, receivable_indicators_on.as_of) p
-	  WHERE p.paid_on >= date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => months - 1)
+	   FROM credit.paid_on(receivable_indicators_on.as_of) p
+	   JOIN credit.account a ON a.account_id = p.account_id
+	  WHERE (receivable_indicators_on.as_of <> credit.today() OR (SELECT credit.needs_allocation()))
+		AND p.paid_on >= date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => months - 1)
 	  GROUP BY 1, 2, 3),
-written_off AS
+written_off AS MATERIALIZED
 	(SELECT a.segment, i.currency, date_trunc('month', t.settled_on::timestamp)::date AS month, sum(t.amount) AS amount
 	   FROM (SELECT t.source_id, t.key, t.settled_on, t.amount
 			   FROM credit.settlement t
@@ -195,7 +226,27 @@ part AS
 	   FROM (SELECT f.segment, f.currency, f.day FROM flow f
 			 UNION ALL
 			 SELECT s.segment, s.currency, s.day FROM stock s) k
-	  GROUP BY k.segment, k.currency)
+	  GROUP BY k.segment, k.currency),
+base AS MATERIALIZED
+	(SELECT k.segment, k.currency, m.month, m.last_day, m.month_days, m.window_begin,
+			COALESCE(b.receivables, 0) AS receivables_begin, COALESCE(e.receivables, 0) AS receivables_end,
+			COALESCE(e.overdue, 0) AS overdue, COALESCE(e.undated, 0) AS undated,
+			credit.ratio(e.late, e.debts) AS overdue_ratio, credit.ratio(e.severe, e.debts) AS severe_overdue_ratio,
+			credit.ratio(e.late_days, e.dated) AS open_days_beyond_terms,
+			COALESCE(e.n_customers, 0) AS n_customers,
+			COALESCE(e.is_complete, true) AND COALESCE(b.is_complete, true) AS is_complete
+	   FROM month m
+	   JOIN part k ON k.first_day <= m.last_day
+	   LEFT JOIN stock b ON b.segment = k.segment AND b.currency = k.currency AND b.day = m.month - 1
+	   LEFT JOIN stock e ON e.segment = k.segment AND e.currency = k.currency AND e.day = m.last_day),
+sold AS
+	(SELECT k.segment, k.currency, k.month,
+			sum(f.sales) FILTER (WHERE f.day >= k.month) AS sales,
+			sum(f.sales) FILTER (WHERE f.day > k.window_begin) AS window_sales,
+			credit.countback_dso(f.day, f.sales, k.receivables_end, k.last_day) AS countback
+	   FROM base k
+	   LEFT JOIN flow f ON f.segment = k.segment AND f.currency = k.currency AND f.day <= k.last_day
+	  GROUP BY k.segment, k.currency, k.month)
 SELECT q.segment, q.currency, q.month, q.last_day, q.sales, q.window_days, q.window_sales,
 	   q.receivables_begin, q.receivables_end, q.receivables_end - q.overdue - q.undated,
 	   q.overdue, q.undated, r.dso_month, r.dso, (q.countback).dso, r.best_possible_dso,
@@ -204,27 +255,16 @@ SELECT q.segment, q.currency, q.month, q.last_day, q.sales, q.window_days, q.win
 	   COALESCE((q.paid).paid_amount, 0), (q.paid).weighted_days_late, (q.paid).days_beyond_terms,
 	   q.open_days_beyond_terms, (q.paid).weighted_days_to_pay, (q.paid).weighted_terms,
 	   q.n_customers, q.is_complete
-  FROM (SELECT k.segment, k.currency, m.month, m.last_day, m.month_days, m.last_day - m.window_begin AS window_days,
-			   COALESCE(sum(f.sales) FILTER (WHERE f.day >= m.month), 0) AS sales,
-			   COALESCE(sum(f.sales) FILTER (WHERE f.day > m.window_begin), 0) AS window_sales,
-			   credit.countback_dso(f.day, f.sales, COALESCE(e.receivables, 0), m.last_day) AS countback,
-			   COALESCE(b.receivables, 0) AS receivables_begin, COALESCE(e.receivables, 0) AS receivables_end,
-			   COALESCE(e.overdue, 0) AS overdue, COALESCE(e.undated, 0) AS undated,
-			   credit.ratio(e.late, e.debts) AS overdue_ratio, credit.ratio(e.severe, e.debts) AS severe_overdue_ratio,
-			   credit.ratio(e.late_days, e.dated) AS open_days_beyond_terms,
-			   g.by_age, COALESCE(w.amount, 0) AS write_offs, p.paid,
-			   COALESCE(e.n_customers, 0) AS n_customers, COALESCE(e.is_complete, true) AND COALESCE(b.is_complete, true) AS is_complete
-		  FROM month m
-		  JOIN part k ON k.first_day <= m.last_day
-		  LEFT JOIN flow f ON f.segment = k.segment AND f.currency = k.currency AND f.day <= m.last_day
-		  LEFT JOIN stock b ON b.segment = k.segment AND b.currency = k.currency AND b.day = m.month - 1
-		  LEFT JOIN stock e ON e.segment = k.segment AND e.currency = k.currency AND e.day = m.last_day
-		  LEFT JOIN by_age g ON g.segment = k.segment AND g.currency = k.currency AND g.last_day = m.last_day
-		  LEFT JOIN paid p ON p.segment = k.segment AND p.currency = k.currency AND p.month = m.month
-		  LEFT JOIN written_off w ON w.segment = k.segment AND w.currency = k.currency AND w.month = m.month
-		 GROUP BY k.segment, k.currency, m.month, m.last_day, m.month_days, m.window_begin,
-				  b.receivables, b.is_complete, e.receivables, e.overdue, e.undated, e.late, e.debts, e.severe,
-				  e.late_days, e.dated, e.n_customers, e.is_complete, g.by_age, w.amount, p.paid
+  FROM (SELECT k.segment, k.currency, k.month, k.last_day, k.month_days, k.last_day - k.window_begin AS window_days,
+			   COALESCE(v.sales, 0) AS sales, COALESCE(v.window_sales, 0) AS window_sales, v.countback,
+			   k.receivables_begin, k.receivables_end, k.overdue, k.undated,
+			   k.overdue_ratio, k.severe_overdue_ratio, k.open_days_beyond_terms,
+			   g.by_age, COALESCE(w.amount, 0) AS write_offs, p.paid, k.n_customers, k.is_complete
+		  FROM base k
+		  JOIN sold v ON v.segment = k.segment AND v.currency = k.currency AND v.month = k.month
+		  LEFT JOIN by_age g ON g.segment = k.segment AND g.currency = k.currency AND g.last_day = k.last_day
+		  LEFT JOIN paid p ON p.segment = k.segment AND p.currency = k.currency AND p.month = k.month
+		  LEFT JOIN written_off w ON w.segment = k.segment AND w.currency = k.currency AND w.month = k.month
 		OFFSET 0) q
  CROSS JOIN LATERAL credit.receivable_ratios
 	   (q.month_days, q.sales, q.window_days, q.window_sales, q.receivables_begin, q.receivables_end,
@@ -311,12 +351,12 @@ stock AS
 flow AS
 	(SELECT s.currency, s.day, s.sales
 	   FROM credit.sales_of(of_account, last_day) s),
-paid AS
+paid AS MATERIALIZED
 	(SELECT p.currency, credit.payment_profile(p.amount, p.document_date, p.due_date, p.paid_on) AS paid
 	   FROM credit.paid_of(of_account, last_day) p
 	  WHERE p.paid_on >= month
 	  GROUP BY p.currency),
-written_off AS
+written_off AS MATERIALIZED
 	(SELECT t.currency, sum(t.amount) AS amount
 	   FROM credit.settlements_of(of_account, last_day) t
 	  WHERE t.kind = 'write_off' AND t.settled_on >= month

@@ -126,7 +126,7 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE credit.daily() IS
-'All that should be done once a day: purges what settings keep_... give free, puts what status() finds into the log of the server, takes in documents that are dated for today, and works out payment states of months that are over. Call it from any scheduler; schedule() makes a job for pg_cron.';
+'All that should be done once a day: purges what settings keep_... give free, puts what status() finds into the log of the server, takes in documents that are dated for today, and works out payment states of months that bear a mark. Call it from any scheduler; schedule() makes a job for pg_cron.';
 
 /* What the jobs are called and do. */
 CREATE FUNCTION credit.job_catalog

@@ -30,7 +30,7 @@ BEGIN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
 	END LOOP;
 	/* exposure_on(), score_row() and their kind read these tables as the caller */
-	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.item_version, credit.settlement, credit.month_mark, credit.month_state, credit.source, credit.dependency, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic, credit.model_calibration, credit.model_distribution, credit.feature_definition, credit.limit_change TO %s', role);
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.item_version, credit.settlement, credit.month_mark, credit.month_state, credit.year_state, credit.fold_day, credit.source, credit.dependency, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic, credit.model_calibration, credit.model_distribution, credit.feature_definition, credit.limit_change TO %s', role);
 	/* and so are financial_ratios_on() and ratings_on() and theirs */
 	EXECUTE format('GRANT SELECT ON credit.financials, credit.bureau_report, credit.company_fact, credit.default_event, credit.rating_scale, credit.rating_history, credit.rating_override TO %s', role);
 END
@@ -78,6 +78,8 @@ SELECT pg_catalog.pg_extension_config_dump('credit.item_version', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.settlement', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.month_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.month_state', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.year_state', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.fold_day', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.journal', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.decision_log', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.model', '');

@@ -208,7 +208,8 @@ erp_months() {
 		-c 'CREATE TABLE erp.settled (id int PRIMARY KEY, customer int, amount numeric, day date, due date, paid date)' \
 		-c "SELECT credit.attach('erp.settled', 'receivable', key => 'id', customer => 'customer', amount => 'amount',
 				document_date => 'day', due_date => 'due', settled_on => 'paid')" \
-		-c "INSERT INTO erp.settled VALUES (1, 3, 100, '2024-01-01', '2024-01-31', '2024-02-05')" \
+		-c "INSERT INTO erp.settled VALUES (1, 3, 100, '2024-01-01', '2024-01-31', '2024-02-05'),
+				(3, 3, 70, current_date - 90, current_date - 60, current_date - 50)" \
 		-c 'SELECT credit.fold_months()' \
 		-c "INSERT INTO erp.settled VALUES (2, 3, 50, '2024-02-01', '2024-03-02', '2024-03-05')"
 }

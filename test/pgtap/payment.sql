@@ -312,6 +312,20 @@ SELECT books.same($$SELECT DISTINCT ON (customer, segment, currency) customer, s
 CREATE TABLE books.before AS SELECT * FROM credit.exposure_history;
 SELECT is((SELECT sum(change) FROM credit.exposure_history WHERE customer = 'c1' AND currency = 'USD'), (SELECT total FROM credit.exposure_history WHERE customer = 'c1' AND currency = 'USD' ORDER BY day DESC LIMIT 1), 'changes add up');
 
+-- What was open on many days in one pass is what was open on each of them.
+CREATE FUNCTION books.days_differ(days date[]) RETURNS bigint LANGUAGE sql AS $$
+WITH have AS (SELECT day, source_id, account_id, currency, kind, document_date, due_date, posting_date, retention_amount, retention_until, open_amount FROM credit.open_on_days(days)),
+	 want AS (SELECT d, o.source_id, o.account_id, o.currency, o.kind, o.document_date, o.due_date, o.posting_date, o.retention_amount, o.retention_until, o.open_amount FROM unnest(days) d CROSS JOIN LATERAL credit.open_rows_on(d) o),
+	 one AS (SELECT d, u.source_id, a.account_id, u.currency, u.kind, sum(u.open_amount), count(*) FROM unnest(days) d CROSS JOIN credit.account a CROSS JOIN LATERAL credit.unallocated_of(a.account_id, d) u GROUP BY 1, 2, 3, 4, 5),
+	 all_of AS (SELECT d, source_id, account_id, currency, kind, sum(open_amount), count(*) FROM want GROUP BY 1, 2, 3, 4, 5)
+SELECT (SELECT count(*) FROM ((SELECT * FROM have EXCEPT ALL SELECT * FROM want) UNION ALL (SELECT * FROM want EXCEPT ALL SELECT * FROM have)) x)
+	 + (SELECT count(*) FROM ((SELECT * FROM one EXCEPT ALL SELECT * FROM all_of) UNION ALL (SELECT * FROM all_of EXCEPT ALL SELECT * FROM one)) x)
+	 + CASE WHEN EXISTS (SELECT FROM want) THEN 0 ELSE 1 END
+$$;
+SELECT is(books.days_differ(d), 0::bigint, format('open on %s days in one pass, and by account', cardinality(d)))
+  FROM (VALUES ('{2025-03-31}'::date[]), ('{2025-01-31,2025-02-28,2025-03-31,2025-04-30,2025-05-31,2025-06-30,2025-07-31,2025-08-31}'),
+			   (ARRAY(SELECT date '2025-06-01' + g FROM generate_series(0, 40) g)), ('{2025-12-31,2026-03-31}')) q (d);
+
 -- An ERP that states nothing: each payment and each debt is used once.
 CREATE SCHEMA silent;
 CREATE TABLE silent.truth (day date, debt int, payment int, paid_on date, amount numeric);
@@ -406,6 +420,8 @@ SELECT books.same('SELECT key, amount, open_amount + credited_amount, paid_amoun
 	  FROM (SELECT 'i' || id AS key, total FROM erp.invoices WHERE state = 'posted' UNION ALL SELECT 'd' || id, total FROM erp.delivery_invoices WHERE state = 'posted') i WHERE i.total > 0) q$$, 'what was paid of each debt');
 SELECT books.same('SELECT key, sum(amount) FROM credit.account a CROSS JOIN LATERAL credit.paid_of(a.account_id, credit.today()) GROUP BY 1',
 	$$SELECT 'i' || a.invoice_id, sum(a.amount) FROM erp.applications a JOIN erp.payments p ON p.id = a.payment_id AND p.state = 'booked' JOIN erp.invoices i ON i.id = a.invoice_id AND i.state = 'posted' WHERE i.total > 0 GROUP BY 1$$, 'in payments that last');
+
+SELECT is(books.days_differ(ARRAY(SELECT credit.today() - 30 + g FROM generate_series(0, 29) g)), 0::bigint, 'what was open on thirty days, in one pass');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -23,7 +23,7 @@ fingerprint() {
 		dependency source_problem item item_version journal decision_log financials \
 		bureau_report company_fact default_event rating_scale rating_history rating_override \
 		model model_characteristic model_calibration model_distribution feature_definition \
-		month_mark month_state; do
+		month_mark month_state year_state fold_day; do
 		echo "-- $table"
 		cluster_value "$1" "SELECT t::text COLLATE \"C\" FROM credit.$table t ORDER BY 1" -d "$2"
 	done
