@@ -187,7 +187,7 @@ CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.year_
 
 CREATE TABLE credit.fold_day
 (
-	day			date NOT NULL
+	day			date PRIMARY KEY
 );
 COMMENT ON TABLE credit.fold_day IS 'Day up to which year_state goes; no row: there was no fold.';
 COMMENT ON COLUMN credit.fold_day.day IS 'Day of the latest fold.';

@@ -217,6 +217,7 @@ CREATE TABLE credit.model_distribution
 	points		float8,
 	recorded_at	timestamptz NOT NULL
 );
+ALTER TABLE credit.model_distribution REPLICA IDENTITY FULL;
 CREATE INDEX model_distribution_model ON credit.model_distribution (model_id, rated_on);
 COMMENT ON TABLE credit.model_distribution IS
 'How customers fell into the bins of each characteristic when rate_all() rated them; append-only. Those in default, and those without a score, are not counted. Of two runs of a day the later counts.';

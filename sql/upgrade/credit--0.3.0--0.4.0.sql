@@ -26,7 +26,7 @@ ALTER TABLE credit.setting ENABLE REPLICA TRIGGER invalidate_replica;
 ALTER TABLE credit.setting ENABLE ALWAYS TRIGGER invalidate_setting;
 ALTER TABLE credit.rule_reaction ENABLE REPLICA TRIGGER invalidate_replica;
 ALTER TABLE credit.rule_reaction ENABLE ALWAYS TRIGGER invalidate_setting;
--- MANUAL: CREATE TABLE credit.source_problem
+ALTER TABLE credit.source_problem ADD COLUMN mended_at timestamptz;
 
 COMMENT ON TABLE credit.source_problem IS
 'Rows of the ERP that could not be read through their mapping: append-only, so that nobody waits for anybody. A source with a row here is unverified until repair() finds it in order or it is attached anew.';
@@ -149,6 +149,102 @@ ALTER TABLE credit.item_version REPLICA IDENTITY FULL;
 /* as for item_version */
 ALTER TABLE credit.settlement REPLICA IDENTITY FULL;
 ALTER TABLE credit.month_mark REPLICA IDENTITY FULL;
+/*
+ * Open on a day was what is open now, or was settled, reversed or taken back
+ * after it: few documents, however many there are.
+ */
+CREATE FUNCTION credit.changed_after(as_of date)
+RETURNS TABLE (source_id integer, key text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT t.source_id, t.key FROM credit.settlement t WHERE t.settled_on > as_of
+UNION
+/*
+ * Payments applied after the day, or to debts that were not there yet.  What
+ * is applied on the day it comes is never open.
+ */
+SELECT p.source_id, p.key
+  FROM credit.settlement t
+  JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
+ WHERE t.payment_key IS NOT NULL AND t.settled_on > as_of
+   AND t.settled_on > COALESCE(p.document_date, p.posting_date, credit.day_of(p.recorded_at))
+UNION
+SELECT p.source_id, p.key
+  FROM credit.item x
+  JOIN credit.settlement t ON t.source_id = x.source_id AND t.key = x.key
+  JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
+ WHERE t.payment_key IS NOT NULL
+   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > as_of
+   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) >
+	   COALESCE(p.document_date, p.posting_date, credit.day_of(p.recorded_at))
+UNION
+SELECT i.source_id, i.key FROM credit.item i
+ WHERE NOT i.is_open AND (i.reversed_on > as_of OR i.next_on IS NOT NULL);
+END;
+COMMENT ON FUNCTION credit.changed_after(date) IS
+'Documents that may have been open on a day although they are not now.';
+/* With what reports show of each document, so that none looks it up again. */
+CREATE FUNCTION credit.open_rows_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text, kind text,
+			   open_amount numeric, number text, document_date date, due_date date,
+			   posting_date date, amount numeric, is_disputed boolean, disputed_amount numeric,
+			   retention_amount numeric, retention_until date, origin text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+WITH candidate AS
+	(SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
+			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
+			i.retention_until, i.origin
+	   FROM credit.item i
+	  WHERE i.is_open
+	 UNION ALL
+	 SELECT i.source_id, i.key, i.account_id, i.currency, i.amount, i.number, i.document_date, i.due_date,
+			i.posting_date, i.recorded_at, i.reversed_on, i.is_disputed, i.disputed_amount, i.retention_amount,
+			i.retention_until, i.origin
+	   FROM credit.changed_after(as_of) c
+	   JOIN credit.item i ON i.source_id = c.source_id AND i.key = c.key
+	  WHERE NOT i.is_open)
+SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount, o.number,
+	   o.document_date, o.due_date, o.posting_date, o.amount, o.is_disputed, o.disputed_amount,
+	   o.retention_amount, o.retention_until, o.origin
+  FROM (SELECT i.*, s.kind,
+			   CASE WHEN s.kind IN ('payment', 'credit_note') THEN p.amount - i.amount + u.amount
+					ELSE i.amount - p.amount + u.amount END AS open_amount
+		  FROM candidate i
+		  JOIN credit.source s ON s.source_id = i.source_id
+		 /* what was settled of it */
+		 CROSS JOIN LATERAL
+			   (SELECT COALESCE(sum(t.amount), 0) AS amount FROM credit.settlement t
+				 WHERE t.source_id = i.source_id AND t.key = i.key
+				   AND (t.settled_on <= as_of OR t.settled_on IS NULL)) p
+		 /* what it has settled, of debts that count */
+		 CROSS JOIN LATERAL
+			   (SELECT COALESCE(sum(t.amount), 0) AS amount
+				  FROM credit.settlement t
+				  JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+				 WHERE s.kind <> 'invoice'
+				   AND t.payment_source_id = i.source_id AND t.payment_key = i.key
+				   AND (t.settled_on <= as_of OR t.settled_on IS NULL)
+				   AND x.amount IS NOT NULL
+				   AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) <= as_of
+				   AND (x.reversed_on IS NULL OR x.reversed_on > as_of)) u
+		 WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+		   AND i.amount IS NOT NULL
+		   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= as_of
+		   AND (i.reversed_on IS NULL OR i.reversed_on > as_of)) o
+ WHERE o.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.open_rows_on(date) IS
+'What open_on() says, with what reports show of each document.';
+CREATE OR REPLACE FUNCTION credit.open_on(as_of date)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
+			   kind text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+  FROM credit.open_rows_on(as_of) o;
+END;
+
 COMMENT ON VIEW credit.decision IS
 'What was let in although a rule was broken: in mode shadow, with a warning, by a member of setting bypass_role, or by replication that a source follows. Refused documents are in the log of the server: their transaction is gone.';
 COMMENT ON COLUMN credit.stat.bypasses IS 'Checks that broke a rule and passed because of setting bypass_role, or because replication wrote the rows.';
@@ -267,6 +363,10 @@ BEGIN
 	/* keys that documents of other sources name */
 	PERFORM credit.part_documents(s.source_id);
 	PERFORM credit.maintain(true);
+	/* what is kept of its debts is out of date */
+	INSERT INTO credit.month_mark (account_id, month)
+	SELECT DISTINCT i.account_id, date 'infinity' FROM credit.item i
+	 WHERE i.source_id = s.source_id AND i.account_id IS NOT NULL AND s.kind IN ('invoice', 'receivable');
 	DELETE FROM credit.item i WHERE i.source_id = s.source_id;
 	DELETE FROM credit.source_problem p WHERE p.source_id = s.source_id;
 	DELETE FROM credit.repair_result r WHERE r.source_id = s.source_id;
@@ -2075,6 +2175,228 @@ $$;
 COMMENT ON FUNCTION credit.attach_preset(text, boolean, text, text, text, text) IS
 'Attaches an ERP whose tables are known (view presets lists them): views in a schema of yours (view_schema, default credit_NAME) over the tables in erp_schema, attach() for each, depend() for the tables behind. As it stands it changes nothing, and says what it would do step by step and everything that is missing; dry_run => false does it, or nothing of it. on_breach is for orders and deliveries. Undo: doc/preset.md.';
 /*
+ * Allocation of what nobody says: the n-th payment of an amount pays the n-th
+ * debt of just that amount, oldest due first; what is left pays the oldest due.
+ */
+CREATE OR REPLACE FUNCTION credit.allocated_on(as_of date, of_account bigint DEFAULT NULL)
+RETURNS TABLE (source_id integer, key text, account_id bigint, currency text,
+			   kind text, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+/* of all accounts set by set, of one by its indexes */
+WITH open AS
+	(SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+	   FROM credit.open_now o
+	  WHERE as_of = credit.today() AND of_account IS NULL
+	 UNION ALL
+	 SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+	   FROM credit.open_now o
+	  WHERE as_of = credit.today() AND o.account_id = of_account
+	 UNION ALL
+	 SELECT o.source_id, o.key, o.account_id, o.currency, o.kind, o.open_amount
+	   FROM credit.open_on(as_of) o
+	  WHERE as_of <> credit.today() AND of_account IS NULL
+	 UNION ALL
+	 SELECT o.source_id, o.key, of_account, o.currency, o.kind, o.open_amount
+	   FROM credit.unallocated_of(of_account, as_of) o
+	  WHERE as_of <> credit.today() AND of_account IS NOT NULL),
+sided AS
+	(SELECT o.*, r.rule = 'allocated' AND o.open_amount < 0 AS pays,
+			r.rule <> 'stated' AND o.open_amount > 0 AS is_paid,
+			COALESCE(i.due_date, i.document_date, i.posting_date) AS due
+	   FROM open o
+	   JOIN (SELECT x.source_id, x.rule FROM credit.settlement_rule x OFFSET 0) r ON r.source_id = o.source_id
+	   JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key),
+ranked AS
+	(SELECT s.*, abs(s.open_amount) AS size,
+			row_number() OVER (PARTITION BY s.account_id, s.currency, abs(s.open_amount), s.pays, s.is_paid
+							   ORDER BY s.due, s.source_id, s.key) AS number
+	   FROM sided s),
+/* a debt and a payment of one amount and number are a pair: nothing is left of either */
+matched AS
+	(SELECT r.*, (r.pays OR r.is_paid) AND bool_or(r.pays) OVER pair AND bool_or(r.is_paid) OVER pair AS is_equal
+	   FROM ranked r
+	 WINDOW pair AS (PARTITION BY r.account_id, r.currency, r.size, r.number)),
+rest AS
+	(SELECT m.*,
+			sum(m.open_amount) FILTER (WHERE m.is_paid) OVER whole AS debt,
+			-sum(m.open_amount) FILTER (WHERE m.pays) OVER whole AS money,
+			sum(m.size) OVER (PARTITION BY m.account_id, m.currency, m.pays, m.is_paid
+							  ORDER BY m.due, m.source_id, m.key ROWS UNBOUNDED PRECEDING) AS running
+	   FROM matched m
+	  WHERE NOT m.is_equal
+	 WINDOW whole AS (PARTITION BY m.account_id, m.currency))
+SELECT r.source_id, r.key, r.account_id, r.currency, r.kind, r.left_open
+  FROM (SELECT r.*,
+			   CASE WHEN r.is_paid
+					THEN LEAST(r.open_amount, GREATEST(0, r.running - COALESCE(r.money, 0)))
+					WHEN r.pays
+					THEN -LEAST(-r.open_amount, GREATEST(0, r.running - COALESCE(r.debt, 0)))
+					ELSE r.open_amount END AS left_open
+		  FROM rest r) r
+ WHERE r.left_open <> 0;
+END;
+
+/*
+ * Documents are read with their account in each branch, so that a filter on a
+ * customer gets down to the indexes; today's are read once, by the index of
+ * what is open.
+ */
+CREATE FUNCTION credit.open_lines_on(as_of date)
+RETURNS TABLE (account_id bigint, customer text, segment text, name text, terms_days integer,
+			   source_id integer, key text, number text, kind text, document_date date,
+			   due_date date, posting_date date, currency text, amount numeric,
+			   open_amount numeric, is_disputed boolean, disputed_amount numeric,
+			   retention_amount numeric, retention_until date, origin text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT a.account_id, a.customer, a.segment, a.name, a.terms_days, i.source_id, i.key, i.number, s.kind,
+	   i.document_date, i.due_date, i.posting_date, i.currency, i.amount,
+	   COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0),
+	   i.is_disputed, i.disputed_amount, i.retention_amount, i.retention_until, i.origin
+  FROM credit.item i
+  JOIN credit.source s ON s.source_id = i.source_id
+  JOIN credit.account a ON a.account_id = i.account_id
+ WHERE i.is_open AND s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+   AND as_of = credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT a.account_id, a.customer, a.segment, a.name, a.terms_days, o.source_id, o.key, o.number, o.kind,
+	   o.document_date, o.due_date, o.posting_date, o.currency, o.amount, o.open_amount,
+	   o.is_disputed, o.disputed_amount, o.retention_amount, o.retention_until, o.origin
+  FROM credit.open_rows_on(as_of) o
+  JOIN credit.account a ON a.account_id = o.account_id
+ WHERE as_of <> credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT a.account_id, a.customer, a.segment, a.name, a.terms_days, i.source_id, i.key, i.number, o.kind,
+	   i.document_date, i.due_date, i.posting_date, i.currency, i.amount, o.open_amount,
+	   i.is_disputed, i.disputed_amount, i.retention_amount, i.retention_until, i.origin
+  FROM credit.allocated_on(as_of) o
+  JOIN credit.account a ON a.account_id = o.account_id
+  JOIN credit.item i ON i.source_id = o.source_id AND i.key = o.key
+ WHERE credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.open_lines_on(date) IS
+'What is open on a day after allocation, with the document and its account; use open_items_on().';
+/*
+ * What is open on many days, in one pass: each document comes, is settled and goes
+ * on days of its own, and what was open changes at the first day of the list
+ * from then on.
+ */
+CREATE FUNCTION credit.open_on_days(days date[])
+RETURNS TABLE (day date, source_id integer, account_id bigint, currency text, kind text,
+			   document_date date, due_date date, posting_date date, retention_amount numeric,
+			   retention_until date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+WITH document AS MATERIALIZED
+	(SELECT row_number() OVER () AS id, q.*, pg_catalog.width_bucket(q.until - 1, days) AS last
+	   FROM (SELECT i.source_id, i.key, i.account_id, i.currency, s.kind, i.amount, i.document_date, i.due_date,
+					i.posting_date, i.retention_amount, i.retention_until,
+					CASE WHEN s.kind IN ('payment', 'credit_note') THEN -1 ELSE 1 END AS sign,
+					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day,
+					COALESCE(i.reversed_on, 'infinity') AS until
+			   FROM (SELECT i.* FROM credit.item i WHERE i.is_open
+					 UNION ALL
+					 SELECT i.* FROM credit.changed_after(days[1]) c
+					   JOIN credit.item i ON i.source_id = c.source_id AND i.key = c.key
+					  WHERE NOT i.is_open) i
+			   JOIN credit.source s ON s.source_id = i.source_id
+			  WHERE s.kind IN ('invoice', 'receivable', 'credit_note', 'payment')
+				AND i.amount IS NOT NULL) q
+	  WHERE q.day <= days[array_upper(days, 1)] AND q.until > days[1]),
+event AS
+	(SELECT d.id, d.day, d.sign * d.amount AS delta FROM document d
+	 UNION ALL
+	 SELECT d.id, GREATEST(COALESCE(t.settled_on, '-infinity'), d.day), -d.sign * t.amount
+	   FROM document d
+	   JOIN credit.settlement t ON t.source_id = d.source_id AND t.key = d.key
+	 UNION ALL
+	 /* what it has settled, from the day on which the debt is there to the one on which it is reversed */
+	 SELECT d.id, e.day, e.delta
+	   FROM document d
+	   JOIN credit.settlement t ON t.payment_source_id = d.source_id AND t.payment_key = d.key
+	   JOIN credit.item x ON x.source_id = t.source_id AND x.key = t.key
+	  CROSS JOIN LATERAL
+			(SELECT GREATEST(COALESCE(t.settled_on, '-infinity'), d.day,
+							 COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at))) AS day) b
+	  CROSS JOIN LATERAL
+			(SELECT b.day, t.amount AS delta
+			 UNION ALL
+			 SELECT GREATEST(x.reversed_on, b.day), -t.amount WHERE x.reversed_on IS NOT NULL) e
+	  WHERE d.kind <> 'invoice' AND x.amount IS NOT NULL),
+level AS
+	(SELECT e.id, e.number, sum(sum(e.delta)) OVER document AS open_amount,
+			lead(e.number, 1, array_upper(days, 1) + 1) OVER document AS next
+	   FROM (SELECT v.id, pg_catalog.width_bucket(v.day - 1, days) + 1 AS number, v.delta FROM event v) e
+	  WHERE e.number <= array_upper(days, 1)
+	  GROUP BY e.id, e.number
+	 WINDOW document AS (PARTITION BY e.id ORDER BY e.number))
+SELECT days[g.number], d.source_id, d.account_id, d.currency, d.kind, d.document_date, d.due_date,
+	   d.posting_date, d.retention_amount, d.retention_until, l.open_amount
+  FROM level l
+  JOIN document d ON d.id = l.id
+ CROSS JOIN LATERAL pg_catalog.generate_series(l.number, LEAST(l.next - 1, d.last)) g (number)
+ WHERE l.open_amount <> 0;
+END;
+COMMENT ON FUNCTION credit.open_on_days(date[]) IS
+'What was open on each of some ascending days, before allocation: open_on() of all of them in one pass.';
+CREATE FUNCTION credit.open_documents_on_days(days date[])
+RETURNS TABLE (day date, source_id integer, account_id bigint, currency text, kind text,
+			   document_date date, due_date date, posting_date date, retention_amount numeric,
+			   retention_until date, open_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT o.day, o.source_id, o.account_id, o.currency, o.kind, o.document_date, o.due_date, o.posting_date,
+	   o.retention_amount, o.retention_until, o.open_amount
+  FROM credit.open_on_days(days) o
+ WHERE o.day <> credit.today() AND NOT credit.needs_allocation()
+UNION ALL
+SELECT d.day, o.source_id, o.account_id, o.currency, o.kind, o.document_date, o.due_date, o.posting_date,
+	   o.retention_amount, o.retention_until, o.open_amount
+  FROM pg_catalog.unnest(days) d (day)
+ CROSS JOIN LATERAL credit.open_lines_on(d.day) o
+ WHERE d.day = credit.today() OR credit.needs_allocation();
+END;
+COMMENT ON FUNCTION credit.open_documents_on_days(date[]) IS
+'Receivables, credit notes and payments of which something is open on each of some ascending days, after allocation: open_documents_on() of all of them in one pass.';
+CREATE OR REPLACE FUNCTION credit.open_items_on(as_of date)
+RETURNS TABLE (customer text, segment text, name text, source text, kind text,
+			   key text, number text, document_date date, due_date date,
+			   currency text, amount numeric, open_amount numeric,
+			   days_past_due integer, is_disputed boolean, disputed_amount numeric,
+			   is_retention boolean, origin text, is_complete boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+SELECT i.customer, i.segment, i.name, s.name, i.kind, i.key, COALESCE(i.number, i.key),
+	   i.document_date, p.due_date, i.currency, i.amount, p.open_amount,
+	   as_of - p.due_date,
+	   COALESCE(i.is_disputed, false) OR COALESCE(i.disputed_amount, 0) <> 0,
+	   /* what is disputed of a part that is retained is disputed of it last */
+	   CASE WHEN i.disputed_amount IS NULL THEN CASE WHEN i.is_disputed THEN p.open_amount ELSE 0 END
+			WHEN p.is_retention THEN LEAST(GREATEST(i.disputed_amount - (i.open_amount - p.open_amount), 0), p.open_amount)
+			ELSE LEAST(i.disputed_amount, p.open_amount) END,
+	   p.is_retention, i.origin, s.is_complete
+  FROM credit.open_lines_on(as_of) i
+  JOIN (SELECT x.source_id, x.name,
+			   as_of >= credit.day_of(x.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
+				   (SELECT FROM credit.settlement t
+					 WHERE t.source_id = x.source_id AND t.settled_on IS NULL) AS is_complete
+		  FROM credit.source x
+		  JOIN credit.settlement_rule r ON r.source_id = x.source_id
+		OFFSET 0) s ON s.source_id = i.source_id
+ CROSS JOIN LATERAL
+	   (SELECT CASE i.kind WHEN 'payment' THEN COALESCE(i.posting_date, i.document_date)
+					ELSE COALESCE(i.due_date, i.document_date + COALESCE(i.terms_days, 0), i.document_date,
+								  i.posting_date) END AS due_date,
+			   i.open_amount - GREATEST(LEAST(COALESCE(i.retention_amount, 0), i.open_amount), 0) AS open_amount,
+			   false AS is_retention
+		UNION ALL
+		SELECT i.retention_until, GREATEST(LEAST(i.retention_amount, i.open_amount), 0), true
+		 WHERE i.retention_amount > 0) p
+ WHERE p.open_amount <> 0;
+END;
+
+/*
  * Subject adhoc: aging and payment behaviour of any query by one call, grouped
  * without GROUP BY.  src/adhoc.c, src/grouping.c.
  *
@@ -2225,20 +2547,230 @@ CREATE AGGREGATE credit.fit_isotonic(score float8, is_default boolean, weight fl
 	PARALLEL = SAFE);
 COMMENT ON AGGREGATE credit.fit_isotonic(float8, boolean, float8) IS
 'The same with rows that count as weight rows; n and n_default are numbers of rows. Weights are taken to six decimals; NULL and 0 leave a row out.';
+/* The same of all accounts, set by set. */
+CREATE FUNCTION credit.behaviour_on
+	(as_of date, days integer, grace_days integer, half_life integer)
+RETURNS TABLE (account_id bigint, currency text, by_debt credit.payment_measures,
+			   by_amount credit.payment_measures, n_undated bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+WITH debt AS
+	(SELECT d.* FROM credit.debts_on(behaviour_on.as_of) d),
+by_debt AS
+	(SELECT d.account_id, d.currency,
+			credit.payment_profile(d.amount, d.document_date, d.due_date, d.settled_on, behaviour_on.as_of,
+								   behaviour_on.grace_days, behaviour_on.half_life)
+				FILTER (WHERE d.is_dated AND (d.settled_on IS NULL OR d.is_cash)) AS p,
+			count(*) FILTER (WHERE NOT d.is_dated) AS n_undated
+	   FROM debt d
+	  WHERE d.settled_on IS NULL OR d.settled_on > behaviour_on.as_of - behaviour_on.days
+	  GROUP BY d.account_id, d.currency),
+by_amount AS
+	(SELECT q.account_id, q.currency,
+			credit.payment_profile(q.amount, q.document_date, q.due_date, q.paid_on, behaviour_on.as_of,
+								   behaviour_on.grace_days, behaviour_on.half_life) AS p
+	   FROM (SELECT t.account_id, t.currency, t.amount, t.document_date, t.due_date, t.paid_on
+			   FROM credit.paid_on(behaviour_on.as_of) t
+			  WHERE t.paid_on > behaviour_on.as_of - behaviour_on.days
+			 UNION ALL
+			 SELECT d.account_id, d.currency, d.open_amount, d.document_date, d.due_date, NULL
+			   FROM debt d WHERE d.open_amount > 0) q
+	  GROUP BY q.account_id, q.currency)
+SELECT COALESCE(n.account_id, m.account_id), COALESCE(n.currency, m.currency), n.p, m.p, COALESCE(n.n_undated, 0)
+  FROM by_debt n
+  FULL JOIN by_amount m ON m.account_id = n.account_id AND m.currency = n.currency;
+END;
+COMMENT ON FUNCTION credit.behaviour_on(date, integer, integer, integer) IS
+'Profiles of how all accounts pay, by currency, from the rows; see behaviour_of().';
+COMMENT ON TABLE credit.month_state IS
+'Payment states of months, worked out by fold_months(). Where month_mark has the same month of an account, the state is out of date.';
 /*
- * Works out what bears a mark, some accounts at a time, in one statement each:
- * what is worked out and the marks that are taken away are of one snapshot.  A
- * mark that somebody writes meanwhile is not in it, and stays.
+ * The same of what was settled after a day up to another, set by set, by the
+ * index of days: what it costs hangs on these days, not on the history of the
+ * accounts.  of_account: of that one instead, by the indexes of its documents.  after NULL: of what was settled nobody knows when.  An account is
+ * looked up by hash, however the planner joins.
+ */
+CREATE FUNCTION credit.settled_states(accounts bigint[], after date, until date, of_account bigint DEFAULT NULL)
+RETURNS TABLE (account_id bigint, currency text, month date, by_debt credit.payment_state,
+			   by_amount credit.payment_state, n_undated bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH recent AS
+	(SELECT DISTINCT q.source_id, q.key
+	   FROM (SELECT r.source_id, r.key FROM credit.settlement r
+			  WHERE of_account IS NULL AND cardinality(accounts) > 0
+				AND ((r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL))
+			 UNION ALL
+			 SELECT i.source_id, i.key
+			   FROM credit.item i
+			  CROSS JOIN LATERAL
+					(SELECT FROM credit.settlement r
+					  WHERE r.source_id = i.source_id AND r.key = i.key
+						AND ((r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL))
+					 OFFSET 0) r
+			  WHERE of_account IS NOT NULL
+				AND i.account_id = of_account AND (i.is_open OR NOT i.is_open) AND i.amount > 0) q),
+settled AS MATERIALIZED
+	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
+			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+			COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date,
+			COALESCE(x.settled_on, '-infinity') AS day, x.amount, x.kind, x.payment_source_id, x.payment_key
+	   FROM recent r
+	   JOIN credit.item i ON i.source_id = r.source_id AND i.key = r.key AND i.amount > 0
+	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+	   JOIN credit.account a ON a.account_id = i.account_id
+	   JOIN credit.settlement x ON x.source_id = r.source_id AND x.key = r.key
+	  WHERE (i.account_id = of_account OR i.account_id IN (SELECT unnest(accounts))) IS TRUE
+		AND (x.settled_on <= credit.today() OR x.settled_on IS NULL)
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()
+		AND (i.reversed_on IS NULL OR i.reversed_on > credit.today())),
+/* as debts_of() has it */
+by_day AS
+	(SELECT s.account_id, s.currency, s.source_id, s.key, s.debt, s.document_date, s.due_date, s.day,
+			sum(CASE WHEN s.kind NOT IN ('credit_note', 'write_off') THEN s.amount ELSE 0 END) AS paid,
+			sum(sum(s.amount)) OVER (PARTITION BY s.source_id, s.key ORDER BY s.day) AS upto
+	   FROM settled s
+	  GROUP BY s.source_id, s.key, s.day, s.account_id, s.currency, s.debt, s.document_date, s.due_date),
+marked AS
+	(SELECT d.*, max(d.day) FILTER (WHERE d.upto < d.debt) OVER (PARTITION BY d.source_id, d.key) AS last_open
+	   FROM by_day d),
+whole AS
+	(SELECT m.account_id, m.currency, m.debt, m.document_date, m.due_date, sum(m.paid) AS paid,
+			min(m.day) FILTER (WHERE m.upto >= m.debt AND (m.last_open IS NULL OR m.day > m.last_open)) AS settled_on
+	   FROM marked m
+	  GROUP BY m.source_id, m.key, m.account_id, m.currency, m.debt, m.document_date, m.due_date),
+/* as paid_of() has it */
+lasting AS
+	(SELECT u.*, min(u.upto) OVER (PARTITION BY u.source_id, u.key, u.payment_source_id, u.payment_key
+								   ORDER BY u.day ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lasting
+	   FROM (SELECT s.account_id, s.currency, s.source_id, s.key, s.document_date, s.due_date,
+					s.payment_source_id, s.payment_key, s.day,
+					sum(sum(s.amount)) OVER (PARTITION BY s.source_id, s.key, s.payment_source_id, s.payment_key
+											 ORDER BY s.day) AS upto
+			   FROM settled s
+			  WHERE s.kind NOT IN ('credit_note', 'write_off')
+			  GROUP BY s.source_id, s.key, s.payment_source_id, s.payment_key, s.day,
+					   s.account_id, s.currency, s.document_date, s.due_date) u),
+paid AS
+	(SELECT l.account_id, l.currency, l.document_date, l.due_date, l.day,
+			l.lasting - COALESCE(lag(l.lasting) OVER (PARTITION BY l.source_id, l.key, l.payment_source_id, l.payment_key
+													  ORDER BY l.day), 0) AS amount
+	   FROM lasting l)
+SELECT q.account_id, q.currency, q.month, credit.merge(q.by_debt), credit.merge(q.by_amount), sum(q.n_undated)::bigint
+  FROM (SELECT w.account_id, w.currency, date_trunc('month', w.settled_on::timestamp)::date AS month,
+			   credit.payment_state(w.debt, w.document_date, w.due_date, w.settled_on) AS by_debt,
+			   NULL::credit.payment_state AS by_amount, 0 AS n_undated
+		  FROM whole w
+		 WHERE w.paid <> 0 AND w.settled_on > after AND w.settled_on <= until
+		 GROUP BY w.account_id, w.currency, date_trunc('month', w.settled_on::timestamp)::date
+		UNION ALL
+		SELECT p.account_id, p.currency, date_trunc('month', p.day::timestamp)::date, NULL,
+			   credit.payment_state(p.amount, p.document_date, p.due_date, p.day), 0
+		  FROM paid p
+		 WHERE p.amount > 0 AND p.day > after AND p.day <= until
+		 GROUP BY p.account_id, p.currency, date_trunc('month', p.day::timestamp)::date
+		UNION ALL
+		SELECT w.account_id, w.currency, '-infinity', NULL, NULL, count(*)
+		  FROM whole w
+		 WHERE after IS NULL AND w.settled_on = '-infinity'
+		 GROUP BY w.account_id, w.currency) q
+ GROUP BY q.account_id, q.currency, q.month;
+END;
+COMMENT ON FUNCTION credit.settled_states(bigint[], date, date, bigint) IS
+'Payment states by month of what some accounts, or one by its indexes, settled after a day up to another; after NULL: of what was settled before its source was attached, month -infinity.';
+/*
+ * The year up to the day of the fold, which most readers want, added up: one
+ * row an account instead of twelve months.  It cannot be used of accounts that
+ * bear a mark, or that settled something on days that have left the year since.
+ */
+CREATE TABLE credit.year_state
+(
+	account_id	bigint NOT NULL,
+	currency	text COLLATE "C" NOT NULL,
+	by_debt		credit.payment_state,
+	by_amount	credit.payment_state,
+	n_undated	bigint NOT NULL,
+	PRIMARY KEY (account_id, currency)
+);
+COMMENT ON TABLE credit.year_state IS
+'Payment states of the 365 days up to the day of fold_day, per account; written by fold_months(). Where month_mark has a month of an account, the state is out of date.';
+COMMENT ON COLUMN credit.year_state.account_id IS 'Account.';
+COMMENT ON COLUMN credit.year_state.currency IS 'Currency of the debts.';
+COMMENT ON COLUMN credit.year_state.by_debt IS 'Debts of which nothing is open since a day of the year: one row each.';
+COMMENT ON COLUMN credit.year_state.by_amount IS 'What was paid in the year: one row per settlement.';
+COMMENT ON COLUMN credit.year_state.n_undated IS 'Number of debts settled before their source was attached.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.year_state
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+CREATE TABLE credit.fold_day
+(
+	day			date PRIMARY KEY
+);
+COMMENT ON TABLE credit.fold_day IS 'Day up to which year_state goes; no row: there was no fold.';
+COMMENT ON COLUMN credit.fold_day.day IS 'Day of the latest fold.';
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.fold_day
+	FOR EACH STATEMENT EXECUTE FUNCTION credit.refuse_change();
+/*
+ * Where something changes by itself on a day to come, without anybody who
+ * would leave a mark, nothing is kept.
+ */
+CREATE FUNCTION credit.unfoldable_accounts() RETURNS SETOF bigint
+LANGUAGE sql STABLE ROWS 100
+BEGIN ATOMIC
+SELECT i.account_id
+  FROM credit.settlement t
+  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+ WHERE t.settled_on > credit.today() AND i.account_id IS NOT NULL
+UNION
+SELECT i.account_id FROM credit.item i
+ WHERE i.account_id IS NOT NULL
+   AND (i.reversed_on > credit.today() OR
+		COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) > credit.today())
+   AND EXISTS (SELECT FROM credit.settlement t WHERE t.source_id = i.source_id AND t.key = i.key);
+END;
+COMMENT ON FUNCTION credit.unfoldable_accounts() IS
+'Accounts with something settled, or a settled debt dated or reversed, on a day to come: fold_months() leaves them until then.';
+/* Year states of some accounts anew, from the states of months and the days of the first one. */
+CREATE FUNCTION credit.fold_year(accounts bigint[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	after date := credit.today() - 365;
+	first_month date := (date_trunc('month', after::timestamp) + interval '1 month')::date;
+BEGIN
+	DELETE FROM credit.year_state s USING (SELECT DISTINCT unnest(accounts) AS account_id) a
+	 WHERE s.account_id = a.account_id;
+	INSERT INTO credit.year_state (account_id, currency, by_debt, by_amount, n_undated)
+	SELECT q.account_id, q.currency, credit.merge(q.by_debt), credit.merge(q.by_amount), sum(q.n_undated)
+	  FROM (SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+			  FROM credit.month_state s
+			 WHERE (s.month >= first_month OR s.month = '-infinity')
+			   AND (s.account_id IN (SELECT unnest(accounts))) IS TRUE
+			UNION ALL
+			SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+			  FROM credit.settled_states(accounts, after, first_month - 1) s) q
+	 GROUP BY q.account_id, q.currency;
+END
+$$;
+COMMENT ON FUNCTION credit.fold_year(bigint[]) IS
+'Part of fold_months(): the states of the year of some accounts.';
+/*
+ * Works out what bears a mark, month by month, in one statement each: what is
+ * worked out and the marks that are taken away are of one snapshot.  A mark
+ * that somebody writes meanwhile is not in it, and stays.
  */
 CREATE OR REPLACE FUNCTION credit.fold_months(batch integer DEFAULT 1000) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	this_month date := date_trunc('month', credit.today()::timestamp)::date;
-	accounts bigint[];
-	last bigint := 0;
-	n bigint;
+	today date := credit.today();
+	last_fold date;
+	unfoldable bigint[];
+	due_month date;
+	folded bigint[];
+	touched bigint[] := '{}';
 	total bigint := 0;
 BEGIN
 	IF batch IS NULL OR batch < 1 THEN
@@ -2251,42 +2783,476 @@ BEGIN
 	/* two of them would work out the same months */
 	LOCK TABLE credit.month_state IN SHARE ROW EXCLUSIVE MODE;
 	PERFORM credit.maintain(true);
+	unfoldable := ARRAY(SELECT u FROM credit.unfoldable_accounts() u);
+
+	/* all months of an account: those it has */
+	WITH mark AS
+		(DELETE FROM credit.month_mark m
+		  WHERE m.month = 'infinity' AND NOT (m.account_id IN (SELECT unnest(unfoldable))) RETURNING m.account_id)
+	INSERT INTO credit.month_mark (account_id, month)
+	SELECT i.account_id, COALESCE(date_trunc('month', t.settled_on::timestamp)::date, '-infinity')
+	  FROM (SELECT DISTINCT k.account_id FROM mark k) k
+	  JOIN credit.item i ON i.account_id = k.account_id
+	  JOIN credit.settlement t ON t.source_id = i.source_id AND t.key = i.key
+	UNION
+	SELECT s.account_id, s.month FROM mark k JOIN credit.month_state s ON s.account_id = k.account_id;
+
+	FOR due_month IN
+		SELECT DISTINCT m.month FROM credit.month_mark m WHERE m.month <= today ORDER BY 1
 	LOOP
-		/* where a settlement is dated in the future, a closed month can still change by itself */
-		SELECT array_agg(q.account_id ORDER BY q.account_id) INTO accounts
-		  FROM (SELECT DISTINCT m.account_id FROM credit.month_mark m
-				 WHERE m.account_id > last AND (m.month < this_month OR m.month = 'infinity')
-				   AND NOT EXISTS (SELECT FROM credit.settlement t JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
-									WHERE t.settled_on > credit.today() AND i.account_id = m.account_id)
-				 ORDER BY m.account_id LIMIT batch) q;
-		EXIT WHEN accounts IS NULL;
-		last := accounts[array_upper(accounts, 1)];
 		WITH mark AS
 			(DELETE FROM credit.month_mark m
-			  WHERE m.account_id = ANY (accounts) AND (m.month < this_month OR m.month = 'infinity')
-			  RETURNING m.account_id, m.month),
-		due AS (SELECT DISTINCT k.account_id, k.month FROM mark k),
-		state AS
-			(SELECT s.* FROM credit.month_states_of(accounts) s
-			  WHERE s.month < this_month
-				AND EXISTS (SELECT FROM due d WHERE d.account_id = s.account_id AND d.month IN (s.month, 'infinity'))),
+			  WHERE m.month = due_month AND NOT (m.account_id IN (SELECT unnest(unfoldable))) RETURNING m.account_id),
+		due AS (SELECT DISTINCT k.account_id FROM mark k),
+		state AS MATERIALIZED
+			(SELECT s.* FROM credit.settled_states
+				(ARRAY(SELECT d.account_id FROM due d),
+				 CASE WHEN isfinite(due_month) THEN due_month - 1 END,
+				 LEAST((due_month::timestamp + interval '1 month')::date - 1, today)) s),
 		gone AS
-			(DELETE FROM credit.month_state s USING due d
-			  WHERE s.account_id = d.account_id AND (s.month = d.month OR d.month = 'infinity')
-				AND NOT EXISTS (SELECT FROM state n WHERE n.account_id = s.account_id AND n.currency = s.currency AND n.month = s.month)),
+			(DELETE FROM credit.month_state s
+			  WHERE s.month = due_month AND s.account_id IN (SELECT d.account_id FROM due d)
+				AND NOT EXISTS (SELECT FROM state n WHERE n.account_id = s.account_id AND n.currency = s.currency)),
 		kept AS
 			(INSERT INTO credit.month_state AS s (account_id, currency, month, by_debt, by_amount, n_undated, folded_at)
 			 SELECT n.account_id, n.currency, n.month, n.by_debt, n.by_amount, n.n_undated, clock_timestamp() FROM state n
 			 ON CONFLICT ON CONSTRAINT month_state_pkey DO UPDATE
 			 SET by_debt = excluded.by_debt, by_amount = excluded.by_amount, n_undated = excluded.n_undated,
 				 folded_at = excluded.folded_at)
-		SELECT count(*) INTO n FROM due;
-		total := total + n;
+		SELECT array_agg(d.account_id) INTO folded FROM due d;
+		total := total + COALESCE(cardinality(folded), 0);
+		touched := ARRAY(SELECT unnest(touched) UNION SELECT unnest(folded));
 	END LOOP;
+
+	/* and the year of those, and of whom something has left it */
+	SELECT max(f.day) INTO last_fold FROM credit.fold_day f;
+	IF last_fold IS NULL OR last_fold > today THEN
+		touched := ARRAY(SELECT a.account_id FROM credit.account a);
+	ELSE
+		touched := ARRAY(
+			SELECT unnest(touched)
+			UNION
+			SELECT i.account_id FROM credit.settlement t
+			  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+			 WHERE t.settled_on > last_fold - 365 AND t.settled_on <= today - 365);
+	END IF;
+	PERFORM credit.fold_year(touched);
+	DELETE FROM credit.fold_day;
+	INSERT INTO credit.fold_day (day) VALUES (today);
 	PERFORM credit.maintain(false);
 	RETURN total;
 END
 $$;
+
+COMMENT ON FUNCTION credit.fold_months(integer) IS
+'Works out the payment states of months that bear a mark, month by month, and those of the year; returns how many months of accounts there were. daily() calls it; nobody waits for it. batch is not used any more.';
+CREATE OR REPLACE FUNCTION credit.rebuild_months() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	LOCK TABLE credit.month_state IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM credit.maintain(true);
+	INSERT INTO credit.month_mark (account_id, month)
+	SELECT i.account_id, COALESCE(date_trunc('month', t.settled_on::timestamp)::date, '-infinity')
+	  FROM credit.settlement t
+	  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+	  JOIN credit.source s ON s.source_id = i.source_id
+	 WHERE s.kind IN ('invoice', 'receivable') AND i.account_id IS NOT NULL
+	UNION
+	SELECT s.account_id, s.month FROM credit.month_state s;
+	DELETE FROM credit.fold_day;
+	PERFORM credit.maintain(false);
+	RETURN credit.fold_months();
+END
+$$;
+
+COMMENT ON FUNCTION credit.rebuild_months() IS
+'Works out all payment states anew; returns how many months of accounts there were.';
+CREATE OR REPLACE FUNCTION credit.verify_months()
+RETURNS TABLE (customer text, segment text, currency text, month date, problem text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+WITH account AS
+	(SELECT DISTINCT i.account_id FROM credit.item i JOIN credit.source s ON s.source_id = i.source_id
+	  WHERE s.kind IN ('invoice', 'receivable') AND i.account_id IS NOT NULL),
+truth AS
+	(SELECT t.* FROM credit.month_states_of(ARRAY(SELECT a.account_id FROM account a)) t),
+both_sides AS
+	(SELECT COALESCE(t.account_id, s.account_id) AS account_id, COALESCE(t.currency, s.currency) AS currency,
+			COALESCE(t.month, s.month) AS month,
+			CASE WHEN s.account_id IS NULL THEN 'there is neither a state nor a mark'
+				 WHEN t.account_id IS NULL THEN 'nothing was paid in it'
+				 WHEN t.n_undated <> s.n_undated OR t.by_debt::bytea IS DISTINCT FROM s.by_debt::bytea OR
+					  t.by_amount::bytea IS DISTINCT FROM s.by_amount::bytea THEN 'the state is another one' END AS problem
+	   FROM truth t
+	   FULL JOIN credit.month_state s ON s.account_id = t.account_id AND s.currency = t.currency AND s.month = t.month)
+SELECT a.customer, a.segment, b.currency, b.month, b.problem
+  FROM both_sides b JOIN credit.account a ON a.account_id = b.account_id
+ WHERE b.problem IS NOT NULL
+   AND NOT EXISTS (SELECT FROM credit.month_mark m WHERE m.account_id = b.account_id AND m.month IN (b.month, 'infinity'));
+END;
+
+COMMENT ON FUNCTION credit.verify_months() IS
+'States of months that are not what the rows come to, although they bear no mark; no row: all are right. rebuild_months() mends them.';
+/*
+ * Accounts of which year_state cannot be used, with the months that bear a
+ * mark; month NULL: none does, but something has left the year.
+ */
+CREATE FUNCTION credit.stale_months(today date)
+RETURNS TABLE (account_id bigint, month date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+SELECT m.account_id, m.month
+  FROM credit.month_mark m
+ WHERE m.month >= date_trunc('month', (today - 365)::timestamp) OR m.month = '-infinity'
+UNION
+SELECT i.account_id, NULL
+  FROM credit.settlement t
+  JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+ WHERE t.settled_on > (SELECT max(f.day) FROM credit.fold_day f) - 365 AND t.settled_on <= today - 365
+   AND i.account_id IS NOT NULL
+UNION
+SELECT a.account_id, NULL
+  FROM credit.account a
+ WHERE NOT EXISTS (SELECT FROM credit.fold_day f WHERE f.day <= today);
+END;
+COMMENT ON FUNCTION credit.stale_months(date) IS
+'Accounts of which year_state cannot be used today, and the months of them that bear a mark.';
+CREATE OR REPLACE FUNCTION credit.payment_behaviour_folded
+	(days integer DEFAULT 365, grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
+RETURNS TABLE (account_id bigint, currency text, by_debt credit.payment_measures,
+			   by_amount credit.payment_measures, n_undated bigint)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH time AS MATERIALIZED
+	(SELECT d.today, d.today - days AS after,
+			date_trunc('month', d.today::timestamp)::date AS this_month,
+			(date_trunc('month', (d.today - days + 1)::timestamp) +
+			 CASE WHEN extract(day FROM d.today - days + 1) = 1
+				  THEN interval '0' ELSE interval '1 month' END)::date AS first_month
+	   FROM (SELECT credit.today() AS today) d),
+mark AS MATERIALIZED
+	(SELECT DISTINCT m.account_id, m.month FROM credit.month_mark m CROSS JOIN time t
+	  WHERE m.month >= t.first_month OR m.month = '-infinity'),
+/* of these the year cannot be read as it is kept */
+stale AS MATERIALIZED
+	(SELECT s.account_id FROM credit.stale_months((SELECT t.today FROM time t)) s WHERE days = 365
+	 UNION
+	 SELECT a.account_id FROM credit.account a WHERE days <> 365),
+kept AS
+	(SELECT y.account_id, y.currency, y.by_debt, y.by_amount, y.n_undated
+	   FROM credit.year_state y
+	  WHERE days = 365 AND NOT (y.account_id IN (SELECT x.account_id FROM stale x))
+	 UNION ALL
+	 SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM credit.month_state s CROSS JOIN time t
+	  WHERE ((s.month >= t.first_month AND s.month <= t.this_month) OR s.month = '-infinity')
+		AND (s.account_id IN (SELECT x.account_id FROM stale x)) IS TRUE
+		AND NOT (s.account_id IN (SELECT m.account_id FROM mark m WHERE m.month = 'infinity'))
+		AND NOT ((s.account_id, s.month) IN (SELECT m.account_id, m.month FROM mark m))),
+/* months that bear a mark: mostly the one that runs */
+anew AS
+	(SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM time t
+	  CROSS JOIN LATERAL credit.settled_states
+			(ARRAY(SELECT m.account_id FROM mark m WHERE m.month IN (t.this_month, 'infinity')),
+			 t.this_month - 1, t.today) s
+	  WHERE t.first_month <= t.this_month
+	 UNION ALL
+	 SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM time t
+	  CROSS JOIN LATERAL credit.settled_states
+			(ARRAY(SELECT m.account_id FROM mark m WHERE m.month < t.this_month OR m.month = 'infinity'),
+			 t.first_month - 1, t.this_month - 1) s
+	  WHERE t.first_month < t.this_month
+		AND EXISTS (SELECT FROM mark m WHERE (m.month < t.this_month AND m.month > '-infinity') OR m.month = 'infinity')
+		AND ((s.account_id IN (SELECT m.account_id FROM mark m WHERE m.month = 'infinity')) OR
+			 ((s.account_id, s.month) IN (SELECT m.account_id, m.month FROM mark m)))
+	 UNION ALL
+	 SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM credit.settled_states
+			(ARRAY(SELECT m.account_id FROM mark m WHERE NOT isfinite(m.month)), NULL, NULL) s
+	  WHERE EXISTS (SELECT FROM mark m WHERE NOT isfinite(m.month))
+	 UNION ALL
+	 /* and the days before the first whole month */
+	 SELECT s.account_id, s.currency, s.by_debt, s.by_amount, s.n_undated
+	   FROM time t
+	  CROSS JOIN LATERAL credit.settled_states
+			(ARRAY(SELECT x.account_id FROM stale x), t.after, LEAST(t.first_month - 1, t.today)) s
+	  WHERE EXISTS (SELECT FROM stale x)),
+open AS
+	(SELECT i.account_id, i.currency,
+			credit.payment_state(i.amount, i.document_date, i.due_date, NULL) AS by_debt,
+			credit.payment_state(i.open_amount, i.document_date, i.due_date, NULL) AS by_amount
+	   FROM (SELECT i.account_id, i.currency, i.amount, COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0) AS open_amount,
+					COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+					COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date
+			   FROM credit.item i
+			   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+			   JOIN credit.account a ON a.account_id = i.account_id
+			  WHERE i.is_open AND i.amount > 0) i
+	  WHERE i.open_amount > 0 AND i.document_date <= (SELECT t.today FROM time t)
+	  GROUP BY i.account_id, i.currency),
+state AS
+	(SELECT k.account_id, k.currency, k.by_debt, k.by_amount, k.n_undated FROM kept k
+	 UNION ALL
+	 SELECT n.account_id, n.currency, n.by_debt, n.by_amount, n.n_undated FROM anew n
+	 UNION ALL
+	 SELECT o.account_id, o.currency, o.by_debt, o.by_amount, 0 FROM open o)
+SELECT q.account_id, q.currency,
+	   credit.payment_measures(q.by_debt, t.today, grace_days, half_life),
+	   credit.payment_measures(q.by_amount, t.today, grace_days, half_life), q.n_undated
+  FROM (SELECT s.account_id, s.currency, credit.merge(s.by_debt) AS by_debt, credit.merge(s.by_amount) AS by_amount,
+			   sum(s.n_undated)::bigint AS n_undated
+		  FROM state s GROUP BY s.account_id, s.currency) q
+ CROSS JOIN time t;
+END;
+
+COMMENT ON FUNCTION credit.payment_behaviour_folded(integer, integer, integer) IS
+'Payment measures of each account as of today, by debt and by amount, from the states that are kept and what is live; what payment_behaviour_on() works out from the rows.';
+CREATE OR REPLACE FUNCTION credit.payment_behaviour_on
+	(as_of date, days integer DEFAULT 365, grace_days integer DEFAULT 0, half_life integer DEFAULT 90)
+RETURNS TABLE (customer text, segment text, name text, currency text,
+			   n_paid bigint, n_open bigint, n_overdue bigint, n_undated bigint,
+			   paid_amount numeric, open_amount numeric, overdue_amount numeric,
+			   on_time_rate float8, on_time_rate_by_amount float8,
+			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
+			   p90_days_late float8, max_days_late integer, max_days_overdue integer,
+			   days_beyond_terms float8, open_days_beyond_terms float8,
+			   mean_days_to_pay float8, weighted_days_to_pay float8, weighted_terms float8,
+			   sd_days_late float8, mean_deviation float8, cv_days_to_pay float8,
+			   trend_slope float8, trend_se float8, trend_p float8, is_worsening boolean,
+			   recent_days_late float8, recent_n float8, payment_index float8,
+			   first_invoice_date date, first_paid_date date, last_paid_date date)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+/* today's from the states that are kept */
+SELECT a.customer, a.segment, a.name, b.currency,
+	   COALESCE((b.by_debt).n_paid, 0), COALESCE((b.by_debt).n_open, 0), COALESCE((b.by_debt).n_overdue, 0), b.n_undated,
+	   COALESCE((b.by_amount).paid_amount, 0), COALESCE((b.by_amount).open_amount, 0), COALESCE((b.by_amount).overdue_amount, 0),
+	   (b.by_debt).on_time_rate, (b.by_amount).on_time_rate_by_amount,
+	   (b.by_debt).mean_days_late, (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
+	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,
+	   (b.by_amount).days_beyond_terms, (b.by_amount).open_days_beyond_terms,
+	   (b.by_debt).mean_days_to_pay, (b.by_amount).weighted_days_to_pay, (b.by_amount).weighted_terms,
+	   (b.by_debt).sd_days_late, (b.by_debt).mean_deviation, (b.by_debt).cv_days_to_pay,
+	   (b.by_debt).trend_slope, (b.by_debt).trend_se, (b.by_debt).trend_p, (b.by_debt).is_worsening,
+	   (b.by_debt).recent_days_late, (b.by_debt).recent_n, (b.by_amount).payment_index,
+	   (b.by_debt).first_invoice_date, (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
+  FROM (SELECT f.account_id, f.currency, f.by_debt, f.by_amount, f.n_undated
+		  FROM credit.payment_behaviour_folded(payment_behaviour_on.days, payment_behaviour_on.grace_days,
+											   payment_behaviour_on.half_life) f
+		 WHERE payment_behaviour_on.as_of = credit.today() AND NOT credit.needs_allocation()
+		UNION ALL
+		SELECT r.account_id, r.currency, r.by_debt, r.by_amount, r.n_undated
+		  FROM credit.behaviour_on(payment_behaviour_on.as_of, payment_behaviour_on.days,
+								   payment_behaviour_on.grace_days, payment_behaviour_on.half_life) r
+		 WHERE payment_behaviour_on.as_of <> credit.today() OR credit.needs_allocation()) b
+  JOIN credit.account a ON a.account_id = b.account_id;
+END;
+
+COMMENT ON FUNCTION credit.payment_behaviour_on(date, integer, integer, integer) IS
+'How each customer pays, by currency, as of a day: debts paid in the days before it and debts open on it. grace_days: late by so many is still on time; half_life in days: of recent_days_late. Those of today are read from the states that are kept. Counts, rates, quantiles and trend are by debt, weighted measures by amount paid.';
+/*
+ * Of each account what is kept of its year and is open; where it bears a mark
+ * of some months, what is kept of the others and what was settled in these; or,
+ * where nothing can be used, all its documents.  So one customer costs what
+ * that customer has.
+ */
+CREATE OR REPLACE VIEW credit.payment_behaviour AS
+SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
+	   COALESCE((b.by_debt).n_paid, 0) AS n_paid, COALESCE((b.by_debt).n_open, 0) AS n_open,
+	   COALESCE((b.by_debt).n_overdue, 0) AS n_overdue, b.n_undated,
+	   COALESCE((b.by_amount).paid_amount, 0) AS paid_amount,
+	   COALESCE((b.by_amount).open_amount, 0) AS open_amount,
+	   COALESCE((b.by_amount).overdue_amount, 0) AS overdue_amount, (b.by_debt).on_time_rate,
+	   (b.by_amount).on_time_rate_by_amount, (b.by_debt).mean_days_late,
+	   (b.by_amount).weighted_days_late, (b.by_debt).median_days_late,
+	   (b.by_debt).p90_days_late, (b.by_debt).max_days_late, (b.by_debt).max_days_overdue,
+	   (b.by_amount).days_beyond_terms, (b.by_amount).open_days_beyond_terms,
+	   (b.by_debt).mean_days_to_pay, (b.by_amount).weighted_days_to_pay,
+	   (b.by_amount).weighted_terms, (b.by_debt).sd_days_late, (b.by_debt).mean_deviation,
+	   (b.by_debt).cv_days_to_pay, (b.by_debt).trend_slope, (b.by_debt).trend_se,
+	   (b.by_debt).trend_p, (b.by_debt).is_worsening, (b.by_debt).recent_days_late,
+	   (b.by_debt).recent_n, (b.by_amount).payment_index, (b.by_debt).first_invoice_date,
+	   (b.by_debt).first_paid_date, (b.by_debt).last_paid_date
+  FROM credit.account a
+ CROSS JOIN LATERAL
+	   (SELECT t.*,
+			   CASE WHEN credit.as_of() <> t.today OR credit.needs_allocation() OR
+						 EXISTS (SELECT FROM credit.month_mark m
+								  WHERE m.account_id = a.account_id AND m.month IN ('infinity', '-infinity')) THEN 'rows'
+					WHEN EXISTS (SELECT FROM credit.fold_day f WHERE f.day <= t.today)
+						 AND NOT EXISTS (SELECT FROM credit.month_mark m
+										  WHERE m.account_id = a.account_id AND m.month >= date_trunc('month', t.after::timestamp))
+						 AND NOT (a.account_id IN
+								  (SELECT i.account_id FROM credit.settlement x
+									 JOIN credit.item i ON i.source_id = x.source_id AND i.key = x.key
+									WHERE x.settled_on > (SELECT max(f.day) FROM credit.fold_day f) - 365
+									  AND x.settled_on <= credit.today() - 365 AND i.account_id IS NOT NULL)) THEN 'year'
+					ELSE 'months' END AS read_from
+		  FROM (SELECT d.today, d.today - 365 AS after, date_trunc('month', d.today::timestamp)::date AS this_month,
+					   (date_trunc('month', (d.today - 365)::timestamp) + interval '1 month')::date AS first_month
+				  FROM (SELECT credit.today() AS today) d) t
+		OFFSET 0) k
+ CROSS JOIN LATERAL
+	   (SELECT q.currency, credit.payment_measures(credit.merge(q.by_debt), k.today, 0, 90) AS by_debt,
+			   credit.payment_measures(credit.merge(q.by_amount), k.today, 0, 90) AS by_amount,
+			   sum(q.n_undated)::bigint AS n_undated
+		  FROM (SELECT y.currency, y.by_debt, y.by_amount, y.n_undated
+				  FROM credit.year_state y
+				 WHERE y.account_id = a.account_id AND k.read_from = 'year'
+				UNION ALL
+				SELECT s.currency, s.by_debt, s.by_amount, s.n_undated
+				  FROM credit.month_state s
+				 WHERE s.account_id = a.account_id AND k.read_from = 'months'
+				   AND ((s.month >= k.first_month AND s.month <= k.this_month) OR s.month = '-infinity')
+				   AND NOT EXISTS (SELECT FROM credit.month_mark m WHERE m.account_id = s.account_id AND m.month = s.month)
+				UNION ALL
+				/* the days before the first whole month, and months that bear a mark */
+				SELECT s.currency, s.by_debt, s.by_amount, s.n_undated
+				  FROM credit.settled_states(NULL, k.after, k.first_month - 1, a.account_id) s
+				 WHERE k.read_from = 'months'
+				UNION ALL
+				SELECT s.currency, s.by_debt, s.by_amount, s.n_undated
+				  FROM (SELECT min(m.month) AS first_mark FROM credit.month_mark m
+						 WHERE m.account_id = a.account_id AND k.read_from = 'months'
+						   AND m.month >= k.first_month AND m.month <= k.this_month) f
+				 CROSS JOIN LATERAL credit.settled_states(NULL, f.first_mark - 1, k.today, a.account_id) s
+				 WHERE f.first_mark IS NOT NULL
+				   AND EXISTS (SELECT FROM credit.month_mark m WHERE m.account_id = a.account_id AND m.month = s.month)
+				UNION ALL
+				SELECT o.currency, credit.payment_state(o.amount, o.document_date, o.due_date, NULL),
+					   credit.payment_state(o.open_amount, o.document_date, o.due_date, NULL), 0
+				  FROM (SELECT i.currency, i.amount, COALESCE(i.stages[3], 0) + COALESCE(i.stages[4], 0) AS open_amount,
+							   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
+							   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date
+						  FROM credit.item i
+						  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+						 WHERE i.account_id = a.account_id AND i.is_open AND i.amount > 0) o
+				 WHERE k.read_from <> 'rows' AND o.open_amount > 0 AND o.document_date <= credit.today()
+				 GROUP BY o.currency) q
+		 GROUP BY q.currency
+		UNION ALL
+		SELECT r.currency, r.by_debt, r.by_amount, r.n_undated
+		  FROM credit.behaviour_of(a.account_id, credit.as_of(), 365, 0, 90) r
+		 WHERE k.read_from = 'rows') b;
+
+COMMENT ON VIEW credit.payment_behaviour IS 'How each customer pays, by currency: the year up to today, or to the day of credit.as_of. Worked out customer by customer; payment_behaviour_on() is the same, quicker for all when many have had payments since the last fold.';
+/*
+ * States of months up to today, of all accounts: those that are kept, and of
+ * months that bear a mark what the rows come to.
+ */
+CREATE FUNCTION credit.month_states_today(first_month date)
+RETURNS TABLE (account_id bigint, currency text, month date, by_debt credit.payment_state,
+			   by_amount credit.payment_state)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH time AS MATERIALIZED
+	(SELECT d.today, date_trunc('month', d.today::timestamp)::date AS this_month FROM (SELECT credit.today() AS today) d),
+mark AS MATERIALIZED
+	(SELECT DISTINCT m.account_id, m.month FROM credit.month_mark m WHERE m.month >= first_month)
+SELECT s.account_id, s.currency, s.month, s.by_debt, s.by_amount
+  FROM credit.month_state s
+ WHERE s.month >= first_month
+   AND NOT (s.account_id IN (SELECT m.account_id FROM mark m WHERE m.month = 'infinity'))
+   AND NOT ((s.account_id, s.month) IN (SELECT m.account_id, m.month FROM mark m))
+UNION ALL
+SELECT s.account_id, s.currency, s.month, s.by_debt, s.by_amount
+  FROM time t
+ CROSS JOIN LATERAL credit.settled_states
+	   (ARRAY(SELECT m.account_id FROM mark m WHERE m.month IN (t.this_month, 'infinity')),
+		t.this_month - 1, t.today) s
+ WHERE first_month <= t.this_month
+UNION ALL
+SELECT s.account_id, s.currency, s.month, s.by_debt, s.by_amount
+  FROM time t
+ CROSS JOIN LATERAL credit.settled_states
+	   (ARRAY(SELECT m.account_id FROM mark m WHERE m.month < t.this_month OR m.month = 'infinity'),
+		first_month - 1, t.this_month - 1) s
+ WHERE first_month < t.this_month
+   AND ((s.account_id IN (SELECT m.account_id FROM mark m WHERE m.month = 'infinity')) OR
+		((s.account_id, s.month) IN (SELECT m.account_id, m.month FROM mark m)));
+END;
+COMMENT ON FUNCTION credit.month_states_today(date) IS
+'Payment states by account and month from a month (its first day) up to today, from what is kept and, where a month bears a mark, from the rows.';
+CREATE OR REPLACE FUNCTION credit.payment_trend_on(as_of date, months integer DEFAULT 24)
+RETURNS TABLE (customer text, segment text, name text, currency text, month date,
+			   n_paid bigint, paid_amount numeric, on_time_rate float8,
+			   mean_days_late float8, weighted_days_late float8, median_days_late float8,
+			   p90_days_late float8, payment_index float8, invoiced_amount numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10000
+BEGIN ATOMIC
+/* today's of all accounts set by set, from the states that are kept */
+SELECT a.customer, a.segment, a.name, q.currency, q.month,
+	   COALESCE((q.p).n_paid, 0), COALESCE((q.p).paid_amount, 0), (q.p).on_time_rate,
+	   (q.p).mean_days_late, (q.p).weighted_days_late, (q.p).median_days_late,
+	   (q.p).p90_days_late, (q.p).payment_index, COALESCE(q.amount, 0)
+  FROM (SELECT e.account_id, e.currency, e.month, credit.payment_measures(credit.merge(e.state)) AS p, sum(e.amount) AS amount
+		  FROM (SELECT s.account_id, s.currency, s.month, s.by_debt AS state, NULL::numeric AS amount
+				  FROM credit.month_states_today
+						((date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => payment_trend_on.months - 1))::date) s
+				 WHERE s.by_debt IS NOT NULL
+				UNION ALL
+				SELECT d.account_id, d.currency, date_trunc('month', d.day::timestamp)::date, NULL, sum(d.amount)
+				  FROM (SELECT i.account_id, i.currency, i.amount,
+							   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS day
+						  FROM credit.item i
+						  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+						 WHERE i.amount > 0 AND (i.reversed_on IS NULL OR i.reversed_on > payment_trend_on.as_of)) d
+				 WHERE d.day >= date_trunc('month', payment_trend_on.as_of::timestamp) - make_interval(months => payment_trend_on.months - 1)
+				   AND d.day <= payment_trend_on.as_of
+				 GROUP BY d.account_id, d.currency, date_trunc('month', d.day::timestamp)::date) e
+		 WHERE payment_trend_on.as_of = credit.today() AND NOT credit.needs_allocation()
+		 GROUP BY e.account_id, e.currency, e.month) q
+  JOIN credit.account a ON a.account_id = q.account_id
+UNION ALL
+SELECT a.customer, a.segment, a.name, q.currency, q.month,
+	   COALESCE((q.p).n_paid, 0), COALESCE((q.p).paid_amount, 0), (q.p).on_time_rate,
+	   (q.p).mean_days_late, (q.p).weighted_days_late, (q.p).median_days_late,
+	   (q.p).p90_days_late, (q.p).payment_index, COALESCE(q.amount, 0)
+  FROM credit.account a
+ CROSS JOIN LATERAL credit.trend_of(a.account_id, payment_trend_on.as_of, payment_trend_on.months) q
+ WHERE payment_trend_on.as_of <> credit.today() OR credit.needs_allocation();
+END;
+
+CREATE OR REPLACE VIEW credit.payment_trend AS
+SELECT a.customer COLLATE "C" AS customer, a.segment COLLATE "C" AS segment, a.name,
+	   q.currency COLLATE "C" AS currency, q.month, COALESCE((q.p).n_paid, 0) AS n_paid,
+	   COALESCE((q.p).paid_amount, 0) AS paid_amount, (q.p).on_time_rate, (q.p).mean_days_late,
+	   (q.p).weighted_days_late, (q.p).median_days_late, (q.p).p90_days_late, (q.p).payment_index,
+	   COALESCE(q.amount, 0) AS invoiced_amount
+  FROM credit.account a
+ CROSS JOIN LATERAL
+	   (SELECT credit.as_of() = credit.today() AND NOT credit.needs_allocation()
+			   AND NOT EXISTS (SELECT FROM credit.month_mark m
+								WHERE m.account_id = a.account_id AND m.month >= d.first_month) AS is_kept,
+			   d.first_month
+		  FROM (SELECT (date_trunc('month', credit.as_of()::timestamp) - interval '23 months')::date AS first_month) d
+		OFFSET 0) k
+ CROSS JOIN LATERAL
+	   (SELECT e.currency, e.month, credit.payment_measures(credit.merge(e.state)) AS p, sum(e.amount) AS amount
+		  FROM (SELECT s.currency, s.month, s.by_debt AS state, NULL::numeric AS amount
+				  FROM credit.month_state s
+				 WHERE s.account_id = a.account_id AND s.month >= k.first_month AND s.by_debt IS NOT NULL AND k.is_kept
+				UNION ALL
+				SELECT i.currency,
+					   date_trunc('month', COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at))::timestamp)::date,
+					   NULL, i.amount
+				  FROM credit.item i
+				  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+				 WHERE i.account_id = a.account_id AND (i.is_open OR NOT i.is_open) AND i.amount > 0 AND k.is_kept
+				   AND (i.reversed_on IS NULL OR i.reversed_on > credit.today())
+				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) >= k.first_month
+				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()) e
+		 GROUP BY e.currency, e.month
+		UNION ALL
+		SELECT t.currency, t.month, t.p, t.amount
+		  FROM credit.trend_of(a.account_id, credit.as_of(), 24) t
+		 WHERE NOT k.is_kept) q;
 
 /*
  * Two running sums for each account: what is open, and what of it is late by
@@ -2886,6 +3852,247 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION credit.receivable_indicators_on
+	(as_of date, months integer DEFAULT 12, days integer DEFAULT NULL)
+RETURNS TABLE (segment text, currency text, month date, last_day date,
+			   sales numeric, window_days integer, window_sales numeric,
+			   receivables_begin numeric, receivables_end numeric, current_amount numeric,
+			   overdue_amount numeric, undated_amount numeric,
+			   dso_month float8, dso float8, countback_dso float8, best_possible_dso float8,
+			   average_days_delinquent float8, true_dso float8, cei float8, turnover float8,
+			   collection_period float8, overdue_ratio float8, severe_overdue_ratio float8,
+			   write_off_amount numeric, bad_debt_ratio float8, paid_amount numeric,
+			   weighted_days_late float8, days_beyond_terms float8, open_days_beyond_terms float8,
+			   weighted_days_to_pay float8, weighted_terms float8,
+			   n_customers bigint, is_complete boolean)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH month AS
+	(SELECT m.month, m.last_day, m.last_day - m.month + 1 AS month_days,
+			COALESCE(m.last_day - receivable_indicators_on.days, (m.month - interval '2 months')::date - 1) AS window_begin
+	   FROM (SELECT f.first::date AS month,
+					LEAST((f.first + interval '1 month')::date - 1, receivable_indicators_on.as_of) AS last_day
+			   FROM generate_series(0, credit.month_count(receivable_indicators_on.months) - 1) g (back)
+			  CROSS JOIN LATERAL
+				   (SELECT date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => g.back) AS first) f) m),
+/* the last days of the months and the days before them, in one pass */
+day AS
+	(SELECT array_agg(q.day ORDER BY q.day) AS days
+	   FROM (SELECT m.last_day AS day FROM month m
+			 UNION
+			 SELECT m.month - 1 FROM month m) q),
+complete AS MATERIALIZED
+	(SELECT d.day, x.source_id,
+			d.day >= credit.day_of(x.attached_at) OR r.rule <> 'stated' OR NOT EXISTS
+				(SELECT FROM credit.settlement t
+				  WHERE t.source_id = x.source_id AND t.settled_on IS NULL) AS is_complete
+	   FROM credit.source x
+	   JOIN credit.settlement_rule r ON r.source_id = x.source_id
+	  CROSS JOIN (SELECT unnest(q.days) AS day FROM day q) d),
+open AS MATERIALIZED
+	(SELECT o.day, o.account_id, a.segment, o.currency, o.document_date, p.due_date, p.open_amount, c.is_complete
+	   FROM credit.open_documents_on_days((SELECT q.days FROM day q)) o
+	   JOIN complete c ON c.source_id = o.source_id AND c.day = o.day
+	   JOIN credit.account a ON a.account_id = o.account_id
+	  /* see open_items_on() */
+	  CROSS JOIN LATERAL
+			(SELECT CASE o.kind WHEN 'payment' THEN COALESCE(o.posting_date, o.document_date)
+						 ELSE COALESCE(o.due_date, o.document_date + COALESCE(a.terms_days, 0), o.document_date,
+									   o.posting_date) END AS due_date,
+					o.open_amount - GREATEST(LEAST(COALESCE(o.retention_amount, 0), o.open_amount), 0) AS open_amount
+			 UNION ALL
+			 SELECT o.retention_until, GREATEST(LEAST(o.retention_amount, o.open_amount), 0)
+			  WHERE o.retention_amount > 0) p
+	  WHERE p.open_amount <> 0 AND (o.document_date IS NULL OR o.document_date <= o.day)),
+of_customer AS
+	(SELECT o.day, o.segment, o.currency,
+			credit.aging(o.open_amount, o.due_date, o.day, 'oldest') AS netted,
+			credit.aging(o.open_amount, o.due_date, o.day) AS gross,
+			sum(o.open_amount * GREATEST(o.day - o.due_date, 0)) FILTER (WHERE o.open_amount > 0) AS late_days,
+			sum(o.open_amount) FILTER (WHERE o.open_amount > 0 AND o.due_date IS NOT NULL) AS dated,
+			bool_and(o.is_complete) AS is_complete
+	   FROM open o
+	  GROUP BY o.day, o.account_id, o.segment, o.currency),
+stock AS
+	(SELECT c.day, c.segment, c.currency, count(*) AS n_customers, bool_and(c.is_complete) AS is_complete,
+			sum((c.netted).total) AS receivables, sum((c.netted).undated) AS undated,
+			sum((c.netted).d1_30 + (c.netted).d31_60 + (c.netted).d61_90 + (c.netted).d91_120 + (c.netted).d121_plus) AS overdue,
+			sum((c.gross).total - (c.gross).credits) AS debts,
+			sum((c.gross).d1_30 + (c.gross).d31_60 + (c.gross).d61_90 + (c.gross).d91_120 + (c.gross).d121_plus) AS late,
+			sum((c.gross).d91_120 + (c.gross).d121_plus) AS severe,
+			sum(c.late_days) AS late_days, sum(c.dated) AS dated
+	   FROM of_customer c
+	  GROUP BY c.day, c.segment, c.currency),
+flow AS MATERIALIZED
+	(SELECT a.segment, s.currency, s.day, sum(s.sales) AS sales
+	   FROM credit.account a
+	  CROSS JOIN LATERAL credit.sales_of(a.account_id, receivable_indicators_on.as_of) s
+	  GROUP BY a.segment, s.currency, s.day),
+by_age AS MATERIALIZED
+	(SELECT e.last_day, e.segment, e.currency,
+			credit.true_dso(e.day, e.sales, e.open_amount, e.last_day) AS by_age
+	   FROM (SELECT m.last_day, f.segment, f.currency, f.day, f.sales, NULL::numeric AS open_amount
+			   FROM month m JOIN flow f ON f.day <= m.last_day
+			 UNION ALL
+			 SELECT m.last_day, o.segment, o.currency, o.document_date, NULL, o.open_amount
+			   FROM month m JOIN open o ON o.day = m.last_day AND o.open_amount > 0) e
+	  GROUP BY e.last_day, e.segment, e.currency),
+/* today's from the states that are kept */
+paid AS MATERIALIZED
+	(SELECT a.segment, p.currency, p.month, credit.payment_measures(credit.merge(p.by_amount)) AS paid
+	   FROM credit.month_states_today((SELECT min(m.month) FROM month m)) p
+	   JOIN credit.account a ON a.account_id = p.account_id
+	  WHERE receivable_indicators_on.as_of = credit.today() AND NOT (SELECT credit.needs_allocation())
+		AND p.by_amount IS NOT NULL
+	  GROUP BY 1, 2, 3
+	 UNION ALL
+	 SELECT a.segment, p.currency, date_trunc('month', p.paid_on::timestamp)::date AS month,
+			credit.payment_profile(p.amount, p.document_date, p.due_date, p.paid_on) AS paid
+	   FROM credit.paid_on(receivable_indicators_on.as_of) p
+	   JOIN credit.account a ON a.account_id = p.account_id
+	  WHERE (receivable_indicators_on.as_of <> credit.today() OR (SELECT credit.needs_allocation()))
+		AND p.paid_on >= date_trunc('month', receivable_indicators_on.as_of::timestamp) - make_interval(months => months - 1)
+	  GROUP BY 1, 2, 3),
+written_off AS MATERIALIZED
+	(SELECT a.segment, i.currency, date_trunc('month', t.settled_on::timestamp)::date AS month, sum(t.amount) AS amount
+	   FROM (SELECT t.source_id, t.key, t.settled_on, t.amount
+			   FROM credit.settlement t
+			  WHERE t.kind = 'write_off'
+			 UNION ALL
+			 SELECT l.source_id, l.key, l.settled_on, l.amount
+			   FROM credit.allocations_on(receivable_indicators_on.as_of) l
+			   JOIN credit.item p ON p.source_id = l.payment_source_id AND p.key = l.payment_key AND p.is_write_off
+			  WHERE (SELECT credit.needs_allocation())) t
+	   JOIN credit.item i ON i.source_id = t.source_id AND i.key = t.key
+	   JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
+	   JOIN credit.account a ON a.account_id = i.account_id
+	  WHERE t.settled_on <= receivable_indicators_on.as_of
+		AND i.amount IS NOT NULL
+		AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= receivable_indicators_on.as_of
+		AND (i.reversed_on IS NULL OR i.reversed_on > receivable_indicators_on.as_of)
+	  GROUP BY 1, 2, 3),
+part AS
+	(SELECT k.segment, k.currency, min(k.day) AS first_day
+	   FROM (SELECT f.segment, f.currency, f.day FROM flow f
+			 UNION ALL
+			 SELECT s.segment, s.currency, s.day FROM stock s) k
+	  GROUP BY k.segment, k.currency),
+base AS MATERIALIZED
+	(SELECT k.segment, k.currency, m.month, m.last_day, m.month_days, m.window_begin,
+			COALESCE(b.receivables, 0) AS receivables_begin, COALESCE(e.receivables, 0) AS receivables_end,
+			COALESCE(e.overdue, 0) AS overdue, COALESCE(e.undated, 0) AS undated,
+			credit.ratio(e.late, e.debts) AS overdue_ratio, credit.ratio(e.severe, e.debts) AS severe_overdue_ratio,
+			credit.ratio(e.late_days, e.dated) AS open_days_beyond_terms,
+			COALESCE(e.n_customers, 0) AS n_customers,
+			COALESCE(e.is_complete, true) AND COALESCE(b.is_complete, true) AS is_complete
+	   FROM month m
+	   JOIN part k ON k.first_day <= m.last_day
+	   LEFT JOIN stock b ON b.segment = k.segment AND b.currency = k.currency AND b.day = m.month - 1
+	   LEFT JOIN stock e ON e.segment = k.segment AND e.currency = k.currency AND e.day = m.last_day),
+sold AS
+	(SELECT k.segment, k.currency, k.month,
+			sum(f.sales) FILTER (WHERE f.day >= k.month) AS sales,
+			sum(f.sales) FILTER (WHERE f.day > k.window_begin) AS window_sales,
+			credit.countback_dso(f.day, f.sales, k.receivables_end, k.last_day) AS countback
+	   FROM base k
+	   LEFT JOIN flow f ON f.segment = k.segment AND f.currency = k.currency AND f.day <= k.last_day
+	  GROUP BY k.segment, k.currency, k.month)
+SELECT q.segment, q.currency, q.month, q.last_day, q.sales, q.window_days, q.window_sales,
+	   q.receivables_begin, q.receivables_end, q.receivables_end - q.overdue - q.undated,
+	   q.overdue, q.undated, r.dso_month, r.dso, (q.countback).dso, r.best_possible_dso,
+	   r.average_days_delinquent, (q.by_age).dso, r.cei, r.turnover, r.collection_period,
+	   q.overdue_ratio, q.severe_overdue_ratio, q.write_offs, r.bad_debt_ratio,
+	   COALESCE((q.paid).paid_amount, 0), (q.paid).weighted_days_late, (q.paid).days_beyond_terms,
+	   q.open_days_beyond_terms, (q.paid).weighted_days_to_pay, (q.paid).weighted_terms,
+	   q.n_customers, q.is_complete
+  FROM (SELECT k.segment, k.currency, k.month, k.last_day, k.month_days, k.last_day - k.window_begin AS window_days,
+			   COALESCE(v.sales, 0) AS sales, COALESCE(v.window_sales, 0) AS window_sales, v.countback,
+			   k.receivables_begin, k.receivables_end, k.overdue, k.undated,
+			   k.overdue_ratio, k.severe_overdue_ratio, k.open_days_beyond_terms,
+			   g.by_age, COALESCE(w.amount, 0) AS write_offs, p.paid, k.n_customers, k.is_complete
+		  FROM base k
+		  JOIN sold v ON v.segment = k.segment AND v.currency = k.currency AND v.month = k.month
+		  LEFT JOIN by_age g ON g.segment = k.segment AND g.currency = k.currency AND g.last_day = k.last_day
+		  LEFT JOIN paid p ON p.segment = k.segment AND p.currency = k.currency AND p.month = k.month
+		  LEFT JOIN written_off w ON w.segment = k.segment AND w.currency = k.currency AND w.month = k.month
+		OFFSET 0) q
+ CROSS JOIN LATERAL credit.receivable_ratios
+	   (q.month_days, q.sales, q.window_days, q.window_sales, q.receivables_begin, q.receivables_end,
+		q.receivables_end - q.overdue - q.undated, q.overdue, q.write_offs) r;
+END;
+
+/* The setting of jit keeps it from being put in line and compiled for seconds. */
+CREATE OR REPLACE FUNCTION credit.indicators_of(of_account bigint, month date, last_day date, window_begin date)
+RETURNS TABLE (currency text, month_days integer, window_days integer, sales numeric, window_sales numeric,
+			   countback credit.countback_measures, by_age credit.true_dso_measures,
+			   receivables_begin numeric, receivables_end numeric, overdue numeric, undated numeric,
+			   overdue_ratio float8, severe_overdue_ratio float8, open_days_beyond_terms float8,
+			   write_offs numeric, paid credit.payment_measures)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+WITH open AS
+	(SELECT d.day, o.currency, o.document_date, o.due_date, o.open_amount
+	   FROM (SELECT last_day AS day UNION ALL SELECT month - 1) d
+	  CROSS JOIN LATERAL credit.open_items_of(of_account, d.day) o),
+stock AS
+	(SELECT c.day, c.currency, c.netted,
+			(c.netted).d1_30 + (c.netted).d31_60 + (c.netted).d61_90 + (c.netted).d91_120 + (c.netted).d121_plus AS overdue,
+			(c.gross).total - (c.gross).credits AS debts, c.late_days, c.dated,
+			(c.gross).d1_30 + (c.gross).d31_60 + (c.gross).d61_90 + (c.gross).d91_120 + (c.gross).d121_plus AS late,
+			(c.gross).d91_120 + (c.gross).d121_plus AS severe
+	   FROM (SELECT o.day, o.currency, credit.aging(o.open_amount, o.due_date, o.day, 'oldest') AS netted,
+					credit.aging(o.open_amount, o.due_date, o.day) AS gross,
+					sum(o.open_amount * GREATEST(o.day - o.due_date, 0)) FILTER (WHERE o.open_amount > 0) AS late_days,
+					sum(o.open_amount) FILTER (WHERE o.open_amount > 0 AND o.due_date IS NOT NULL) AS dated
+			   FROM open o
+			  GROUP BY o.day, o.currency
+			 OFFSET 0) c),
+flow AS
+	(SELECT s.currency, s.day, s.sales
+	   FROM credit.sales_of(of_account, last_day) s),
+paid AS MATERIALIZED
+	(SELECT p.currency, credit.payment_profile(p.amount, p.document_date, p.due_date, p.paid_on) AS paid
+	   FROM credit.paid_of(of_account, last_day) p
+	  WHERE p.paid_on >= month
+	  GROUP BY p.currency),
+written_off AS MATERIALIZED
+	(SELECT t.currency, sum(t.amount) AS amount
+	   FROM credit.settlements_of(of_account, last_day) t
+	  WHERE t.kind = 'write_off' AND t.settled_on >= month
+	  GROUP BY t.currency),
+part AS
+	(SELECT f.currency FROM flow f UNION SELECT s.currency FROM stock s),
+balance AS
+	(SELECT k.currency, e.netted, e.overdue, e.late, e.severe, e.debts, e.late_days, e.dated,
+			COALESCE((b.netted).total, 0) AS receivables_begin, COALESCE((e.netted).total, 0) AS receivables_end
+	   FROM part k
+	   LEFT JOIN stock b ON b.currency = k.currency AND b.day = month - 1
+	   LEFT JOIN stock e ON e.currency = k.currency AND e.day = last_day),
+/* sales and open items in rows of their own */
+movement AS
+	(SELECT x.currency, COALESCE(sum(x.sales) FILTER (WHERE x.day >= month), 0) AS sales,
+			COALESCE(sum(x.sales) FILTER (WHERE x.day > window_begin), 0) AS window_sales,
+			credit.countback_dso(x.day, x.sales, x.receivables, last_day) FILTER (WHERE x.is_sale) AS countback,
+			credit.true_dso(x.day, x.sales, x.open_amount, last_day) FILTER (WHERE x.day IS NOT NULL) AS by_age
+	   FROM (SELECT k.currency, f.day, f.sales, NULL::numeric AS open_amount, k.receivables_end AS receivables, true AS is_sale
+			   FROM balance k LEFT JOIN flow f ON f.currency = k.currency
+			 UNION ALL
+			 SELECT o.currency, o.document_date, NULL, o.open_amount, NULL, false
+			   FROM open o WHERE o.day = last_day AND o.open_amount > 0) x
+	  GROUP BY x.currency)
+SELECT k.currency, (last_day - month + 1), last_day - window_begin AS window_days,
+	   v.sales, v.window_sales, v.countback, v.by_age, k.receivables_begin, k.receivables_end,
+	   COALESCE(k.overdue, 0) AS overdue, COALESCE((k.netted).undated, 0) AS undated,
+	   credit.ratio(k.late, k.debts), credit.ratio(k.severe, k.debts), credit.ratio(k.late_days, k.dated),
+	   COALESCE(w.amount, 0) AS write_offs, p.paid
+  FROM balance k
+  JOIN movement v ON v.currency = k.currency
+  LEFT JOIN paid p ON p.currency = k.currency
+  LEFT JOIN written_off w ON w.currency = k.currency;
+END;
+
 /* --- scores ----------------------------------------------------------------------- */
 
 CREATE OR REPLACE FUNCTION credit.scores
@@ -2959,6 +4166,7 @@ CREATE TABLE credit.model_distribution
 	points		float8,
 	recorded_at	timestamptz NOT NULL
 );
+ALTER TABLE credit.model_distribution REPLICA IDENTITY FULL;
 CREATE INDEX model_distribution_model ON credit.model_distribution (model_id, rated_on);
 COMMENT ON TABLE credit.model_distribution IS
 'How customers fell into the bins of each characteristic when rate_all() rated them; append-only. Those in default, and those without a score, are not counted. Of two runs of a day the later counts.';
@@ -3269,6 +4477,8 @@ SELECT s.model_name, s.version::text, s.is_challenger, 'characteristic', s.refer
 COMMENT ON COLUMN credit.monitor.measure IS 'Measure: population (stability index of scores), discrimination (AUC), calibration (number of defaults) or characteristic (stability index of one).';
 COMMENT ON COLUMN credit.monitor.reference_day IS 'Day of the first rating (population), or of the ratings whose outcomes are known now; of a characteristic the end of the development sample, if the model says so, or the first rating.';
 COMMENT ON COLUMN credit.monitor.feature IS 'Characteristic; NULL: the other measures, which are about the score.';
+COMMENT ON PROCEDURE credit.daily() IS
+'All that should be done once a day: purges what settings keep_... give free, puts what status() finds into the log of the server, takes in documents that are dated for today, and works out payment states of months that bear a mark. Call it from any scheduler; schedule() makes a job for pg_cron.';
 /*
  * Subject operation: what a DBA does to a database under the extension, and
  * what status() says of it.  doc/operation.md goes through it case by case.
@@ -3737,7 +4947,7 @@ BEGIN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', object, role);
 	END LOOP;
 	/* exposure_on(), score_row() and their kind read these tables as the caller */
-	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.item_version, credit.settlement, credit.month_mark, credit.month_state, credit.source, credit.dependency, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic, credit.model_calibration, credit.model_distribution, credit.feature_definition, credit.limit_change TO %s', role);
+	EXECUTE format('GRANT SELECT ON credit.account, credit.account_limit, credit.item, credit.item_version, credit.settlement, credit.month_mark, credit.month_state, credit.year_state, credit.fold_day, credit.source, credit.dependency, credit.source_problem, credit.setting, credit.rule_reaction, credit.exchange_rate, credit.rate_change, credit.model, credit.model_characteristic, credit.model_calibration, credit.model_distribution, credit.feature_definition, credit.limit_change TO %s', role);
 	/* and so are financial_ratios_on() and ratings_on() and theirs */
 	EXECUTE format('GRANT SELECT ON credit.financials, credit.bureau_report, credit.company_fact, credit.default_event, credit.rating_scale, credit.rating_history, credit.rating_override TO %s', role);
 END
@@ -3750,6 +4960,8 @@ SELECT pg_catalog.pg_extension_config_dump('credit.repair_task', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.repair_task_task_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.unchecked_raise', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.unchecked_raise_unchecked_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.year_state', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.fold_day', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.model_distribution', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.default_event', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.default_event_default_event_id_seq', '');

@@ -221,8 +221,8 @@ erp_queries() {
 						 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), c.relname)
 		  FROM pg_class c
 		 WHERE c.relnamespace = 'credit'::regnamespace AND c.relkind = 'v'
-		   /* of the server, not of the business */
-		   AND c.relname NOT IN ('stat', 'waits', 'progress', 'storage')
+		   /* of the server or of this version, not of the business */
+		   AND c.relname NOT IN ('stat', 'waits', 'progress', 'storage', 'feature_catalog', 'presets')
 		 ORDER BY c.relname" -d "$2"
 }
 

@@ -67,9 +67,9 @@ done
 ok 'there are figures' test "$(wc -l <<<"${figures[flow]}")" -gt 500
 cluster_stop old
 
-for way in copy link; do
+for way in copied linked; do
 	options=()
-	[ "$way" = copy ] || options=(--link)
+	[ "$way" = copied ] || options=(--link)
 	ok "$way: pg_upgrade" upgrade_to "$way" "${options[@]}"
 	cluster_start "$way" fsync=off
 	for database in erp flow; do
@@ -89,10 +89,10 @@ for way in copy link; do
 	is "$(cluster_value "$way" "SELECT i.amount FROM credit.item i JOIN credit.source s USING (source_id) WHERE s.name = 'erp.bills'" -d flow)" 5 \
 		"$way: so does a view"
 	is "$(PGUSER=analyst sqlstate "$way" flow 'TABLE credit.exposure')" 00000 "$way: grants are there"
-	if [ "$way" = link ]; then
-		ok 'the update of the extension that was due runs here' cluster_psql link -d erp -o /dev/null -c 'SET client_min_messages = error' -c 'ALTER EXTENSION credit UPDATE'
-		is "$(sqlstate link erp "$(erp_order 603 1 5000)")" 23514 'orders are refused after it'
-		is "$(erp_differences link erp)" '' 'and exposure is right'
+	if [ "$way" = linked ]; then
+		ok 'the update of the extension that was due runs here' cluster_psql linked -d erp -o /dev/null -c 'SET client_min_messages = error' -c 'ALTER EXTENSION credit UPDATE'
+		is "$(sqlstate linked erp "$(erp_order 603 1 5000)")" 23514 'orders are refused after it'
+		is "$(erp_differences linked erp)" '' 'and exposure is right'
 	fi
 	cluster_stop "$way"
 done
