@@ -37,11 +37,16 @@
 /* Documents kept by name take so much of work_mem: some 256 bytes each. */
 #define DOCUMENT_SHARE (256 * 8)
 
-/* Its effect on one account: old and new account may differ. */
+/*
+ * Its effect on one account: old and new account may differ, and those of a
+ * first attempt (effects_of).
+ */
+#define MAX_EFFECTS 4
+
 typedef struct Effect
 {
 	Document   *document;
-	bool		is_new;			/* of the new version */
+	bool		is_new;			/* of the new version, too */
 	int64		account_id;
 	const char *currency;
 	CreditVector delta;
@@ -168,20 +173,6 @@ order_of(const Document *document)
 	return document->cause == NULL ? 0 : document->cause->order;
 }
 
-static void
-set_effect(Effect *effect, Document *document, const CreditItem *item, bool is_new)
-{
-	memset(effect, 0, sizeof(Effect));
-	effect->document = document;
-	effect->is_new = is_new;
-	effect->account_id = item->account_id;
-	effect->currency = item->currency;
-	if (is_new)
-		vector_add(&effect->delta, &item->stages);
-	else
-		vector_subtract(&effect->delta, &item->stages);
-}
-
 /* Does a version of a document stand with an account? */
 static bool
 has_account(const CreditItem *item)
@@ -189,26 +180,54 @@ has_account(const CreditItem *item)
 	return item->is_row && item->account_id != 0 && item->currency != NULL;
 }
 
-/* Effects of a document on accounts: none, one or two. */
+/* Adds a version of a document (sign 1), or takes it back, with its account. */
+static int
+add_version(Effect *effects, int n, Document *document, const CreditItem *item,
+			int sign)
+{
+	int			i = 0;
+
+	if (!has_account(item))
+		return n;
+	while (i < n && (effects[i].account_id != item->account_id ||
+					 strcmp(effects[i].currency, item->currency) != 0))
+		i++;
+	if (i == n)
+	{
+		memset(&effects[n], 0, sizeof(Effect));
+		effects[n].document = document;
+		effects[n].account_id = item->account_id;
+		effects[n++].currency = item->currency;
+	}
+	effects[i].is_new |= item == &document->new;
+	if (sign > 0)
+		vector_add(&effects[i].delta, &item->stages);
+	else
+		vector_subtract(&effects[i].delta, &item->stages);
+	return n;
+}
+
+/*
+ * Effects of a document on accounts: its new version takes the place of the
+ * old one.  What a first attempt has posted, which took it for something else,
+ * is taken back.
+ */
 static int
 effects_of(Document *document, Effect *effects)
 {
-	const CreditItem *old = document->posted != NULL ? document->posted : &document->old;
-	const CreditItem *new = &document->new;
-	int			n = 0;
+	int			n = add_version(effects, 0, document, &document->new, 1);
+	int			kept = 0;
 
-	if (has_account(old) && has_account(new) && old->account_id == new->account_id &&
-		strcmp(old->currency, new->currency) == 0)
+	n = add_version(effects, n, document, &document->old, -1);
+	if (document->posted != NULL)
 	{
-		set_effect(&effects[0], document, new, true);
-		vector_subtract(&effects[0].delta, &old->stages);
-		return vector_is_zero(&effects[0].delta) ? 0 : 1;
+		n = add_version(effects, n, document, &document->posted->new, -1);
+		n = add_version(effects, n, document, &document->posted->old, 1);
 	}
-	if (has_account(old) && !vector_is_zero(&old->stages))
-		set_effect(&effects[n++], document, old, false);
-	if (has_account(new) && !vector_is_zero(&new->stages))
-		set_effect(&effects[n++], document, new, true);
-	return n;
+	for (int i = 0; i < n; i++)
+		if (!vector_is_zero(&effects[i].delta))
+			effects[kept++] = effects[i];
+	return kept;
 }
 
 static int
@@ -681,7 +700,7 @@ static void
 add_documents(ApplyTotals *totals, Document **documents, int n)
 {
 	Document  **sorted = palloc(sizeof(Document *) * (n + 1));
-	Effect		effects[2];
+	Effect		effects[MAX_EFFECTS];
 	int			kept = 0;
 
 	for (int i = 0; i < n; i++)
@@ -697,7 +716,7 @@ add_documents(ApplyTotals *totals, Document **documents, int n)
 static void
 post_documents(Document **documents, int n)
 {
-	Effect	   *effects = palloc(sizeof(Effect) * (n + 1) * 2);
+	Effect	   *effects = palloc(sizeof(Effect) * (n + 1) * MAX_EFFECTS);
 	int			neffects = 0;
 
 	for (int i = 0; i < n; i++)
@@ -767,8 +786,7 @@ apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals,
 			CommandCounterIncrement();	/* what it names was written */
 			family = family_create(items, false);
 		}
-		family_change(family, documents[i]->change, &documents[i]->new,
-					  totals == NULL);
+		family_change(family, documents[i]->change, documents[i], totals == NULL);
 	}
 	if (family == NULL)
 		return;

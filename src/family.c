@@ -254,7 +254,7 @@ static void
 change_again(Family *family, Document *document, CreditItem *new,
 			 const CreditItem *first)
 {
-	CreditItem	now = document->new;
+	CreditItem	now;
 	List	   *namers;
 
 	family->cause = document->change;
@@ -262,6 +262,7 @@ change_again(Family *family, Document *document, CreditItem *new,
 	namers = family_namers(family, document);
 	family_add_shares(family, namers, -1);
 	family_add_share(family, document, -1);
+	now = document->new;
 	document->new = *first;
 	family_add_share(family, document, -1);
 	now.delivered = add_sums(now.delivered, document->new.delivered);
@@ -278,16 +279,17 @@ change_again(Family *family, Document *document, CreditItem *new,
  * is_posted: the journal has that already.
  */
 void
-family_change(Family *family, const Change *change, const CreditItem *first,
+family_change(Family *family, const Change *change, const Document *first,
 			  bool is_posted)
 {
 	Document   *document = document_of(family, change);
 	CreditItem	new;
 
 	document->posted = is_posted ? first : NULL;
+	document->seq = is_posted ? first->seq : 0;
 	build_version(family, change, &new);
 	if (first != NULL && family->has_references)
-		change_again(family, document, &new, first);
+		change_again(family, document, &new, &first->new);
 	else
 		change_document(family, document, &new);
 }

@@ -19,8 +19,8 @@ typedef struct Document
 	const Change *cause;		/* the one that touched it last, or NULL */
 	CreditItem	old;			/* as the table has it */
 	CreditItem	new;
-	const CreditItem *posted;	/* what the journal has of it already, if not
-								 * what the table has */
+	const struct Document *posted;	/* what a first attempt has posted of it, or
+									 * NULL */
 	int64		seq;
 	bool		is_taken;		/* its key was, when it was written */
 	int			visit;			/* when its family was gathered last */
@@ -47,7 +47,7 @@ typedef struct Family
 extern Family *family_create(LedgerRel *items, bool trusts_inserts);
 extern void family_load(Family *family, Change **changes, int n);
 extern void family_change(Family *family, const Change *change,
-						  const CreditItem *first, bool is_posted);
+						  const Document *first, bool is_posted);
 extern void family_join(Family *family, int32 source_id, const char *key);
 extern void family_part(Family *family, int32 source_id, const char *key);
 extern void family_recount(Family *family, int32 source_id, const char *key);
