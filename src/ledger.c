@@ -42,6 +42,7 @@
 #include "utils/snapmgr.h"
 
 #include "credit.h"
+#include "entry.h"
 #include "ledger.h"
 
 /* Columns a table may have in all: those of later versions, those dropped. */
@@ -550,6 +551,7 @@ insert_index_entry(LedgerRel *ledger, int i, ItemPointer tid, const Datum *raw,
 				   const bool *raw_nulls, bool unsure)
 {
 	IndexFacts *facts = &tables[ledger->id].indexes[i];
+	Relation	index;
 	Datum		keys[INDEX_MAX_KEYS];
 	bool		key_nulls[INDEX_MAX_KEYS];
 
@@ -560,8 +562,11 @@ insert_index_entry(LedgerRel *ledger, int i, ItemPointer tid, const Datum *raw,
 		key_nulls[k] = raw_nulls[facts->keys[k] - 1];
 		keys[k] = key_nulls[k] ? (Datum) 0 : raw[facts->keys[k] - 1];
 	}
+	index = open_index(ledger, i);
+	if (entry_insert(ledger, index, keys, key_nulls, tid))
+		return true;
 	/* btree has no use for an IndexInfo */
-	return index_insert(open_index(ledger, i), keys, key_nulls, tid, ledger->rel,
+	return index_insert(index, keys, key_nulls, tid, ledger->rel,
 						!facts->is_unique ? UNIQUE_CHECK_NO :
 						unsure ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_YES,
 						false, NULL) || !facts->is_unique;

@@ -1,0 +1,215 @@
+/*
+ * leaf.c
+ *	  The leaf page of an index that a key belongs to.
+ *
+ * What probe.c and entry.c have in common: one descent to the page, or none.
+ *
+ * Keys that arrive one after another mostly belong to the leaf of the one
+ * before, so that leaf is tried first: one that begins below a key and ends
+ * above it is the right one, however it was come by.  A page is only ever
+ * split to the right, so that one which ends below the key has the right one
+ * beside it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+#include "credit.h"
+#include "leaf.h"
+#include "sabotage.h"
+
+/*
+ * Where a key went last, by its first column; a wrong hint costs little.
+ * Accounts of neighbouring numbers share one, as they share their leaf.
+ */
+#define HINTS 4096
+#define SHARED_BITS 3
+
+/* Hints that fail one after another are left alone for a while, and longer. */
+#define MAX_MISSES 4
+
+typedef struct LeafHint
+{
+	CreditRelNumber file;		/* of the index */
+	BlockNumber block;
+	OffsetNumber place;			/* of the entry behind the key */
+	uint8		misses;			/* since it was right last */
+	uint8		pause;			/* keys without a try */
+} LeafHint;
+
+static LeafHint hints[HINTS];
+
+/* The hint for a key, which may be that of another. */
+static LeafHint *
+hint_of(Relation index, const Datum *keys)
+{
+	uint64		first = keys[0];
+
+	if (TupleDescAttr(RelationGetDescr(index), 0)->atttypid == INT8OID)
+		first >>= SHARED_BITS;
+	return &hints[hash_combine(murmurhash32((uint32) first),
+							   RelationGetRelid(index)) % HINTS];
+}
+
+/*
+ * Search key for the first columns of an index, none of them NULL.
+ * after_equals: the place behind the last entry that equals it, else before
+ * the first one.
+ */
+void
+leaf_key(Leaf *leaf, Relation index, const Datum *keys, int nkeys,
+		 bool after_equals)
+{
+	BTScanInsert key = &leaf->key;
+
+	leaf->index = index;
+	leaf->hint = hint_of(index, keys);
+	leaf->buffer = InvalidBuffer;
+	memset(key, 0, offsetof(BTScanInsertData, scankeys));
+	_bt_metaversion(index, &key->heapkeyspace, &key->allequalimage);
+	key->nextkey = after_equals;
+	key->keysz = nkeys;
+	for (int i = 0; i < nkeys; i++)
+		ScanKeyEntryInitializeWithInfo(&key->scankeys[i], 0, i + 1,
+									   InvalidStrategy, InvalidOid,
+									   index->rd_indcollation[i],
+									   index_getprocinfo(index, i + 1, BTORDER_PROC),
+									   keys[i]);
+}
+
+/*
+ * Does the key, or (after_equals) the place behind it, belong to a page?
+ * Negative: to one on its left, positive: to one on its right.
+ */
+static int
+side_of(Leaf *leaf, Page page)
+{
+	BTPageOpaque opaque = BTPageGetOpaque(page);
+	int			past_end = leaf->key.nextkey ? 0 : 1;
+
+	if (!P_ISLEAF(opaque) || P_IGNORE(opaque) ||
+		PageGetMaxOffsetNumber(page) < P_FIRSTDATAKEY(opaque) ||
+		_bt_compare(leaf->index, &leaf->key, page, P_FIRSTDATAKEY(opaque)) < 0)
+		return -1;
+	return P_RIGHTMOST(opaque) ||
+		_bt_compare(leaf->index, &leaf->key, page, P_HIKEY) < past_end ? 0 : 1;
+}
+
+/* The leaf of the last key with this first column, locked, if it fits. */
+static Buffer
+try_hint(Leaf *leaf, int access)
+{
+	LeafHint   *hint = leaf->hint;
+	Buffer		buffer;
+	int			side;
+
+	if (hint->file != credit_rel_number(leaf->index))
+		return InvalidBuffer;
+	if (hint->pause > 0)
+	{
+		hint->pause--;
+		return InvalidBuffer;
+	}
+	buffer = _bt_getbuf(leaf->index, hint->block, access);
+	side = SABOTAGED(LEAF) ? 0 : side_of(leaf, BufferGetPage(buffer));
+	if (side > 0)
+	{
+		hint->block = BTPageGetOpaque(BufferGetPage(buffer))->btpo_next;
+		hint->place = InvalidOffsetNumber;
+		buffer = _bt_relandgetbuf(leaf->index, buffer, hint->block, access);
+		side = side_of(leaf, BufferGetPage(buffer));
+	}
+	if (side == 0)
+	{
+		hint->misses = 0;
+		return buffer;
+	}
+	_bt_relbuf(leaf->index, buffer);
+	if (hint->misses < MAX_MISSES)
+		hint->misses++;
+	hint->pause = (1 << hint->misses) - 1;
+	return InvalidBuffer;
+}
+
+/*
+ * Finds the page a key belongs to, and locks it for access BT_READ or
+ * BT_WRITE.  False: the index is empty.
+ */
+bool
+leaf_find(Leaf *leaf, LedgerRel *ledger, int access)
+{
+	LeafHint   *hint = leaf->hint;
+
+	leaf->buffer = try_hint(leaf, access);
+	if (!BufferIsValid(leaf->buffer))
+	{
+		_bt_freestack(credit_bt_search(leaf->index, ledger->rel, &leaf->key,
+									   &leaf->buffer, access));
+		if (!BufferIsValid(leaf->buffer))
+			return false;
+		if (hint->file != credit_rel_number(leaf->index))
+			hint->misses = hint->pause = 0;
+		hint->file = credit_rel_number(leaf->index);
+		hint->block = BufferGetBlockNumber(leaf->buffer);
+		hint->place = InvalidOffsetNumber;
+	}
+	leaf->page = BufferGetPage(leaf->buffer);
+	return true;
+}
+
+/* First entry of the page that stands behind the key. */
+static OffsetNumber
+find_place(Leaf *leaf, OffsetNumber guess)
+{
+	Relation	index = leaf->index;
+	BTScanInsert key = &leaf->key;
+	Page		page = leaf->page;
+	OffsetNumber low = P_FIRSTDATAKEY(BTPageGetOpaque(page));
+	OffsetNumber high = PageGetMaxOffsetNumber(page) + 1;
+	int			behind = key->nextkey ? 0 : 1;
+
+	if (guess > low && guess < high)
+	{
+		if (_bt_compare(index, key, page, guess) >= behind)
+		{
+			low = guess + 1;
+			if (low == high || _bt_compare(index, key, page, low) < behind)
+				return low;
+		}
+		else if (_bt_compare(index, key, page, guess - 1) >= behind)
+			return guess;
+		else
+			high = guess - 1;
+	}
+	while (low < high)
+	{
+		OffsetNumber middle = low + (high - low) / 2;
+
+		if (_bt_compare(index, key, page, middle) >= behind)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/*
+ * The same, remembered.  The place of the last key, and the entry after it
+ * (behind which that key may have been entered meanwhile), are tried before
+ * halving.
+ */
+OffsetNumber
+leaf_place(Leaf *leaf)
+{
+	leaf->hint->place = find_place(leaf, leaf->hint->place);
+	return leaf->hint->place;
+}
+
+void
+leaf_give(Leaf *leaf)
+{
+	_bt_relbuf(leaf->index, leaf->buffer);
+}
