@@ -377,8 +377,11 @@ next_effects(ControlStatement *base)
 	return request;
 }
 
-/* Posts the effects on one account and tells the documents where they stand. */
-static void
+/*
+ * Posts the effects on one account and tells the documents where they stand.
+ * False: as control_post.
+ */
+static bool
 post_account(LedgerRel *journal, LedgerRel *limits, EffectStatement *statement)
 {
 	Effect	   *effects = &statement->effects[statement->start];
@@ -387,7 +390,8 @@ post_account(LedgerRel *journal, LedgerRel *limits, EffectStatement *statement)
 	ListCell   *lc;
 
 	build_request(&request, effects, n);
-	control_post(journal, limits, &request, &statement->base);
+	if (!control_post(journal, limits, &request, &statement->base))
+		return false;
 
 	for (int i = 0; i < n; i++)
 		foreach(lc, request.deltas)
@@ -398,6 +402,7 @@ post_account(LedgerRel *journal, LedgerRel *limits, EffectStatement *statement)
 				strcmp(delta->currency, effects[i].currency) == 0)
 				effects[i].document->seq = delta->seq;
 		}
+	return true;
 }
 
 ApplyTotals *
@@ -600,7 +605,7 @@ apply_totals(ApplyTotals *totals)
 	HASH_SEQ_STATUS status;
 	AccountTotal *total;
 	TotalStatement statement = {
-		.base = {MAX_WARNINGS, total_documents, next_total}
+		.base = {MAX_WARNINGS, false, total_documents, next_total}
 	};
 
 	n = 0;
@@ -616,7 +621,7 @@ apply_totals(ApplyTotals *totals)
 
 		statement.at = i;
 		statement.looked_at = i + 1;
-		control_post(journal, limits, &sorted[i]->request, &statement.base);
+		(void) control_post(journal, limits, &sorted[i]->request, &statement.base);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(per_account);
 		CHECK_FOR_INTERRUPTS();
@@ -626,31 +631,36 @@ apply_totals(ApplyTotals *totals)
 	CommandCounterIncrement();
 }
 
-/* Posts all effects, account by account in ascending order. */
-static void
-post_effects(Effect *effects, int n)
+/*
+ * Posts all effects, account by account in ascending order.  False: there is
+ * one account, and it was not posted because of is_unsure.
+ */
+static bool
+post_effects(Effect *effects, int n, bool is_unsure)
 {
 	LedgerRel  *journal = ledger_open(LEDGER_JOURNAL, RowExclusiveLock);
 	LedgerRel  *limits = ledger_open(LEDGER_ACCOUNT_LIMIT, RowExclusiveLock);
+	bool		done = true;
 	EffectStatement statement = {
-		.base = {MAX_WARNINGS, effect_documents, next_effects},
+		.base = {MAX_WARNINGS, is_unsure, effect_documents, next_effects},
 		.effects = effects,
 		.n = n
 	};
 
 	if (n > 1)
 		qsort(effects, n, sizeof(Effect), compare_effects);
-	for (int i = 1; i <= n; i++)
+	for (int i = 1; i <= n && done; i++)
 	{
 		if (i < n && effects[i].account_id == effects[statement.start].account_id)
 			continue;
 		statement.end = statement.looked_at = i;
-		post_account(journal, limits, &statement);
+		done = post_account(journal, limits, &statement);
 		statement.start = i;
 		CHECK_FOR_INTERRUPTS();
 	}
 	ledger_close(limits);
 	ledger_close(journal);
+	return done;
 }
 
 /* Counts the documents whose rows a statement changes, in runs of one source. */
@@ -712,23 +722,23 @@ add_documents(ApplyTotals *totals, Document **documents, int n)
 			add_to_totals(totals, &effects[e]);
 }
 
-/* Checks and posts what documents change. */
-static void
-post_documents(Document **documents, int n)
+/* Checks and posts what documents change; false: as post_effects. */
+static bool
+post_documents(Document **documents, int n, bool is_unsure)
 {
 	Effect	   *effects = palloc(sizeof(Effect) * (n + 1) * MAX_EFFECTS);
 	int			neffects = 0;
 
 	for (int i = 0; i < n; i++)
 		neffects += effects_of(documents[i], &effects[neffects]);
-	if (neffects > 0)
-		post_effects(effects, neffects);
+	return neffects == 0 || post_effects(effects, neffects, is_unsure);
 }
 
 /*
  * Brings what a family has come to into the ledger.  Of a portion of a large
  * statement the documents are written at once, and what they add to each
- * account is added up.
+ * account is added up.  NULL: nothing was done, because what was taken for new
+ * without a look does not simply pass.
  */
 static Document **
 write_family(Family *family, ApplyTotals *totals, int *n)
@@ -736,7 +746,10 @@ write_family(Family *family, ApplyTotals *totals, int *n)
 	Document  **documents = family_finish(family, n);
 
 	if (totals == NULL)
-		post_documents(documents, *n);
+	{
+		if (!post_documents(documents, *n, family->trusts_inserts))
+			return NULL;
+	}
 	else
 		for (int i = 0; i < *n; i++)
 			documents[i]->seq = SEQ_LATER;
@@ -794,13 +807,11 @@ apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals,
 	apply_taken(items, documents, ntaken, totals, attempts + 1);
 }
 
-static void
-apply_documents(Change **changes, int nchanges, ApplyTotals *totals)
+/* Works out what changes make of their documents. */
+static Family *
+change_family(LedgerRel *items, Change **changes, int nchanges, bool trusts_inserts)
 {
-	LedgerRel  *items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
-	Family	   *family = family_create(items, totals != NULL);
-	Document  **documents;
-	int			n;
+	Family	   *family = family_create(items, trusts_inserts);
 
 	family_load(family, changes, nchanges);
 	for (int i = 0; i < nchanges; i++)
@@ -810,7 +821,39 @@ apply_documents(Change **changes, int nchanges, ApplyTotals *totals)
 		family_change(family, changes[i], NULL, false);
 		CHECK_FOR_INTERRUPTS();
 	}
+	return family;
+}
+
+/*
+ * A row that was inserted is a new document nearly always, and its entry in
+ * the index will say if it is not.  So one that comes alone is not looked for
+ * before its increase has passed as it stands: what the ledger had of it could
+ * only matter to a refusal.  Of many, the first accounts would be posted
+ * before the last one turns out to be unsure; and what others name must be
+ * locked.
+ */
+static bool
+may_trust(bool is_single)
+{
+	return is_single && !directory()->has_references;
+}
+
+static void
+apply_documents(Change **changes, int nchanges, bool is_single,
+				ApplyTotals *totals)
+{
+	LedgerRel  *items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
+	Family	   *family = change_family(items, changes, nchanges,
+									   totals != NULL || may_trust(is_single));
+	Document  **documents;
+	int			n;
+
 	documents = write_family(family, totals, &n);
+	if (documents == NULL)
+	{
+		family = change_family(items, changes, nchanges, false);
+		documents = write_family(family, totals, &n);
+	}
 	apply_taken(items, documents, n, totals, 1);
 	ledger_close(items);
 }
@@ -820,6 +863,7 @@ apply_changes(Change **changes, int nchanges, ApplyTotals *totals)
 {
 	bool		customers = false;
 	bool		documents = false;
+	bool		is_single = nchanges == 1;
 
 	nchanges = fold_changes(changes, nchanges);
 	for (int i = 0; i < nchanges; i++)
@@ -832,7 +876,7 @@ apply_changes(Change **changes, int nchanges, ApplyTotals *totals)
 	if (customers)
 		apply_customers(changes, nchanges);
 	if (documents)
-		apply_documents(changes, nchanges, totals);
+		apply_documents(changes, nchanges, is_single, totals);
 
 	/* a later statement in the same command may touch what we wrote */
 	CommandCounterIncrement();
