@@ -4,7 +4,7 @@ EXTENSION = credit
 MODULE_big = credit
 
 # One subject a file: src/NAME.c
-SUBJECTS = credit area stat progress vector leaf entry ledger probe rule setting field \
+SUBJECTS = credit area stat progress vector page leaf entry ledger probe rule setting field \
 	expression source directory wait shortlock limit account item stage \
 	family family_member family_share family_settle settlement journal control refusal decision apply recount frame \
 	capture exposure asof aggregate money aging rate currency probability \

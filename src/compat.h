@@ -50,9 +50,11 @@
 /* 16: the number of a relation's file has a type and a name of its own */
 #if PG_VERSION_NUM >= 160000
 #define CreditRelNumber RelFileNumber
+#define credit_rel_locator(rel) ((rel)->rd_locator)
 #define credit_rel_number(rel) ((rel)->rd_locator.relNumber)
 #else
 #define CreditRelNumber Oid
+#define credit_rel_locator(rel) ((rel)->rd_node)
 #define credit_rel_number(rel) ((rel)->rd_node.relNode)
 #endif
 

@@ -7,8 +7,8 @@
  * descent, no second search within the page, no look at row versions of the
  * same key, for there are none.  Everything else is left to index_insert():
  * a page that is full or that is just being split, a key that is there or
- * might be on the page beside, lists of row versions, NULLs, indexes of before
- * version 4.
+ * might be on the page beside, lists of row versions, NULLs, what is sorted the
+ * other way round, indexes of before version 4.
  *
  * What is done here is what nbtree does in that case, step by step: the page is
  * locked for writing, a serializable reader of it is told, the entry is put in
@@ -45,9 +45,9 @@ find_simple_place(Leaf *leaf, Size size, OffsetNumber *place)
 	if (*place <= P_FIRSTDATAKEY(opaque))
 		return false;
 	if (*place <= PageGetMaxOffsetNumber(leaf->page))
-		return _bt_compare(leaf->index, &leaf->key, leaf->page, *place) < 0;
+		return leaf_compare(leaf, *place) < 0;
 	return P_RIGHTMOST(opaque) ||
-		_bt_compare(leaf->index, &leaf->key, leaf->page, P_HIKEY) < 0;
+		leaf_compare(leaf, P_HIKEY) < 0;
 }
 
 /* Puts an entry into a page, as _bt_insertonpg does. */
@@ -90,7 +90,7 @@ entry_insert(LedgerRel *ledger, Relation index, Datum *keys,
 	bool		done;
 
 	for (int i = 0; i < nkeys; i++)
-		if (nulls[i])
+		if (nulls[i] || index->rd_indoption[i] != 0)
 			return false;
 	leaf_key(&leaf, index, keys, nkeys, false);
 	if (!leaf.key.heapkeyspace ||

@@ -12,13 +12,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
 #include "utils/rel.h"
 
 #include "credit.h"
 #include "leaf.h"
+#include "page.h"
 #include "sabotage.h"
 
 /*
@@ -42,14 +43,19 @@ typedef struct LeafHint
 
 static LeafHint hints[HINTS];
 
+static bool
+begins_with_number(Relation index)
+{
+	return index_getprocid(index, 1, BTORDER_PROC) == F_BTINT8CMP;
+}
+
 /* The hint for a key, which may be that of another. */
 static LeafHint *
 hint_of(Relation index, const Datum *keys)
 {
-	uint64		first = keys[0];
+	uint64		first = !TupleDescAttr(RelationGetDescr(index), 0)->attbyval ? 0 :
+		begins_with_number(index) ? keys[0] >> SHARED_BITS : keys[0];
 
-	if (TupleDescAttr(RelationGetDescr(index), 0)->atttypid == INT8OID)
-		first >>= SHARED_BITS;
 	return &hints[hash_combine(murmurhash32((uint32) first),
 							   RelationGetRelid(index)) % HINTS];
 }
@@ -67,6 +73,7 @@ leaf_key(Leaf *leaf, Relation index, const Datum *keys, int nkeys,
 
 	leaf->index = index;
 	leaf->hint = hint_of(index, keys);
+	leaf->begins_with_number = begins_with_number(index);
 	leaf->buffer = InvalidBuffer;
 	memset(key, 0, offsetof(BTScanInsertData, scankeys));
 	_bt_metaversion(index, &key->heapkeyspace, &key->allequalimage);
@@ -81,57 +88,90 @@ leaf_key(Leaf *leaf, Relation index, const Datum *keys, int nkeys,
 }
 
 /*
- * Does the key, or (after_equals) the place behind it, belong to a page?
+ * How the key compares with an entry: as _bt_compare, which need not be asked
+ * where numbers in the first column differ.
+ */
+int
+leaf_compare(Leaf *leaf, OffsetNumber place)
+{
+	if (leaf->begins_with_number)
+	{
+		IndexTuple	entry = (IndexTuple) PageGetItem(leaf->page,
+													 PageGetItemId(leaf->page, place));
+		int64		wanted = DatumGetInt64(leaf->key.scankeys[0].sk_argument);
+		int64		found;
+
+		if (!IndexTupleHasNulls(entry))
+		{
+			memcpy(&found, (char *) entry + IndexInfoFindDataOffset(entry->t_info),
+				   sizeof(int64));
+			if (wanted != found)
+				return wanted < found ? -1 : 1;
+		}
+	}
+	return _bt_compare(leaf->index, &leaf->key, leaf->page, place);
+}
+
+/*
+ * Does the key, or (after_equals) the place behind it, belong to the page?
  * Negative: to one on its left, positive: to one on its right.
  */
 static int
-side_of(Leaf *leaf, Page page)
+side_of(Leaf *leaf)
 {
-	BTPageOpaque opaque = BTPageGetOpaque(page);
+	BTPageOpaque opaque = BTPageGetOpaque(leaf->page);
 	int			past_end = leaf->key.nextkey ? 0 : 1;
 
 	if (!P_ISLEAF(opaque) || P_IGNORE(opaque) ||
-		PageGetMaxOffsetNumber(page) < P_FIRSTDATAKEY(opaque) ||
-		_bt_compare(leaf->index, &leaf->key, page, P_FIRSTDATAKEY(opaque)) < 0)
+		PageGetMaxOffsetNumber(leaf->page) < P_FIRSTDATAKEY(opaque) ||
+		leaf_compare(leaf, P_FIRSTDATAKEY(opaque)) < 0)
 		return -1;
-	return P_RIGHTMOST(opaque) ||
-		_bt_compare(leaf->index, &leaf->key, page, P_HIKEY) < past_end ? 0 : 1;
+	return P_RIGHTMOST(opaque) || leaf_compare(leaf, P_HIKEY) < past_end ? 0 : 1;
 }
 
-/* The leaf of the last key with this first column, locked, if it fits. */
-static Buffer
+void
+leaf_give(Leaf *leaf)
+{
+	_bt_relbuf(leaf->index, leaf->buffer);
+}
+
+/* The leaf of the last key with this first column, locked; false: another one. */
+static bool
 try_hint(Leaf *leaf, int access)
 {
 	LeafHint   *hint = leaf->hint;
-	Buffer		buffer;
 	int			side;
 
 	if (hint->file != credit_rel_number(leaf->index))
-		return InvalidBuffer;
+		return false;
 	if (hint->pause > 0)
 	{
 		hint->pause--;
-		return InvalidBuffer;
+		return false;
 	}
-	buffer = _bt_getbuf(leaf->index, hint->block, access);
-	side = SABOTAGED(LEAF) ? 0 : side_of(leaf, BufferGetPage(buffer));
+	leaf->buffer = page_read(leaf->index, hint->block);
+	leaf->page = BufferGetPage(leaf->buffer);
+	_bt_lockbuf(leaf->index, leaf->buffer, access);
+	_bt_checkpage(leaf->index, leaf->buffer);
+	side = SABOTAGED(LEAF) ? 0 : side_of(leaf);
 	if (side > 0)
 	{
-		hint->block = BTPageGetOpaque(BufferGetPage(buffer))->btpo_next;
+		hint->block = BTPageGetOpaque(leaf->page)->btpo_next;
 		hint->place = InvalidOffsetNumber;
-		buffer = _bt_relandgetbuf(leaf->index, buffer, hint->block, access);
-		side = side_of(leaf, BufferGetPage(buffer));
+		leaf->buffer = _bt_relandgetbuf(leaf->index, leaf->buffer, hint->block, access);
+		leaf->page = BufferGetPage(leaf->buffer);
+		side = side_of(leaf);
 	}
 	if (side == 0)
 	{
 		hint->misses = 0;
-		return buffer;
+		return true;
 	}
-	_bt_relbuf(leaf->index, buffer);
+	leaf_give(leaf);
 	if (hint->misses < MAX_MISSES)
 		hint->misses++;
 	hint->pause = (1 << hint->misses) - 1;
-	return InvalidBuffer;
+	return false;
 }
 
 /*
@@ -143,20 +183,18 @@ leaf_find(Leaf *leaf, LedgerRel *ledger, int access)
 {
 	LeafHint   *hint = leaf->hint;
 
-	leaf->buffer = try_hint(leaf, access);
+	if (try_hint(leaf, access))
+		return true;
+	_bt_freestack(credit_bt_search(leaf->index, ledger->rel, &leaf->key,
+								   &leaf->buffer, access));
 	if (!BufferIsValid(leaf->buffer))
-	{
-		_bt_freestack(credit_bt_search(leaf->index, ledger->rel, &leaf->key,
-									   &leaf->buffer, access));
-		if (!BufferIsValid(leaf->buffer))
-			return false;
-		if (hint->file != credit_rel_number(leaf->index))
-			hint->misses = hint->pause = 0;
-		hint->file = credit_rel_number(leaf->index);
-		hint->block = BufferGetBlockNumber(leaf->buffer);
-		hint->place = InvalidOffsetNumber;
-	}
+		return false;
 	leaf->page = BufferGetPage(leaf->buffer);
+	if (hint->file != credit_rel_number(leaf->index))
+		hint->misses = hint->pause = 0;
+	hint->file = credit_rel_number(leaf->index);
+	hint->block = BufferGetBlockNumber(leaf->buffer);
+	hint->place = InvalidOffsetNumber;
 	return true;
 }
 
@@ -164,22 +202,19 @@ leaf_find(Leaf *leaf, LedgerRel *ledger, int access)
 static OffsetNumber
 find_place(Leaf *leaf, OffsetNumber guess)
 {
-	Relation	index = leaf->index;
-	BTScanInsert key = &leaf->key;
-	Page		page = leaf->page;
-	OffsetNumber low = P_FIRSTDATAKEY(BTPageGetOpaque(page));
-	OffsetNumber high = PageGetMaxOffsetNumber(page) + 1;
-	int			behind = key->nextkey ? 0 : 1;
+	OffsetNumber low = P_FIRSTDATAKEY(BTPageGetOpaque(leaf->page));
+	OffsetNumber high = PageGetMaxOffsetNumber(leaf->page) + 1;
+	int			behind = leaf->key.nextkey ? 0 : 1;
 
 	if (guess > low && guess < high)
 	{
-		if (_bt_compare(index, key, page, guess) >= behind)
+		if (leaf_compare(leaf, guess) >= behind)
 		{
 			low = guess + 1;
-			if (low == high || _bt_compare(index, key, page, low) < behind)
+			if (low == high || leaf_compare(leaf, low) < behind)
 				return low;
 		}
-		else if (_bt_compare(index, key, page, guess - 1) >= behind)
+		else if (leaf_compare(leaf, guess - 1) >= behind)
 			return guess;
 		else
 			high = guess - 1;
@@ -188,7 +223,7 @@ find_place(Leaf *leaf, OffsetNumber guess)
 	{
 		OffsetNumber middle = low + (high - low) / 2;
 
-		if (_bt_compare(index, key, page, middle) >= behind)
+		if (leaf_compare(leaf, middle) >= behind)
 			low = middle + 1;
 		else
 			high = middle;
@@ -206,10 +241,4 @@ leaf_place(Leaf *leaf)
 {
 	leaf->hint->place = find_place(leaf, leaf->hint->place);
 	return leaf->hint->place;
-}
-
-void
-leaf_give(Leaf *leaf)
-{
-	_bt_relbuf(leaf->index, leaf->buffer);
 }

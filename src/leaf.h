@@ -16,6 +16,7 @@ typedef struct Leaf
 {
 	Relation	index;
 	struct LeafHint *hint;
+	bool		begins_with_number;
 	Buffer		buffer;			/* locked, or invalid: the index is empty */
 	Page		page;
 	BTScanInsertData key;
@@ -24,6 +25,7 @@ typedef struct Leaf
 extern void leaf_key(Leaf *leaf, Relation index, const Datum *keys, int nkeys,
 					 bool after_equals);
 extern bool leaf_find(Leaf *leaf, LedgerRel *ledger, int access);
+extern int	leaf_compare(Leaf *leaf, OffsetNumber place);
 extern OffsetNumber leaf_place(Leaf *leaf);
 extern void leaf_give(Leaf *leaf);
 

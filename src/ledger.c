@@ -44,6 +44,7 @@
 #include "credit.h"
 #include "entry.h"
 #include "ledger.h"
+#include "page.h"
 
 /* Columns a table may have in all: those of later versions, those dropped. */
 #define LEDGER_MAX_ATTS 64
@@ -467,6 +468,25 @@ ledger_scan_end(LedgerScan *scan)
 	systable_endscan_ordered(scan->scan);
 }
 
+/* The row version at a place, if it is alive; its page is locked. */
+static bool
+version_at(LedgerRel *ledger, LedgerFetch *fetch)
+{
+	Page		page = BufferGetPage(fetch->buffer);
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&fetch->tuple.t_self);
+	ItemId		item;
+
+	if (offset < FirstOffsetNumber || offset > PageGetMaxOffsetNumber(page))
+		return false;
+	item = PageGetItemId(page, offset);
+	if (!ItemIdIsNormal(item))
+		return false;
+	fetch->tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+	fetch->tuple.t_len = ItemIdGetLength(item);
+	fetch->tuple.t_tableOid = RelationGetRelid(ledger->rel);
+	return HeapTupleSatisfiesVisibility(&fetch->tuple, &fetch->dirty, fetch->buffer);
+}
+
 /*
  * Fetches a row by its place, dirty; false: it is dead, or there is none.
  * is_entry: the place is that of an index entry, from which a row that was
@@ -477,19 +497,21 @@ ledger_scan_end(LedgerScan *scan)
 bool
 ledger_fetch(LedgerRel *ledger, ItemPointer tid, bool is_entry, LedgerFetch *fetch)
 {
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
 	bool		found;
 
 	InitDirtySnapshot(fetch->dirty);
 	fetch->tuple.t_self = *tid;
-	if (!is_entry)
-		return heap_fetch(ledger->rel, &fetch->dirty, &fetch->tuple,
-						  &fetch->buffer, false);
-
-	fetch->buffer = ReadBuffer(ledger->rel, ItemPointerGetBlockNumber(tid));
+	fetch->buffer = is_entry ? page_read(ledger->rel, block) :
+		page_read_if_there(ledger->rel, block);
+	if (!BufferIsValid(fetch->buffer))
+		return false;
 	LockBuffer(fetch->buffer, BUFFER_LOCK_SHARE);
-	found = heap_hot_search_buffer(&fetch->tuple.t_self, ledger->rel,
-								   fetch->buffer, &fetch->dirty,
-								   &fetch->tuple, NULL, true);
+	found = is_entry ?
+		heap_hot_search_buffer(&fetch->tuple.t_self, ledger->rel,
+							   fetch->buffer, &fetch->dirty,
+							   &fetch->tuple, NULL, true) :
+		version_at(ledger, fetch);
 	LockBuffer(fetch->buffer, BUFFER_LOCK_UNLOCK);
 	if (!found)
 		ReleaseBuffer(fetch->buffer);

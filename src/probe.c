@@ -41,10 +41,10 @@ probe_is_absent(LedgerRel *ledger, const Datum *keys, int nkeys)
 		return true;
 	place = leaf_place(&leaf);
 	if (place <= PageGetMaxOffsetNumber(leaf.page))
-		absent = _bt_compare(leaf.index, &leaf.key, leaf.page, place) != 0;
+		absent = leaf_compare(&leaf, place) != 0;
 	else
 		absent = P_RIGHTMOST(BTPageGetOpaque(leaf.page)) ||
-			_bt_compare(leaf.index, &leaf.key, leaf.page, P_HIKEY) != 0;
+			leaf_compare(&leaf, P_HIKEY) != 0;
 	leaf_give(&leaf);
 	return absent;
 }
@@ -84,7 +84,7 @@ probe_last(LedgerRel *ledger, const Datum *keys, int nkeys, int max,
 			result->complete = P_LEFTMOST(BTPageGetOpaque(page));
 			break;
 		}
-		if (_bt_compare(leaf.index, &leaf.key, page, place) != 0)
+		if (leaf_compare(&leaf, place) != 0)
 			break;
 		itemid = PageGetItemId(page, place);
 		if (ItemIdIsDead(itemid))
