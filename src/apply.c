@@ -747,7 +747,7 @@ write_family(Family *family, ApplyTotals *totals, int *n)
 
 	if (totals == NULL)
 	{
-		if (!post_documents(documents, *n, family->trusts_inserts))
+		if (!post_documents(documents, *n, family->is_unsure))
 			return NULL;
 	}
 	else

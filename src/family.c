@@ -181,6 +181,7 @@ document_of(Family *family, const Change *change)
 					  &document->old);
 		document->new = document->old;
 	}
+	family->is_unsure |= is_new;
 	document->change = change;
 	return document;
 }

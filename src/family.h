@@ -33,6 +33,7 @@ typedef struct Family
 	LedgerRel  *items;
 	bool		has_references; /* does any document name another? */
 	bool		trusts_inserts; /* inserted rows are new documents */
+	bool		is_unsure;		/* some were taken for that without a look */
 	DateADT		today;
 	int32		leaving;		/* source that is being detached, or 0 */
 	Document  **documents;
