@@ -429,10 +429,11 @@ find_index(LedgerRel *ledger, const char *name)
 	return i;
 }
 
+/* An index by its name, open as long as the table; NULL: the primary key. */
 Relation
-ledger_primary_index(LedgerRel *ledger)
+ledger_index(LedgerRel *ledger, const char *name)
 {
-	return open_index(ledger, find_index(ledger, NULL));
+	return open_index(ledger, find_index(ledger, name));
 }
 
 /*

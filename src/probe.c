@@ -1,12 +1,12 @@
 /*
  * probe.c
- *	  Looks into the primary key of a ledger table without an index scan.
+ *	  Looks into an index of a ledger table without an index scan.
  *
- * The order path asks an index two questions: is there no document of this key
- * yet, and where does this chain end.  Both are answered by one descent to a
- * leaf page (leaf.c).  An index scan answers them too, at two to three times the price:
- * it is set up and torn down, its keys are preprocessed, and it copies what it
- * finds on the page.
+ * The order path asks an index three questions: is there no document of this
+ * key yet, where does this chain end, and which is the row of this account.
+ * Each is answered by one descent to a leaf page (leaf.c).  An index scan answers
+ * them too, at two to three times the price: it is set up and torn down, its keys
+ * are preprocessed, and it copies what it finds on the page.
  *
  * Only the easy answer is given here.  Where a page border, a list of row
  * versions under one key, or an empty index is in the way, the caller is told
@@ -36,7 +36,7 @@ probe_is_absent(LedgerRel *ledger, const Datum *keys, int nkeys)
 	OffsetNumber place;
 	bool		absent;
 
-	leaf_key(&leaf, ledger_primary_index(ledger), keys, nkeys, false);
+	leaf_key(&leaf, ledger_index(ledger, NULL), keys, nkeys, false);
 	if (!leaf_find(&leaf, ledger, BT_READ))
 		return true;
 	place = leaf_place(&leaf);
@@ -51,11 +51,11 @@ probe_is_absent(LedgerRel *ledger, const Datum *keys, int nkeys)
 
 /*
  * The last entries that begin with a key, up to max of them.  Not complete
- * where more of them may stand on another page.
+ * where more of them may stand on another page.  index NULL: the primary key.
  */
 void
-probe_last(LedgerRel *ledger, const Datum *keys, int nkeys, int max,
-		   ProbeResult *result)
+probe_last(LedgerRel *ledger, const char *index, const Datum *keys, int nkeys,
+		   int max, ProbeResult *result)
 {
 	Leaf		leaf;
 	Page		page;
@@ -65,7 +65,7 @@ probe_last(LedgerRel *ledger, const Datum *keys, int nkeys, int max,
 	Assert(max <= PROBE_MAX);
 	result->n = 0;
 	result->complete = true;
-	leaf_key(&leaf, ledger_primary_index(ledger), keys, nkeys, true);
+	leaf_key(&leaf, ledger_index(ledger, index), keys, nkeys, true);
 	(void) leaf_find(&leaf, ledger, BT_READ);
 	result->leaf = leaf.buffer;
 	if (!BufferIsValid(result->leaf))
@@ -105,4 +105,43 @@ probe_release(ProbeResult *result)
 {
 	if (BufferIsValid(result->leaf))
 		ReleaseBuffer(result->leaf);
+}
+
+/* Entries of a unique key: that of the row, and of versions before it. */
+#define ROW_ENTRIES 4
+
+/*
+ * The row of a key of a unique index, dirty: its one version that is alive and
+ * was not inserted by a transaction that is under way.  False: there is none,
+ * or a look does not say.
+ */
+bool
+probe_row(LedgerRel *ledger, const char *index, const Datum *keys, int nkeys,
+		  LedgerFetch *fetch)
+{
+	ProbeResult probe;
+	bool		found = false;
+
+	probe_last(ledger, index, keys, nkeys, ROW_ENTRIES, &probe);
+	if (probe.n == ROW_ENTRIES)
+		probe.complete = false;
+	for (int i = 0; i < probe.n && probe.complete; i++)
+	{
+		LedgerFetch next;
+
+		if (!ledger_fetch(ledger, &probe.tids[i], true, &next))
+			continue;
+		if (!found && !TransactionIdIsValid(next.dirty.xmin))
+		{
+			found = true;
+			*fetch = next;
+			continue;
+		}
+		ledger_release(&next);
+		probe.complete = false; /* one too many */
+	}
+	probe_release(&probe);
+	if (found && !probe.complete)
+		ledger_release(fetch);
+	return found && probe.complete;
 }
