@@ -398,7 +398,8 @@ is_touched(const Document *document)
 
 /*
  * The documents that are to be written, in the order of source and key, with
- * what each adds to exposure.
+ * what each adds to exposure.  One of which a first attempt has posted something
+ * is among them, even if it turns out to be what it was.
  */
 Document **
 family_finish(Family *family, int *n)
@@ -410,7 +411,8 @@ family_finish(Family *family, int *n)
 	*n = 0;
 	for (int i = 0; i < family->n; i++)
 		if (!item_same(&family->documents[i]->old, &family->documents[i]->new) ||
-			is_touched(family->documents[i]))
+			is_touched(family->documents[i]) ||
+			family->documents[i]->posted != NULL)
 			changed[(*n)++] = family->documents[i];
 	if (*n > 1)
 		qsort(changed, *n, sizeof(Document *), family_compare);
