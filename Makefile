@@ -4,8 +4,8 @@ EXTENSION = credit
 MODULE_big = credit
 
 # One subject a file: src/NAME.c
-SUBJECTS = credit area stat progress vector ledger probe rule setting field \
-	expression source directory wait shortlock limit account item stage \
+SUBJECTS = credit area stat progress vector page leaf ledger probe rule \
+	setting field expression source directory wait shortlock limit account item stage \
 	family family_member family_share family_settle settlement journal control refusal decision apply recount frame \
 	capture exposure asof aggregate money aging rate currency probability \
 	dayhist behaviour profile cycle linalg logit logit_profile logit_model \

@@ -25,6 +25,7 @@
 #include "account.h"
 #include "credit.h"
 #include "journal.h"
+#include "probe.h"
 #include "setting.h"
 #include "settlement.h"
 #include "shortlock.h"
@@ -138,6 +139,28 @@ cache_put(Oid relid, const char *customer, const char *segment, int64 account_id
 	entry->account_id = account_id;
 }
 
+/* The account of a name, if one look says that it is there and settled, else 0. */
+static int64
+probe_account(LedgerRel *accounts, const char *customer, const char *segment)
+{
+	Datum		keys[2];
+	LedgerFetch fetch;
+	Datum		values[LEDGER_MAX_COLUMNS];
+	bool		nulls[LEDGER_MAX_COLUMNS];
+	int64		account_id;
+
+	keys[0] = CStringGetTextDatum(customer);
+	keys[1] = CStringGetTextDatum(segment);
+	if (!probe_row(accounts, ACCOUNT_NAME_INDEX, keys, 2, &fetch))
+		return 0;
+	ledger_deform(accounts, &fetch.tuple, values, nulls);
+	account_id = DatumGetInt64(values[ACCOUNT_ID]);
+	if (!ledger_tuple_is_own(&fetch.tuple))
+		cache_put(RelationGetRelid(accounts->rel), customer, segment, account_id);
+	ledger_release(&fetch);
+	return account_id;
+}
+
 /*
  * Looks for one account by name, dirty.  Sets inserting where the row is there
  * only for the transaction that is just creating it.  A rename in progress
@@ -227,6 +250,12 @@ account_resolve(const char *customer, const char *segment,
 	if (account_id != 0)
 		return account_id;
 	accounts = ledger_open(LEDGER_ACCOUNT, RowExclusiveLock);
+	account_id = probe_account(accounts, customer, segment);
+	if (account_id != 0)
+	{
+		ledger_close(accounts);
+		return account_id;
+	}
 	for (;;)
 	{
 		account_id = find_account(accounts, customer, segment, NULL, &inserting);

@@ -37,11 +37,16 @@
 /* Documents kept by name take so much of work_mem: some 256 bytes each. */
 #define DOCUMENT_SHARE (256 * 8)
 
-/* Its effect on one account: old and new account may differ. */
+/*
+ * Its effect on one account: old and new account may differ, and those of a
+ * first attempt (effects_of).
+ */
+#define MAX_EFFECTS 4
+
 typedef struct Effect
 {
 	Document   *document;
-	bool		is_new;			/* of the new version */
+	bool		is_new;			/* of the new version, too */
 	int64		account_id;
 	const char *currency;
 	CreditVector delta;
@@ -182,20 +187,6 @@ order_of(const Document *document)
 	return document->cause == NULL ? 0 : document->cause->order;
 }
 
-static void
-set_effect(Effect *effect, Document *document, const CreditItem *item, bool is_new)
-{
-	memset(effect, 0, sizeof(Effect));
-	effect->document = document;
-	effect->is_new = is_new;
-	effect->account_id = item->account_id;
-	effect->currency = item->currency;
-	if (is_new)
-		vector_add(&effect->delta, &item->stages);
-	else
-		vector_subtract(&effect->delta, &item->stages);
-}
-
 /* Does a version of a document stand with an account? */
 static bool
 has_account(const CreditItem *item)
@@ -203,7 +194,7 @@ has_account(const CreditItem *item)
 	return item->is_row && item->account_id != 0 && item->currency != NULL;
 }
 
-/* Takes one version more into the effects of a document. */
+/* Adds a version of a document (sign 1), or takes it back, with its account. */
 static int
 add_version(Effect *effects, int n, Document *document, const CreditItem *item,
 			int sign)
@@ -222,56 +213,35 @@ add_version(Effect *effects, int n, Document *document, const CreditItem *item,
 		effects[n].account_id = item->account_id;
 		effects[n++].currency = item->currency;
 	}
+	effects[i].is_new |= item == &document->new;
 	if (sign > 0)
 		vector_add(&effects[i].delta, &item->stages);
 	else
 		vector_subtract(&effects[i].delta, &item->stages);
-	effects[i].is_new |= item == &document->new;
 	return n;
 }
 
 /*
- * Effects of a document that was posted once already, as a change of what was
- * in its place before.  Meanwhile somebody else has changed it, and posted that.
+ * Effects of a document on accounts: its new version takes the place of the
+ * old one.  What a first attempt has posted, which took it for something else,
+ * is taken back.
  */
 static int
-effects_once_more(Document *document, Effect *effects)
+effects_of(Document *document, Effect *effects)
 {
-	int			n = 0;
+	int			n = add_version(effects, 0, document, &document->new, 1);
 	int			kept = 0;
 
 	n = add_version(effects, n, document, &document->old, -1);
-	n = add_version(effects, n, document, document->posted_over, 1);
-	n = add_version(effects, n, document, document->posted, -1);
-	n = add_version(effects, n, document, &document->new, 1);
+	if (document->posted != NULL)
+	{
+		n = add_version(effects, n, document, &document->posted->new, -1);
+		n = add_version(effects, n, document, &document->posted->old, 1);
+	}
 	for (int i = 0; i < n; i++)
 		if (!vector_is_zero(&effects[i].delta))
 			effects[kept++] = effects[i];
 	return kept;
-}
-
-/* Effects of a document on accounts: none, one or two; MAX_EFFECTS once more. */
-static int
-effects_of(Document *document, Effect *effects)
-{
-	const CreditItem *old = &document->old;
-	const CreditItem *new = &document->new;
-	int			n = 0;
-
-	if (document->posted != NULL)
-		return effects_once_more(document, effects);
-	if (has_account(old) && has_account(new) && old->account_id == new->account_id &&
-		strcmp(old->currency, new->currency) == 0)
-	{
-		set_effect(&effects[0], document, new, true);
-		vector_subtract(&effects[0].delta, &old->stages);
-		return vector_is_zero(&effects[0].delta) ? 0 : 1;
-	}
-	if (has_account(old) && !vector_is_zero(&old->stages))
-		set_effect(&effects[n++], document, old, false);
-	if (has_account(new) && !vector_is_zero(&new->stages))
-		set_effect(&effects[n++], document, new, true);
-	return n;
 }
 
 static int
@@ -436,8 +406,11 @@ next_effects(ControlStatement *base)
 	return request;
 }
 
-/* Posts the effects on one account and tells the documents where they stand. */
-static void
+/*
+ * Posts the effects on one account and tells the documents where they stand.
+ * False: as control_post.
+ */
+static bool
 post_account(LedgerRel *journal, LedgerRel *limits, EffectStatement *statement)
 {
 	Effect	   *effects = &statement->effects[statement->start];
@@ -446,7 +419,8 @@ post_account(LedgerRel *journal, LedgerRel *limits, EffectStatement *statement)
 	ListCell   *lc;
 
 	build_request(&request, effects, n);
-	control_post(journal, limits, &request, &statement->base);
+	if (!control_post(journal, limits, &request, &statement->base))
+		return false;
 
 	for (int i = 0; i < n; i++)
 		foreach(lc, request.deltas)
@@ -457,6 +431,7 @@ post_account(LedgerRel *journal, LedgerRel *limits, EffectStatement *statement)
 				strcmp(delta->currency, effects[i].currency) == 0)
 				effects[i].document->seq = delta->seq;
 		}
+	return true;
 }
 
 ApplyTotals *
@@ -659,7 +634,7 @@ apply_totals(ApplyTotals *totals)
 	HASH_SEQ_STATUS status;
 	AccountTotal *total;
 	TotalStatement statement = {
-		.base = {MAX_WARNINGS, total_documents, next_total}
+		.base = {MAX_WARNINGS, false, total_documents, next_total}
 	};
 
 	n = 0;
@@ -675,7 +650,7 @@ apply_totals(ApplyTotals *totals)
 
 		statement.at = i;
 		statement.looked_at = i + 1;
-		control_post(journal, limits, &sorted[i]->request, &statement.base);
+		(void) control_post(journal, limits, &sorted[i]->request, &statement.base);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(per_account);
 		CHECK_FOR_INTERRUPTS();
@@ -685,31 +660,36 @@ apply_totals(ApplyTotals *totals)
 	CommandCounterIncrement();
 }
 
-/* Posts all effects, account by account in ascending order. */
-static void
-post_effects(Effect *effects, int n)
+/*
+ * Posts all effects, account by account in ascending order.  False: there is
+ * one account, and it was not posted because of is_unsure.
+ */
+static bool
+post_effects(Effect *effects, int n, bool is_unsure)
 {
 	LedgerRel  *journal = ledger_open(LEDGER_JOURNAL, RowExclusiveLock);
 	LedgerRel  *limits = ledger_open(LEDGER_ACCOUNT_LIMIT, RowExclusiveLock);
+	bool		done = true;
 	EffectStatement statement = {
-		.base = {MAX_WARNINGS, effect_documents, next_effects},
+		.base = {MAX_WARNINGS, is_unsure, effect_documents, next_effects},
 		.effects = effects,
 		.n = n
 	};
 
 	if (n > 1)
 		qsort(effects, n, sizeof(Effect), compare_effects);
-	for (int i = 1; i <= n; i++)
+	for (int i = 1; i <= n && done; i++)
 	{
 		if (i < n && effects[i].account_id == effects[statement.start].account_id)
 			continue;
 		statement.end = statement.looked_at = i;
-		post_account(journal, limits, &statement);
+		done = post_account(journal, limits, &statement);
 		statement.start = i;
 		CHECK_FOR_INTERRUPTS();
 	}
 	ledger_close(limits);
 	ledger_close(journal);
+	return done;
 }
 
 /* Counts the documents whose rows a statement changes, in runs of one source. */
@@ -774,9 +754,9 @@ add_documents(ApplyTotals *totals, Document **documents, int n)
 		}
 }
 
-/* Checks and posts what documents change. */
-static void
-post_documents(Document **documents, int n)
+/* Checks and posts what documents change; false: as post_effects. */
+static bool
+post_documents(Document **documents, int n, bool is_unsure)
 {
 	Effect	   *effects = palloc(sizeof(Effect) * (n + 1) * MAX_EFFECTS);
 	int			neffects = 0;
@@ -785,14 +765,14 @@ post_documents(Document **documents, int n)
 		neffects += effects_of(documents[i], &effects[neffects]);
 	for (int i = 0; i < neffects; i++)
 		note_unchecked(&effects[i]);
-	if (neffects > 0)
-		post_effects(effects, neffects);
+	return neffects == 0 || post_effects(effects, neffects, is_unsure);
 }
 
 /*
  * Brings what a family has come to into the ledger.  Of a portion of a large
  * statement the documents are written at once, and what they add to each
- * account is added up.
+ * account is added up.  NULL: nothing was done, because what was taken for new
+ * without a look does not simply pass.
  */
 static Document **
 write_family(Family *family, ApplyTotals *totals, int *n)
@@ -800,7 +780,10 @@ write_family(Family *family, ApplyTotals *totals, int *n)
 	Document  **documents = family_finish(family, n);
 
 	if (totals == NULL)
-		post_documents(documents, *n);
+	{
+		if (!post_documents(documents, *n, family->is_unsure))
+			return NULL;
+	}
 	else
 		for (int i = 0; i < *n; i++)
 			documents[i]->seq = SEQ_LATER;
@@ -858,13 +841,11 @@ apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals,
 	apply_taken(items, documents, ntaken, totals, attempts + 1);
 }
 
-static void
-apply_documents(Change **changes, int nchanges, ApplyTotals *totals)
+/* Works out what changes make of their documents. */
+static Family *
+change_family(LedgerRel *items, Change **changes, int nchanges, bool trusts_inserts)
 {
-	LedgerRel  *items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
-	Family	   *family = family_create(items, totals != NULL);
-	Document  **documents;
-	int			n;
+	Family	   *family = family_create(items, trusts_inserts);
 
 	family_load(family, changes, nchanges);
 	for (int i = 0; i < nchanges; i++)
@@ -874,7 +855,39 @@ apply_documents(Change **changes, int nchanges, ApplyTotals *totals)
 		family_change(family, changes[i], NULL, false);
 		CHECK_FOR_INTERRUPTS();
 	}
+	return family;
+}
+
+/*
+ * A row that was inserted is a new document nearly always, and its entry in
+ * the index will say if it is not.  So one that comes alone is not looked for
+ * before its increase has passed as it stands: what the ledger had of it could
+ * only matter to a refusal.  Of many, the first accounts would be posted
+ * before the last one turns out to be unsure; and what others name must be
+ * locked.
+ */
+static bool
+may_trust(bool is_single)
+{
+	return is_single && !directory()->has_references;
+}
+
+static void
+apply_documents(Change **changes, int nchanges, bool is_single,
+				ApplyTotals *totals)
+{
+	LedgerRel  *items = ledger_open(LEDGER_ITEM, RowExclusiveLock);
+	Family	   *family = change_family(items, changes, nchanges,
+									   totals != NULL || may_trust(is_single));
+	Document  **documents;
+	int			n;
+
 	documents = write_family(family, totals, &n);
+	if (documents == NULL)
+	{
+		family = change_family(items, changes, nchanges, false);
+		documents = write_family(family, totals, &n);
+	}
 	apply_taken(items, documents, n, totals, 1);
 	ledger_close(items);
 }
@@ -884,6 +897,7 @@ apply_changes(Change **changes, int nchanges, ApplyTotals *totals)
 {
 	bool		customers = false;
 	bool		documents = false;
+	bool		is_single = nchanges == 1;
 
 	nchanges = fold_changes(changes, nchanges);
 	for (int i = 0; i < nchanges; i++)
@@ -896,7 +910,7 @@ apply_changes(Change **changes, int nchanges, ApplyTotals *totals)
 	if (customers)
 		apply_customers(changes, nchanges);
 	if (documents)
-		apply_documents(changes, nchanges, totals);
+		apply_documents(changes, nchanges, is_single, totals);
 
 	/* a later statement in the same command may touch what we wrote */
 	CommandCounterIncrement();

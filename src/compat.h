@@ -37,22 +37,24 @@
 
 /* 16: a descent is told the table; 17: it takes no snapshot any more */
 #if PG_VERSION_NUM >= 170000
-#define credit_bt_search(index, rel, key, leaf) \
-	_bt_search(index, rel, key, leaf, BT_READ)
+#define credit_bt_search(index, rel, key, leaf, access) \
+	_bt_search(index, rel, key, leaf, access)
 #elif PG_VERSION_NUM >= 160000
-#define credit_bt_search(index, rel, key, leaf) \
-	_bt_search(index, rel, key, leaf, BT_READ, NULL)
+#define credit_bt_search(index, rel, key, leaf, access) \
+	_bt_search(index, rel, key, leaf, access, NULL)
 #else
-#define credit_bt_search(index, rel, key, leaf) \
-	_bt_search(index, key, leaf, BT_READ, NULL)
+#define credit_bt_search(index, rel, key, leaf, access) \
+	_bt_search(index, key, leaf, access, NULL)
 #endif
 
 /* 16: the number of a relation's file has a type and a name of its own */
 #if PG_VERSION_NUM >= 160000
 #define CreditRelNumber RelFileNumber
+#define credit_rel_locator(rel) ((rel)->rd_locator)
 #define credit_rel_number(rel) ((rel)->rd_locator.relNumber)
 #else
 #define CreditRelNumber Oid
+#define credit_rel_locator(rel) ((rel)->rd_node)
 #define credit_rel_number(rel) ((rel)->rd_node.relNode)
 #endif
 

@@ -577,23 +577,21 @@ wait_for_others(ControlRequest *request, const ControlVerdict *verdict,
 
 /*
  * Checks a request and posts it; raises the refusal.  Sets the seq of each
- * delta.
+ * delta.  False: it is unsure and does not simply pass; nothing was done.
  */
-void
+bool
 control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 			 ControlStatement *statement)
 {
 	TimestampTz since = 0;
 	ControlVerdict verdict;
 	bool		check = needs_check(request);
+	bool		is_counted = !check;
 
 	(void) GetCurrentTransactionId();	/* not under the lock */
 	verdict.strongest = REACTION_OFF;
 	if (check)
-	{
-		stat_add(request->source->source_id, STAT_CHECKS, 1);
 		rate_begin();
-	}
 	for (;;)
 	{
 		AccountLimit limit;
@@ -612,7 +610,15 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 				continue;
 			}
 			depends = depends_on_others(&verdict);
+			if (statement->is_unsure && (verdict.strongest > REACTION_OFF || depends))
+			{
+				shortlock_give(request->account_id);
+				return false;
+			}
 		}
+		if (!is_counted)
+			stat_add(request->source->source_id, STAT_CHECKS, 1);
+		is_counted = true;
 		if (verdict.strongest < REACTION_REJECT && !depends)
 		{
 			append_deltas(journal, request, chains);
@@ -635,11 +641,12 @@ control_post(LedgerRel *journal, LedgerRel *limits, ControlRequest *request,
 	}
 
 	if (verdict.strongest == REACTION_OFF)
-		return;
+		return true;
 	stat_add(request->source->source_id,
 			 verdict.bypassed ? STAT_BYPASSES :
 			 verdict.strongest == REACTION_WARN ? STAT_WARNINGS : STAT_SHADOWS, 1);
 	if (verdict.strongest == REACTION_WARN && statement->warnings_left-- > 0)
 		refusal_warn(request, &verdict, statement);
 	decision_record(request, &verdict);
+	return true;
 }

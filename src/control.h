@@ -59,6 +59,12 @@ struct ControlStatement
 	int			warnings_left;	/* further ones are only written down */
 
 	/*
+	 * Its documents were taken for new without a look: what passes may be
+	 * posted, but nothing else can be said of it.
+	 */
+	bool		is_unsure;
+
+	/*
 	 * The documents of the request that is being posted; is_all: all that
 	 * raise exposure, else only the first of them.
 	 */
@@ -130,7 +136,7 @@ typedef struct ControlOthers
 	List	   *excess;			/* of ControlDelta: above the limits */
 } ControlOthers;
 
-extern void control_post(LedgerRel *journal, LedgerRel *limits,
+extern bool control_post(LedgerRel *journal, LedgerRel *limits,
 						 ControlRequest *request, ControlStatement *statement);
 extern void control_check(LedgerRel *journal, LedgerRel *limits,
 						  ControlRequest *request, ControlVerdict *verdict);

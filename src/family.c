@@ -181,6 +181,7 @@ document_of(Family *family, const Change *change)
 					  &document->old);
 		document->new = document->old;
 	}
+	family->is_unsure |= is_new;
 	document->change = change;
 	return document;
 }
@@ -254,7 +255,7 @@ static void
 change_again(Family *family, Document *document, CreditItem *new,
 			 const CreditItem *first)
 {
-	CreditItem	now = document->new;
+	CreditItem	now;
 	List	   *namers;
 
 	family->cause = document->change;
@@ -262,6 +263,7 @@ change_again(Family *family, Document *document, CreditItem *new,
 	namers = family_namers(family, document);
 	family_add_shares(family, namers, -1);
 	family_add_share(family, document, -1);
+	now = document->new;
 	document->new = *first;
 	family_add_share(family, document, -1);
 	now.delivered = add_sums(now.delivered, document->new.delivered);
@@ -284,8 +286,8 @@ family_change(Family *family, const Change *change, const Document *first,
 	Document   *document = document_of(family, change);
 	CreditItem	new;
 
-	document->posted = is_posted ? &first->new : NULL;
-	document->posted_over = is_posted ? &first->old : NULL;
+	document->posted = is_posted ? first : NULL;
+	document->seq = is_posted ? first->seq : 0;
 	build_version(family, change, &new);
 	if (first != NULL && family->has_references)
 		change_again(family, document, &new, &first->new);
@@ -429,7 +431,8 @@ is_touched(const Document *document)
 
 /*
  * The documents that are to be written, in the order of source and key, with
- * what each adds to exposure.
+ * what each adds to exposure.  One of which a first attempt has posted something
+ * is among them, even if it turns out to be what it was.
  */
 Document **
 family_finish(Family *family, int *n)
@@ -441,7 +444,8 @@ family_finish(Family *family, int *n)
 	*n = 0;
 	for (int i = 0; i < family->n; i++)
 		if (!item_same(&family->documents[i]->old, &family->documents[i]->new) ||
-			is_touched(family->documents[i]))
+			is_touched(family->documents[i]) ||
+			family->documents[i]->posted != NULL)
 			changed[(*n)++] = family->documents[i];
 	if (*n > 1)
 		qsort(changed, *n, sizeof(Document *), family_compare);

@@ -19,9 +19,8 @@ typedef struct Document
 	const Change *cause;		/* the one that touched it last, or NULL */
 	CreditItem	old;			/* as the table has it */
 	CreditItem	new;
-	const CreditItem *posted;	/* what the journal has of it already, if not
-								 * what the table has */
-	const CreditItem *posted_over;	/* what that was posted as a change of */
+	const struct Document *posted;	/* what a first attempt has posted of it, or
+									 * NULL */
 	int64		seq;
 	bool		is_taken;		/* its key was, when it was written */
 	int			visit;			/* when its family was gathered last */
@@ -34,6 +33,7 @@ typedef struct Family
 	LedgerRel  *items;
 	bool		has_references; /* does any document name another? */
 	bool		trusts_inserts; /* inserted rows are new documents */
+	bool		is_unsure;		/* some were taken for that without a look */
 	DateADT		today;
 	int32		leaving;		/* source that is being detached, or 0 */
 	Document  **documents;

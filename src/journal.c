@@ -446,7 +446,7 @@ look_at_end(LedgerRel *journal, int64 account_id, int16 scope,
 	keys[1] = Int16GetDatum(scope);
 	if (currency != NULL)
 		keys[2] = CStringGetTextDatum(currency);
-	probe_last(journal, keys, currency == NULL ? 2 : 3, max, &probe);
+	probe_last(journal, NULL, keys, currency == NULL ? 2 : 3, max, &probe);
 	found = newest_row(journal, &probe, &last);
 	/* dead entries say nothing: what they lead to may live elsewhere */
 	*is_empty = probe.n == 0 && probe.complete;

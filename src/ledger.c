@@ -47,6 +47,7 @@
 
 #include "credit.h"
 #include "ledger.h"
+#include "page.h"
 
 /* Columns a table may have in all: those of later versions, those dropped. */
 #define LEDGER_MAX_ATTS 64
@@ -496,10 +497,11 @@ find_index(LedgerRel *ledger, const char *name)
 	return i;
 }
 
+/* An index by its name, open as long as the table; NULL: the primary key. */
 Relation
-ledger_primary_index(LedgerRel *ledger)
+ledger_index(LedgerRel *ledger, const char *name)
 {
-	return open_index(ledger, find_index(ledger, NULL));
+	return open_index(ledger, find_index(ledger, name));
 }
 
 /*
@@ -535,6 +537,25 @@ ledger_scan_end(LedgerScan *scan)
 	systable_endscan_ordered(scan->scan);
 }
 
+/* The row version at a place, if it is alive; its page is locked. */
+static bool
+version_at(LedgerRel *ledger, LedgerFetch *fetch)
+{
+	Page		page = BufferGetPage(fetch->buffer);
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&fetch->tuple.t_self);
+	ItemId		item;
+
+	if (offset < FirstOffsetNumber || offset > PageGetMaxOffsetNumber(page))
+		return false;
+	item = PageGetItemId(page, offset);
+	if (!ItemIdIsNormal(item))
+		return false;
+	fetch->tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+	fetch->tuple.t_len = ItemIdGetLength(item);
+	fetch->tuple.t_tableOid = RelationGetRelid(ledger->rel);
+	return HeapTupleSatisfiesVisibility(&fetch->tuple, &fetch->dirty, fetch->buffer);
+}
+
 /*
  * Fetches a row by its place, dirty; false: it is dead, or there is none.
  * is_entry: the place is that of an index entry, from which a row that was
@@ -545,19 +566,21 @@ ledger_scan_end(LedgerScan *scan)
 bool
 ledger_fetch(LedgerRel *ledger, ItemPointer tid, bool is_entry, LedgerFetch *fetch)
 {
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
 	bool		found;
 
 	InitDirtySnapshot(fetch->dirty);
 	fetch->tuple.t_self = *tid;
-	if (!is_entry)
-		return heap_fetch(ledger->rel, &fetch->dirty, &fetch->tuple,
-						  &fetch->buffer, false);
-
-	fetch->buffer = ReadBuffer(ledger->rel, ItemPointerGetBlockNumber(tid));
+	fetch->buffer = is_entry ? page_read(ledger->rel, block) :
+		page_read_if_there(ledger->rel, block);
+	if (!BufferIsValid(fetch->buffer))
+		return false;
 	LockBuffer(fetch->buffer, BUFFER_LOCK_SHARE);
-	found = heap_hot_search_buffer(&fetch->tuple.t_self, ledger->rel,
-								   fetch->buffer, &fetch->dirty,
-								   &fetch->tuple, NULL, true);
+	found = is_entry ?
+		heap_hot_search_buffer(&fetch->tuple.t_self, ledger->rel,
+							   fetch->buffer, &fetch->dirty,
+							   &fetch->tuple, NULL, true) :
+		version_at(ledger, fetch);
 	LockBuffer(fetch->buffer, BUFFER_LOCK_UNLOCK);
 	if (!found)
 		ReleaseBuffer(fetch->buffer);
@@ -644,6 +667,7 @@ insert_index_entry(LedgerRel *ledger, int i, ItemPointer tid, const Datum *raw,
 				   const bool *raw_nulls, bool unsure)
 {
 	IndexFacts *facts = &tables[ledger->id].indexes[i];
+	Relation	index;
 	Datum		keys[INDEX_MAX_KEYS];
 	bool		key_nulls[INDEX_MAX_KEYS];
 
@@ -654,8 +678,9 @@ insert_index_entry(LedgerRel *ledger, int i, ItemPointer tid, const Datum *raw,
 		key_nulls[k] = raw_nulls[facts->keys[k] - 1];
 		keys[k] = key_nulls[k] ? (Datum) 0 : raw[facts->keys[k] - 1];
 	}
+	index = open_index(ledger, i);
 	/* btree has no use for an IndexInfo */
-	return index_insert(open_index(ledger, i), keys, key_nulls, tid, ledger->rel,
+	return index_insert(index, keys, key_nulls, tid, ledger->rel,
 						!facts->is_unique ? UNIQUE_CHECK_NO :
 						unsure ? UNIQUE_CHECK_PARTIAL : UNIQUE_CHECK_YES,
 						false, NULL) || !facts->is_unique;

@@ -169,7 +169,7 @@ extern void ledger_scan_end(LedgerScan *scan);
 extern bool ledger_fetch(LedgerRel *ledger, ItemPointer tid, bool is_entry,
 						 LedgerFetch *fetch);
 extern void ledger_release(LedgerFetch *fetch);
-extern Relation ledger_primary_index(LedgerRel *ledger);
+extern Relation ledger_index(LedgerRel *ledger, const char *name);
 
 extern void ledger_deform(LedgerRel *ledger, HeapTuple tuple,
 						  Datum *values, bool *nulls);

@@ -24,6 +24,7 @@
 #include "credit.h"
 #include "journal.h"
 #include "limit.h"
+#include "probe.h"
 #include "sabotage.h"
 #include "setting.h"
 #include "shortlock.h"
@@ -99,10 +100,7 @@ fetch_from_place(LedgerRel *limits, int64 account_id, LedgerFetch *fetch)
 	if (!places_are_valid || places_relid != RelationGetRelid(limits->rel))
 		return false;
 	place = hash_search(places, &account_id, HASH_FIND, NULL);
-	/* vacuum cuts empty pages off the end of a table */
-	return place != NULL &&
-		ItemPointerGetBlockNumber(&place->tid) < RelationGetNumberOfBlocks(limits->rel) &&
-		ledger_fetch(limits, &place->tid, false, fetch);
+	return place != NULL && ledger_fetch(limits, &place->tid, false, fetch);
 }
 
 const char *
@@ -160,31 +158,52 @@ put_first(AccountLimit *limit, int i)
 	limit->versions[0] = version;
 }
 
-/* Reads the limit row where it was seen last, if it is settled there. */
+/* Takes a row that was fetched, if it is that of the account and settled. */
 static bool
-read_place(LedgerRel *limits, int64 account_id, AccountLimit *limit,
-		   HeapTuple *copy)
+take_settled(LedgerRel *limits, int64 account_id, AccountLimit *limit,
+			 HeapTuple *copy, LedgerFetch *fetch)
 {
-	LedgerFetch fetch;
 	Datum		values[LEDGER_MAX_COLUMNS];
 	bool		nulls[LEDGER_MAX_COLUMNS];
-	bool		found;
+	bool		settled;
 
-	if (!fetch_from_place(limits, account_id, &fetch))
-		return false;
-	ledger_deform(limits, &fetch.tuple, values, nulls);
-	found = DatumGetInt64(values[LIMIT_ACCOUNT_ID]) == account_id &&
+	ledger_deform(limits, &fetch->tuple, values, nulls);
+	settled = DatumGetInt64(values[LIMIT_ACCOUNT_ID]) == account_id &&
 		(SABOTAGED(LIMIT_PLACE) ||
-		 (!TransactionIdIsValid(fetch.dirty.xmin) &&
-		  !TransactionIdIsValid(fetch.dirty.xmax)));
-	if (found)
+		 (!TransactionIdIsValid(fetch->dirty.xmin) &&
+		  !TransactionIdIsValid(fetch->dirty.xmax)));
+	if (settled)
 	{
 		take_version(limit, values, nulls);
 		if (copy)
-			*copy = heap_copytuple(&fetch.tuple);
+			*copy = heap_copytuple(&fetch->tuple);
 	}
-	ledger_release(&fetch);
-	return found;
+	ledger_release(fetch);
+	return settled;
+}
+
+/*
+ * Reads the limit row without a scan: where it was seen last, or where the
+ * index says, if it is settled there.
+ */
+static bool
+read_settled(LedgerRel *limits, int64 account_id, AccountLimit *limit,
+			 HeapTuple *copy)
+{
+	Datum		key = Int64GetDatum(account_id);
+	LedgerFetch fetch;
+	ItemPointerData tid;
+
+	if (fetch_from_place(limits, account_id, &fetch) &&
+		take_settled(limits, account_id, limit, copy, &fetch))
+		return true;
+	if (!probe_row(limits, NULL, &key, 1, &fetch))
+		return false;
+	tid = fetch.tuple.t_self;
+	if (!take_settled(limits, account_id, limit, copy, &fetch))
+		return false;
+	remember_place(limits, account_id, &tid);
+	return true;
 }
 
 /*
@@ -209,7 +228,7 @@ read_versions(LedgerRel *limits, int64 account_id, AccountLimit *limit,
 		memset(&scan, 0, sizeof(scan));
 	}
 	memset(limit, 0, sizeof(AccountLimit));
-	if (snapshot == NULL && read_place(limits, account_id, limit, copy))
+	if (snapshot == NULL && read_settled(limits, account_id, limit, copy))
 		return;
 	ledger_key(limits, &key, LIMIT_ACCOUNT_ID, BTEqualStrategyNumber,
 			   F_INT8EQ, Int64GetDatum(account_id));

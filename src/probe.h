@@ -1,6 +1,6 @@
 /*
  * probe.h
- *	  Looks into the primary key of a ledger table without an index scan.
+ *	  Looks into an index of a ledger table without an index scan.
  */
 #ifndef CREDIT_PROBE_H
 #define CREDIT_PROBE_H
@@ -19,8 +19,10 @@ typedef struct ProbeResult
 } ProbeResult;
 
 extern bool probe_is_absent(LedgerRel *ledger, const Datum *keys, int nkeys);
-extern void probe_last(LedgerRel *ledger, const Datum *keys, int nkeys, int max,
-					   ProbeResult *result);
+extern void probe_last(LedgerRel *ledger, const char *index, const Datum *keys,
+					   int nkeys, int max, ProbeResult *result);
+extern bool probe_row(LedgerRel *ledger, const char *index, const Datum *keys,
+					  int nkeys, LedgerFetch *fetch);
 extern void probe_release(ProbeResult *result);
 
 #endif							/* CREDIT_PROBE_H */

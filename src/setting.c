@@ -268,10 +268,27 @@ credit_day(TimestampTz moment)
 	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
 }
 
+/*
+ * The day of the transaction.  A minute that begins and ends on one day lies
+ * in it, and is remembered: transactions come by the thousand.
+ */
 DateADT
 credit_today(void)
 {
-	return credit_day(GetCurrentTransactionStartTimestamp());
+	static TimestampTz minute = 0;	/* remembered, in minutes; 0: none */
+	static pg_tz *zone = NULL;		/* in which */
+	static DateADT day;
+	TimestampTz moment = GetCurrentTransactionStartTimestamp();
+	TimestampTz now = moment / USECS_PER_MINUTE;
+	pg_tz	   *time_zone = credit_settings()->time_zone;
+
+	if (now == minute && zone == time_zone && minute > 0)
+		return day;
+	day = credit_day(moment);
+	zone = time_zone;
+	minute = credit_day(now * USECS_PER_MINUTE) ==
+		credit_day((now + 1) * USECS_PER_MINUTE) ? now : 0;
+	return day;
 }
 
 static bool

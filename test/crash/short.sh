@@ -18,7 +18,8 @@ seconds=${STORM_SECONDS:-30}
 mkdir -p "$STORM_LOGS"
 diag "STORM_SEED=$STORM_SEED"
 
-cluster_start storm "${STORM_SETTINGS[@]}"
+# recovery and the standby compare every page of an index with the original
+cluster_start storm "${STORM_SETTINGS[@]}" wal_consistency_checking=btree
 storm_begin storm
 storm_open storm
 storm_standby storm storm-standby
@@ -64,4 +65,17 @@ RULES
 ok 'the standby catches up' storm_caught_up storm storm-standby
 is "$(cluster_value storm-standby 'SELECT torture.full_verdict()')" ok 'and says what the ERP says'
 is "$(storm_failures storm-standby)" '' 'none of its processes has failed'
+
+# Has each index what its table has, in order, and do all its pages agree?
+indexes_are_whole() {
+	cluster_psql storm -c 'CREATE EXTENSION amcheck' -c "
+		SELECT bt_index_parent_check(c.oid, true, true)
+		  FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
+		 WHERE c.relnamespace = 'credit'::regnamespace AND i.indisvalid"
+}
+if [ "$(cluster_value storm "SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'")" = 1 ]; then
+	ok 'the indexes of the ledger are whole' indexes_are_whole
+else
+	diag 'this PostgreSQL has no amcheck: the indexes were not looked at'
+fi
 done_testing
