@@ -46,7 +46,9 @@
  * Several currencies.  A check adds up all chains of an account, and nearly
  * always there is one.  Its last row says so, which saves looking for others.
  * Whoever begins a second chain first takes the word back: it appends a row
- * of zero to the chain that believes to be alone.
+ * of zero to the chain that believes to be alone.  Until one of them commits,
+ * everybody who appends to the second chain does so: what the others wrote may
+ * vanish with them.
  *
  * Lock order: the short lock is held for one account at a time; nothing is
  * waited for, and no code of users runs, while it is held.  Before it: relations
@@ -487,6 +489,7 @@ journal_read(LedgerRel *journal, int64 account_id, int16 scope,
 	memset(chain, 0, sizeof(ChainState));
 	chain->currency = pstrdup(currency);
 	chain->own_peak = credit_zero();
+	chain->is_only_chain = true;	/* until others are found */
 }
 
 /* State of every chain of an account; the caller holds the short lock. */
@@ -517,27 +520,31 @@ journal_read_all(LedgerRel *journal, int64 account_id, int16 scope)
 }
 
 /*
- * A chain is about to begin.  No chain that exists may go on believing that it
- * is alone.
+ * Can a chain come to say that it is alone, whatever becomes of the
+ * transactions that are open?  Not if a row that stays (a committed one, or one
+ * that goes with us) denies it, and so do all rows after that.
  */
-static void
-begin_chain(LedgerRel *journal, int64 account_id, int16 scope, ChainState *chain)
+static bool
+may_say_alone(LedgerRel *journal, int64 account_id, int16 scope, const char *currency)
 {
-	List	   *others = journal_read_all(journal, account_id, scope);
-	CreditVector zero;
-	ListCell   *lc;
+	ScanKeyData keys[3];
+	LedgerScan	scan;
+	HeapTuple	tuple;
+	JournalRow	row;
+	bool		says_alone = false;
+	bool		stays = false;
 
-	memset(&zero, 0, sizeof(zero));
-	chain->is_only_chain = others == NIL;
-	foreach(lc, others)
+	ledger_scan(&scan, journal, NULL, NULL, keys,
+				chain_keys(journal, keys, account_id, scope, currency));
+	while (!says_alone && !stays &&
+		   HeapTupleIsValid(tuple = ledger_next(&scan, BackwardScanDirection)))
 	{
-		ChainState *other = lfirst(lc);
-
-		if (!other->is_only_chain || SABOTAGED(ONLY_CHAIN))
-			continue;
-		other->is_only_chain = false;
-		(void) journal_append(journal, account_id, scope, other, &zero, 0, NULL);
+		load_row(journal, tuple, &scan.dirty, &row);
+		says_alone = row.is_only_chain;
+		stays = row.status != ROW_OTHER;
 	}
+	ledger_scan_end(&scan);
+	return says_alone;
 }
 
 /* The unresolved rows of others, as the array that is stored. */
@@ -556,21 +563,15 @@ open_array(const ChainState *chain)
 	return array;
 }
 
-/*
- * Appends a row to a chain whose state was read under the lock that is still
- * held, and brings the state up to date.  Returns its seq.
- */
-int64
-journal_append(LedgerRel *journal, int64 account_id, int16 scope,
-			   ChainState *chain, const CreditVector *delta,
-			   int32 source_id, const char *item_key)
+/* Writes the next row of a chain and brings the state up to date. */
+static int64
+append_row(LedgerRel *journal, int64 account_id, int16 scope, ChainState *chain,
+		   const CreditVector *delta, int32 source_id, const char *item_key)
 {
 	Datum		values[JOURNAL_NCOLUMNS];
 	bool		nulls[JOURNAL_NCOLUMNS] = {false};
 	int64		seq = chain->last_seq + 1;
 
-	if (chain->last_seq == 0)
-		begin_chain(journal, account_id, scope, chain);
 	if (!chain->has_own)
 		chain->own_first = seq;
 	vector_add(&chain->own, delta);
@@ -598,6 +599,65 @@ journal_append(LedgerRel *journal, int64 account_id, int16 scope,
 	chain->has_own = true;
 	chain->last_seq = seq;
 	return seq;
+}
+
+/*
+ * A row is about to be the first of a chain that may survive.  No other chain
+ * may then say that it is alone.  It is not enough that somebody else has taken
+ * back the word, when he began this chain: he may vanish, and with him all that
+ * he wrote.
+ */
+static void
+take_back_word(LedgerRel *journal, int64 account_id, int16 scope, ChainState *chain)
+{
+	JournalRow	last;
+	const char *below = NULL;
+	CreditVector zero;
+	ChainState	only;
+	bool		is_empty;
+
+	/* nearly always: a new account */
+	if (look_at_end(journal, account_id, scope, NULL, &only, &is_empty) && is_empty)
+		return;
+	memset(&zero, 0, sizeof(zero));
+	while (last_row(journal, NULL, account_id, scope, NULL, below, &last))
+	{
+		ChainState	other;
+
+		below = last.currency;
+		if (strcmp(last.currency, chain->currency) == 0)
+			continue;
+		chain->is_only_chain = false;
+		if (SABOTAGED(ONLY_CHAIN) ||
+			!may_say_alone(journal, account_id, scope, last.currency))
+			continue;
+		read_chain(journal, account_id, scope, &last, &other);
+		other.is_only_chain = false;
+		(void) append_row(journal, account_id, scope, &other, &zero, 0, NULL);
+	}
+}
+
+/* Has a chain no row yet that is sure to stay as long as ours? */
+static bool
+is_beginning(const ChainState *chain)
+{
+	return chain->last_seq == 0 ||
+		(!chain->is_only_chain && !chain->has_own && chain->committed_seq == 0 &&
+		 vector_is_zero(&chain->committed));
+}
+
+/*
+ * Appends a row to a chain whose state was read under the lock that is still
+ * held, and brings the state up to date.  Returns its seq.
+ */
+int64
+journal_append(LedgerRel *journal, int64 account_id, int16 scope,
+			   ChainState *chain, const CreditVector *delta,
+			   int32 source_id, const char *item_key)
+{
+	if (is_beginning(chain))
+		take_back_word(journal, account_id, scope, chain);
+	return append_row(journal, account_id, scope, chain, delta, source_id, item_key);
 }
 
 /* Adds what an MVCC snapshot sees of a chain. */
