@@ -18,6 +18,7 @@ typedef struct Change
 	bool		present;		/* false: stopped counting, moved, deleted */
 	bool		is_insert;		/* of a row that was not there before */
 	bool		is_unchecked;	/* taken in, whatever it adds: never refused */
+	bool		is_withdrawn;	/* its source is detached: it was never said */
 	Oid			relid;			/* table or partition of the row */
 	ItemPointerData tid;		/* the row version the event is about */
 	int			order;			/* of capture */

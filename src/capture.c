@@ -267,12 +267,14 @@ credit_end_statement(PG_FUNCTION_ARGS)
 
 /* Adds "gone" for one document or customer that the ledger holds. */
 static void
-add_gone(Frame *frame, const CreditSource *source, Datum key, Datum segment)
+add_gone(Frame *frame, const CreditSource *source, Datum key, Datum segment,
+		 bool is_withdrawn)
 {
 	MemoryContext old = MemoryContextSwitchTo(frame_row_context(frame));
 	Change	   *change = frame_add_change(frame);
 
 	name_change(frame, change, source, key, segment);
+	change->is_withdrawn = is_withdrawn;
 	MemoryContextSwitchTo(old);
 }
 
@@ -281,7 +283,7 @@ add_gone(Frame *frame, const CreditSource *source, Datum key, Datum segment)
  * ledger itself says what there is, at its latest version.
  */
 static void
-forget_source(const CreditSource *source)
+forget_source(const CreditSource *source, bool is_withdrawn)
 {
 	bool		customers = source->kind == KIND_CUSTOMER;
 	LedgerRel  *ledger = ledger_open(customers ? LEDGER_ACCOUNT : LEDGER_ITEM,
@@ -307,10 +309,11 @@ forget_source(const CreditSource *source)
 		CHECK_FOR_INTERRUPTS();
 		ledger_deform(ledger, tuple, values, nulls);
 		if (!customers)
-			add_gone(frame, source, values[ITEM_KEY], (Datum) 0);
+			add_gone(frame, source, values[ITEM_KEY], (Datum) 0, is_withdrawn);
 		else if (!nulls[ACCOUNT_SOURCE_ID] &&
 				 DatumGetInt32(values[ACCOUNT_SOURCE_ID]) == source->source_id)
-			add_gone(frame, source, values[ACCOUNT_CUSTOMER], values[ACCOUNT_SEGMENT]);
+			add_gone(frame, source, values[ACCOUNT_CUSTOMER], values[ACCOUNT_SEGMENT],
+					 is_withdrawn);
 		progress_advance(1);
 		if (frame->nchanges >= FORGET_PORTION)
 		{
@@ -338,7 +341,7 @@ credit_capture_truncate(PG_FUNCTION_ARGS)
 		CreditSource source = entry->mappings[i].source;
 
 		if (source.relid == RelationGetRelid(trigdata->tg_relation))
-			forget_source(&source);
+			forget_source(&source, false);
 	}
 	dependency_truncate(RelationGetRelid(trigdata->tg_relation));
 	return PointerGetDatum(NULL);
@@ -364,6 +367,6 @@ credit_forget(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" is not a kind of source", kind)));
-	forget_source(&source);
+	forget_source(&source, true);
 	PG_RETURN_VOID();
 }

@@ -97,6 +97,16 @@ reversal_day(Family *family, const Pair *pair)
 	return day;
 }
 
+/*
+ * Is the source of a document being detached?  Then what it has said is taken
+ * back on its own days: attached anew, it says it again.
+ */
+static bool
+is_withdrawn(const Document *document)
+{
+	return document->change != NULL && document->change->is_withdrawn;
+}
+
 /* States one pair: amount and day where it settles, nothing where not. */
 static void
 settle_pair(Family *family, LedgerRel *settlements, const Pair *pair)
@@ -119,7 +129,8 @@ settle_pair(Family *family, LedgerRel *settlements, const Pair *pair)
 		settlement.payment_key = pair->payment->key;
 	}
 	settlement.reversed_on = reversal_day(family, pair);
-	settlement.is_correction = stated->exists && !states_pair(pair);
+	settlement.is_correction = is_withdrawn(pair->stated_by) ||
+		(stated->exists && !states_pair(pair));
 	if (stated->exists && !settlement.is_correction)
 	{
 		settlement.was_amount = item_number(stated, ITEM_AMOUNT);

@@ -5,7 +5,7 @@
 -- paid.
 BEGIN;
 CREATE EXTENSION credit;
-SELECT plan(21);
+SELECT plan(23);
 SET LOCAL client_min_messages = warning;
 SET LOCAL jit = off;
 SELECT setseed(0.4);
@@ -246,6 +246,21 @@ END $$;
 SELECT erp.nothing_seen('300 steps with lines and matches');
 SELECT cmp_ok((SELECT count(*) FROM credit.settlement t JOIN credit.source s USING (source_id) WHERE s.name = 'erp.lines'), '>', 30::bigint, 'many were matched');
 SELECT is((SELECT string_agg(DISTINCT rule, ' ') FROM credit.settlement_rule), 'applied', 'by rule applied');
+-- who attaches the applications anew finds all days as they were
+CREATE TABLE erp.before_detach AS
+SELECT n, o.key, o.open_amount FROM generate_series(0, 120) n, credit.open_on(credit.today() - n) o;
+SELECT credit.detach('erp.matches');
+INSERT INTO erp.seen
+SELECT 'without matches', format('%s days ago, %s: %s', n, l.id, o.open_amount)
+  FROM generate_series(0, 120, 10) n
+  JOIN erp.lines l ON l.day <= credit.today() - n
+  LEFT JOIN LATERAL credit.open_on(credit.today() - n) o ON o.key = l.id::text
+ WHERE o.open_amount IS DISTINCT FROM l.amount;
+SELECT credit.attach('erp.matches', 'application', key => 'id', applies_to => 'debit', applies_to_kind => 'receivable',
+	payment => 'credit', payment_kind => 'receivable', amount => 'amount', document_date => 'day');
+SELECT erp.nothing_seen('a source that is detached has never said anything');
+SELECT results_eq('SELECT n, o.key, o.open_amount FROM generate_series(0, 120) n, credit.open_on(credit.today() - n) o ORDER BY 1, 2',
+	'SELECT * FROM erp.before_detach ORDER BY 1, 2', 'attached anew, it says what it said, of every day');
 -- what stands against each other remains what it is in sum
 DELETE FROM erp.matches;
 CALL erp.look_at_lines('taken back', credit.today());
