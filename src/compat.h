@@ -37,14 +37,14 @@
 
 /* 16: a descent is told the table; 17: it takes no snapshot any more */
 #if PG_VERSION_NUM >= 170000
-#define credit_bt_search(index, rel, key, leaf, access) \
-	_bt_search(index, rel, key, leaf, access)
+#define credit_bt_search(index, rel, key, leaf) \
+	_bt_search(index, rel, key, leaf, BT_READ)
 #elif PG_VERSION_NUM >= 160000
-#define credit_bt_search(index, rel, key, leaf, access) \
-	_bt_search(index, rel, key, leaf, access, NULL)
+#define credit_bt_search(index, rel, key, leaf) \
+	_bt_search(index, rel, key, leaf, BT_READ, NULL)
 #else
-#define credit_bt_search(index, rel, key, leaf, access) \
-	_bt_search(index, key, leaf, access, NULL)
+#define credit_bt_search(index, rel, key, leaf) \
+	_bt_search(index, key, leaf, BT_READ, NULL)
 #endif
 
 /* 16: the number of a relation's file has a type and a name of its own */

@@ -43,18 +43,12 @@ typedef struct LeafHint
 
 static LeafHint hints[HINTS];
 
-static bool
-begins_with_number(Relation index)
-{
-	return index_getprocid(index, 1, BTORDER_PROC) == F_BTINT8CMP;
-}
-
 /* The hint for a key, which may be that of another. */
 static LeafHint *
-hint_of(Relation index, const Datum *keys)
+hint_of(Relation index, bool begins_with_number, const Datum *keys)
 {
 	uint64		first = !TupleDescAttr(RelationGetDescr(index), 0)->attbyval ? 0 :
-		begins_with_number(index) ? keys[0] >> SHARED_BITS : keys[0];
+		begins_with_number ? keys[0] >> SHARED_BITS : keys[0];
 
 	return &hints[hash_combine(murmurhash32((uint32) first),
 							   RelationGetRelid(index)) % HINTS];
@@ -72,8 +66,9 @@ leaf_key(Leaf *leaf, Relation index, const Datum *keys, int nkeys,
 	BTScanInsert key = &leaf->key;
 
 	leaf->index = index;
-	leaf->hint = hint_of(index, keys);
-	leaf->begins_with_number = begins_with_number(index);
+	leaf->begins_with_number =
+		index_getprocid(index, 1, BTORDER_PROC) == F_BTINT8CMP;
+	leaf->hint = hint_of(index, leaf->begins_with_number, keys);
 	leaf->buffer = InvalidBuffer;
 	memset(key, 0, offsetof(BTScanInsertData, scankeys));
 	_bt_metaversion(index, &key->heapkeyspace, &key->allequalimage);
@@ -183,7 +178,7 @@ leaf_find(Leaf *leaf, LedgerRel *ledger)
 	if (try_hint(leaf))
 		return true;
 	_bt_freestack(credit_bt_search(leaf->index, ledger->rel, &leaf->key,
-								   &leaf->buffer, BT_READ));
+								   &leaf->buffer));
 	if (!BufferIsValid(leaf->buffer))
 		return false;
 	leaf->page = BufferGetPage(leaf->buffer);
