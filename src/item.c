@@ -70,7 +70,27 @@ item_load(LedgerRel *items, HeapTuple tuple, CreditItem *item)
 	vector_from_datum(&item->stages, item->values[ITEM_STAGES]);
 }
 
-/* Looks once; sets xid where somebody else is just writing the item. */
+/*
+ * A row that was taken back by who made it (ledger_insert_new): whether that
+ * transaction commits or not, it is no document.
+ */
+static bool
+is_withdrawn(HeapTuple tuple)
+{
+	HeapTupleHeader header = tuple->t_data;
+
+	return (header->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) == 0 &&
+		!HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) &&
+		HeapTupleHeaderGetRawXmax(header) == HeapTupleHeaderGetRawXmin(header);
+}
+
+/*
+ * Looks once; sets xid where somebody else is just writing the item.  A dirty
+ * look may meet several rows of a key, all but one of which were made too late
+ * and will be taken back.  Whoever waited for one of those while its maker
+ * waits for the row that is in time would wait in a circle; so a row that
+ * nobody else is writing wins, whichever comes first.
+ */
 static void
 find_once(LedgerRel *items, int32 source_id, const char *key, Snapshot snapshot,
 		  CreditItem *item, TransactionId *xid)
@@ -78,20 +98,32 @@ find_once(LedgerRel *items, int32 source_id, const char *key, Snapshot snapshot,
 	ScanKeyData keys[2];
 	LedgerScan	scan;
 	HeapTuple	tuple;
+	HeapTuple	found = NULL;
 
 	memset(&scan, 0, sizeof(scan));
 	item->is_row = item->exists = false;
 	*xid = InvalidTransactionId;
 	document_keys(items, keys, source_id, key);
 	ledger_scan(&scan, items, NULL, snapshot, keys, 2);
-	if (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
+	while (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
+		TransactionId writer = InvalidTransactionId;
+
 		if (snapshot == NULL)
-			*xid = TransactionIdIsValid(scan.dirty.xmin) ?
+		{
+			writer = TransactionIdIsValid(scan.dirty.xmin) ?
 				scan.dirty.xmin : scan.dirty.xmax;
-		item_load(items, heap_copytuple(tuple), item);
+			if (TransactionIdIsValid(writer) && (found != NULL || is_withdrawn(tuple)))
+				continue;
+		}
+		found = heap_copytuple(tuple);
+		*xid = writer;
+		if (!TransactionIdIsValid(writer))
+			break;
 	}
 	ledger_scan_end(&scan);
+	if (found != NULL)
+		item_load(items, found, item);
 }
 
 /* A document that is not there. */
@@ -159,6 +191,8 @@ item_lock(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 			find_once(items, source_id, key, NULL, item, &xid);
 			if (!item->is_row)
 				return;
+			if (ledger_tuple_is_own(item->tuple))
+				CommandCounterIncrement();	/* made by this command */
 		}
 		if (TransactionIdIsValid(xid) && !TransactionIdIsCurrentTransactionId(xid))
 			wait_for_document(xid, source_id, key);

@@ -730,6 +730,8 @@ ledger_insert_new(LedgerRel *ledger, Datum *values, bool *nulls)
 	{
 		CommandCounterIncrement();	/* or it could not be seen */
 		simple_heap_delete(ledger->rel, &tuple->t_self);
+		/* or who looks for the other row would go on finding this one */
+		CommandCounterIncrement();
 	}
 	heap_freetuple(tuple);
 	return is_new;
