@@ -420,7 +420,7 @@ set_stages(Family *family)
 /*
  * Has a row that a view reads the document from been written?  Then its item
  * gets a new version, even of the same values: who was about to read the view,
- * or the table behind it, must see that there was news (dependency.c).
+ * or the table behind it, must see that there was news (touched.c).
  */
 static bool
 is_touched(const Document *document)

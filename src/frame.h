@@ -35,7 +35,7 @@ typedef struct Frame
 	News	   *news;			/* by age, so that of one subtransaction last */
 	int			nnews;
 	int			news_allocated;
-	struct Touched *touched;	/* documents of views (dependency.c), or NULL */
+	struct Touched *touched;	/* documents of views (touched.c), or NULL */
 } Frame;
 
 extern Frame *frame_open(Oid relid);

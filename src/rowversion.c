@@ -3,7 +3,7 @@
  *	  Versions of rows of the ERP that documents were read from.
  *
  * Rows that belong to one document (its header, its lines) name it, so two who
- * write them meet at its item (dependency.c).  A row that many documents share
+ * write them meet at its item (touched.c).  A row that many documents share
  * (the header of a delivery's order, which says whose it is) does not: who
  * changes it cannot see documents that others have not committed yet, and they
  * read it as it was.  Both would commit, and the ledger would keep what is no
