@@ -14,7 +14,7 @@ SUBJECTS = credit area stat progress vector page leaf ledger probe rule \
 	balance indicator capacity recency pack daymap finesum state \
 	state_payment state_aging composite binning binning_option binning_cut \
 	binning_join binning_apply scorecard scorecard_model scorecard_fit ahp \
-	roster viewsource viewsource_read viewsource_key viewsource_column \
+	roster viewsource viewsource_plan viewsource_read viewsource_key viewsource_column \
 	dependency dependency_evaluate touched rowversion backlog grouping adhoc \
 	repair
 

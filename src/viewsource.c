@@ -94,6 +94,14 @@ owner_leave(OwnerScope *scope)
 	SetUserIdAndSecContext(scope->userid, scope->sec_context);
 }
 
+static void
+free_each(SPIPlanPtr *plans, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (plans[i] != NULL)
+			SPI_freeplan(plans[i]);
+}
+
 /* Frees the plans of a list that goes. */
 static void
 free_plans(void *arg)
@@ -101,15 +109,9 @@ free_plans(void *arg)
 	ViewList   *list = arg;
 
 	for (int i = 0; i < list->nviews; i++)
-	{
-		if (list->views[i].one)
-			SPI_freeplan(list->views[i].one);
-		if (list->views[i].many)
-			SPI_freeplan(list->views[i].many);
-	}
+		free_each(list->views[i].plans, PLAN_COUNT);
 	for (int i = 0; i < list->n; i++)
-		if (list->dependencies[i].plan)
-			SPI_freeplan(list->dependencies[i].plan);
+		free_each(list->dependencies[i].plans, KEY_PLANS);
 }
 
 /*

@@ -19,14 +19,29 @@
 /* Tables of a view whose rows documents share; more are left alone. */
 #define MAX_SHARED 16
 
+/* Columns that tell one such version. */
+#define VERSION_COLUMNS 3
+
+/* Ways to read documents, by how many are asked for; each has its plan. */
+typedef enum ViewPlan
+{
+	PLAN_ONE,					/* key = $1 */
+	PLAN_FEW,					/* key = ANY ($1), by looking one row up after the other */
+	PLAN_MANY,					/* the same, as the planner likes it */
+	PLAN_COUNT
+} ViewPlan;
+
+/* Ways to ask which documents changed rows belong to, likewise. */
+#define KEY_PLANS 2
+
 /* A view that yields one row per document. */
 typedef struct ViewSource
 {
 	CreditSource source;
 	char	   *texts[FIELD_COUNT];	/* expressions over its row */
-	SPIPlanPtr	one;			/* the row of one key; NULL: not planned yet */
-	SPIPlanPtr	many;			/* the rows of an array of keys */
-	uint64		nplanned;		/* how often the first of them was planned */
+	SPIPlanPtr	plans[PLAN_COUNT];	/* NULL: not planned yet */
+	double		costs[PLAN_COUNT];	/* what the planner thinks of them */
+	uint64		nplanned;		/* how often any was planned */
 	bool		is_known;		/* which tables its documents share */
 	List	   *shared;			/* of those it may share, and depends on: OIDs */
 	int			nshared;		/* tables in the plans whose versions are told */
@@ -44,7 +59,7 @@ typedef struct Dependency
 	ViewSource *view;
 	Oid			relid;
 	char	   *changed_keys;
-	SPIPlanPtr	plan;			/* NULL: not planned yet */
+	SPIPlanPtr	plans[KEY_PLANS];	/* for few rows and for many; NULL: not planned yet */
 	bool		is_parsed;
 	AttrNumber	attno;			/* the key is this column of the row; 0: not so easy */
 	bool		asks_all;		/* the key query may depend on every column */
@@ -94,6 +109,14 @@ extern bool view_changed_keys(Dependency *dependency, Tuplestorestate *changed,
 							  Snapshot snapshot, List **keys);
 extern AttrNumber view_key_column(Dependency *dependency, TupleDesc desc);
 extern void view_parse_keys(Dependency *dependency);
+extern const char *view_name(Oid relid);
+extern void view_find_shared(ViewSource *view);
+extern SPIPlanPtr view_prepare(const char *query, int nargs, Oid *argument);
+extern SPIPlanPtr view_keep_plan(const char *query, int nargs, Oid *argument,
+								 bool by_looking_up, double *cost);
+extern SPIPlanPtr view_plan(ViewSource *view, ViewPlan which);
+extern ViewPlan view_choose_plan(ViewSource *view, int n);
+extern void view_try_plans(ViewSource *view);
 extern void view_append_select(StringInfo query, Oid relid, char **texts);
 extern bool view_shares(ViewSource *view, Oid relid);
 extern bool view_reads(Dependency *dependency, const Bitmapset *columns);

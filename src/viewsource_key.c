@@ -26,6 +26,10 @@
 /* Of every query here the only column, or the first. */
 #define COLUMN_KEY 1
 
+/* Up to so many changed rows are looked up; more are taken for so many. */
+#define FEW_ROWS 10
+#define MANY_ROWS 10000
+
 PG_FUNCTION_INFO_V1(credit_normalise_changed_keys);
 
 /* What read_keys is asked to do. */
@@ -38,33 +42,30 @@ typedef struct KeyJob
 	List	   *keys;
 } KeyJob;
 
-/* Registers relation "changed" with the SPI connection. */
+/*
+ * Registers relation "changed" with the SPI connection; rows is what the planner
+ * takes it to have.
+ */
 static void
-register_changed(Oid relid, Tuplestorestate *changed)
+register_changed(Oid relid, Tuplestorestate *changed, double rows)
 {
 	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
 
 	enr->md.name = CHANGED_NAME;
 	enr->md.reliddesc = relid;
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-	enr->md.enrtuples = changed == NULL ? 0 : tuplestore_tuple_count(changed);
+	enr->md.enrtuples = rows;
 	enr->reldata = changed;
 	if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register relation \"%s\"", CHANGED_NAME);
 }
 
-/* Plans the key query of a dependency. */
-static SPIPlanPtr
-plan_keys(const char *changed_keys)
+/* The key query of a dependency as text. */
+static char *
+keys_query(const char *changed_keys)
 {
-	char	   *query = psprintf("SELECT q.key::pg_catalog.text FROM (%s\n) AS q (key) "
-								 "WHERE q.key IS NOT NULL", changed_keys);
-	SPIPlanPtr	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_GENERIC_PLAN);
-
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", query,
-			 SPI_result_code_string(SPI_result));
-	return plan;
+	return psprintf("SELECT q.key::pg_catalog.text FROM (%s\n) AS q (key) "
+					"WHERE q.key IS NOT NULL", changed_keys);
 }
 
 static int
@@ -77,22 +78,25 @@ run_all_keys(ViewSource *view)
 	return SPI_execute(query.data, true, 0);
 }
 
+/* A plan that is kept must not depend on how many rows were the first ones. */
 static int
 run_key_query(Dependency *dependency, Tuplestorestate *changed)
 {
-	SPIPlanPtr	plan = dependency->plan;
+	bool		is_many = tuplestore_tuple_count(changed) > FEW_ROWS;
+	SPIPlanPtr *plan = &dependency->plans[is_many];
+	double		cost;
 
-	register_changed(dependency->relid, changed);
-	if (plan == NULL || !SPI_plan_is_valid(plan))
+	register_changed(dependency->relid, changed, is_many ? MANY_ROWS : FEW_ROWS);
+	if (*plan == NULL || !SPI_plan_is_valid(*plan))
 	{
-		dependency->plan = NULL;
-		if (plan != NULL)
-			SPI_freeplan(plan);
-		plan = plan_keys(dependency->changed_keys);
-		SPI_keepplan(plan);
-		dependency->plan = plan;
+		SPIPlanPtr	stale = *plan;
+
+		*plan = NULL;
+		if (stale != NULL)
+			SPI_freeplan(stale);
+		*plan = view_keep_plan(keys_query(dependency->changed_keys), 0, NULL, !is_many, &cost);
 	}
-	return SPI_execute_plan(plan, NULL, NULL, true, 0);
+	return SPI_execute_plan(*plan, NULL, NULL, true, 0);
 }
 
 /* A step for source_attempt: the keys that a query returns. */
@@ -479,8 +483,9 @@ credit_normalise_changed_keys(PG_FUNCTION_ARGS)
 	result += strspn(result, " \n");
 	SPI_connect();
 	changed = tuplestore_begin_heap(false, false, work_mem);
-	register_changed(relid, changed);
-	SPI_cursor_close(SPI_cursor_open(NULL, plan_keys(result), NULL, NULL, true));
+	register_changed(relid, changed, FEW_ROWS);
+	SPI_cursor_close(SPI_cursor_open(NULL, view_prepare(keys_query(result), 0, NULL),
+									 NULL, NULL, true));
 	tuplestore_end(changed);
 	SPI_finish();
 	owner_leave(&scope);

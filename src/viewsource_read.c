@@ -1,18 +1,6 @@
 /*
  * viewsource_read.c
  *	  Rows of documents, read through a view.
- *
- * Two plans stand ready for a view: for the row of one key, and for those of
- * many.  A view that joins a grouped sub-select is fast for one key, which the
- * planner takes into the sub-select, and reads everything for many; the costs
- * of both plans say which it is.  Plans are generic: planning a view anew costs
- * more than all the rest.
- *
- * With each row come the versions of those rows of the ERP that other documents
- * may share (rowversion.c): of tables that the view joins, and that the source
- * depends on by a key query which is a join.  A view does not show them, so its
- * query is written out, with columns for them.  Rows in sub-selects, of views
- * that the view reads, and of a view that groups cannot be told.
  */
 #include "postgres.h"
 
@@ -49,261 +37,8 @@
 #define COLUMN_COUNTS 2
 #define COLUMN_FIELDS 3
 
-/* Elements of an array that the planner does not know. */
-#define GUESSED_KEYS 10
-
-/* Columns of a version that the query of a view is given. */
-#define VERSION_COLUMNS 3
-
 PG_FUNCTION_INFO_V1(credit_check_view);
 PG_FUNCTION_INFO_V1(credit_view_rows);
-
-/* The qualified name of a view. */
-static const char *
-view_name(Oid relid)
-{
-	char	   *name = get_rel_name(relid);
-
-	if (name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the view is gone")));
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  name);
-}
-
-/* Name of the type that keys are compared as; NULL: as text. */
-static char *
-key_type_name(Oid relid, const char *key)
-{
-	StringInfoData query;
-	SPIPlanPtr	plan;
-	CachedPlanSource *source;
-	Oid			type;
-	TypeCacheEntry *entry;
-
-	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT (%s) FROM %s", key, view_name(relid));
-	plan = SPI_prepare(query.data, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\"", query.data);
-	source = linitial(SPI_plan_get_plan_sources(plan));
-	type = getBaseType(TupleDescAttr(source->resultDesc, 0)->atttypid);
-	SPI_freeplan(plan);
-	if (type == TEXTOID || type == UNKNOWNOID || get_typtype(type) == TYPTYPE_PSEUDO ||
-		get_typtype(type) == TYPTYPE_COMPOSITE || !OidIsValid(get_array_type(type)))
-		return NULL;
-	entry = lookup_type_cache(type, TYPECACHE_EQ_OPR);
-	if (!OidIsValid(entry->eq_opr))
-		return NULL;
-	return format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
-}
-
-/* SELECT of all fields of a view, up to its FROM; the columns are numbered above. */
-static void
-append_fields(StringInfo query, char **texts)
-{
-	appendStringInfo(query, "SELECT (%s)::pg_catalog.text, %s", texts[FIELD_KEY],
-					 texts[FIELD_COUNTS_WHEN] ? texts[FIELD_COUNTS_WHEN] : "true");
-	for (int f = 0; f < FIELD_COUNT; f++)
-		if (f != FIELD_KEY && f != FIELD_COUNTS_WHEN && texts[f] != NULL)
-			appendStringInfo(query, ", (%s)::%s", texts[f],
-							 format_type_extended(credit_fields[f].type, -1,
-												  FORMAT_TYPE_FORCE_QUALIFY));
-}
-
-void
-view_append_select(StringInfo query, Oid relid, char **texts)
-{
-	append_fields(query, texts);
-	appendStringInfo(query, " FROM %s", view_name(relid));
-}
-
-/* The tables whose rows documents of a view may share. */
-static void
-find_shared(ViewSource *view)
-{
-	const ViewList *list = view_list();
-
-	if (view->is_known)
-		return;
-	view->shared = NIL;
-	for (int i = 0; i < list->n; i++)
-	{
-		Dependency *dependency = &list->dependencies[i];
-		Relation	rel;
-		MemoryContext old;
-
-		if (dependency->view != view)
-			continue;
-		rel = try_relation_open(dependency->relid, AccessShareLock);
-		if (rel == NULL)
-			continue;
-		if (view_key_column(dependency, RelationGetDescr(rel)) == 0)
-		{
-			old = MemoryContextSwitchTo(view->cxt);
-			view->shared = lappend_oid(view->shared, dependency->relid);
-			MemoryContextSwitchTo(old);
-		}
-		relation_close(rel, NoLock);
-	}
-	view->is_known = true;
-}
-
-/* Numbers of the range table that a query joins. */
-static bool
-find_joined(Node *node, void *context)
-{
-	Bitmapset **numbers = context;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeTblRef))
-		*numbers = bms_add_member(*numbers, ((RangeTblRef *) node)->rtindex);
-	return expression_tree_walker(node, find_joined, context);
-}
-
-static void
-add_version_column(Query *query, int number, AttrNumber attno, Oid type, int n)
-{
-	TargetEntry *entry;
-
-	entry = makeTargetEntry((Expr *) makeVar(number, attno, type, -1, InvalidOid, 0),
-							list_length(query->targetList) + 1,
-							psprintf("credit_version_%d", n), false);
-	query->targetList = lappend(query->targetList, entry);
-}
-
-/*
- * The query of a view with the versions of shared rows: place, table, and the
- * transaction that has made it.  NULL: there are none to be told.
- */
-static Query *
-query_with_versions(ViewSource *view)
-{
-	Relation	rel = relation_open(view->source.relid, AccessShareLock);
-	Query	   *query = NULL;
-	Bitmapset  *joined = NULL;
-	int			number = 0;
-	int			n = 0;
-	ListCell   *lc;
-
-	view->nshared = 0;
-	if (rel->rd_rel->relkind == RELKIND_VIEW)
-		query = copyObject(get_view_query(rel));
-	relation_close(rel, NoLock);
-	if (query == NULL || query->hasAggs || query->hasWindowFuncs ||
-		query->hasTargetSRFs || query->groupClause != NIL ||
-		query->groupingSets != NIL || query->havingQual != NULL ||
-		query->distinctClause != NIL || query->setOperations != NULL)
-		return NULL;
-	(void) find_joined((Node *) query->jointree, &joined);
-	foreach(lc, query->rtable)
-	{
-		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
-
-		if (!bms_is_member(++number, joined) || rte->rtekind != RTE_RELATION ||
-			!list_member_oid(view->shared, rte->relid) || view->nshared == MAX_SHARED)
-			continue;
-		add_version_column(query, number, SelfItemPointerAttributeNumber, TIDOID, n++);
-		add_version_column(query, number, TableOidAttributeNumber, OIDOID, n++);
-		add_version_column(query, number, MinTransactionIdAttributeNumber, XIDOID, n++);
-		view->shared_in_plan[view->nshared++] = rte->relid;
-	}
-	return view->nshared > 0 ? query : NULL;
-}
-
-/* SELECT of a view with the versions of shared rows, if it has any. */
-static void
-append_select(StringInfo select, ViewSource *view)
-{
-	Query	   *query = view->shared != NIL ? query_with_versions(view) : NULL;
-
-	if (query == NULL)
-	{
-		view->nshared = 0;
-		view_append_select(select, view->source.relid, view->texts);
-		return;
-	}
-	append_fields(select, view->texts);
-	for (int i = 0; i < view->nshared * VERSION_COLUMNS; i++)
-		appendStringInfo(select, ", credit_version_%d", i);
-	appendStringInfo(select, " FROM (%s) AS %s", pg_get_querydef(query, false),
-					 quote_identifier(get_rel_name(view->source.relid)));
-}
-
-/* Plans the query for one key, or for an array of keys. */
-static SPIPlanPtr
-plan_rows(ViewSource *view, bool many)
-{
-	StringInfoData query;
-	SPIPlanPtr	plan;
-	char	   *key = view->texts[FIELD_KEY];
-	char	   *type = key_type_name(view->source.relid, key);
-	Oid			argument = many ? TEXTARRAYOID : TEXTOID;
-
-	initStringInfo(&query);
-	append_select(&query, view);
-	if (many && !view->source.is_view)
-		/* no index on an expression: one pass, and not one look a row and key */
-		appendStringInfo(&query, " WHERE (%s)%s OPERATOR(pg_catalog.=) ANY "
-						 "(SELECT pg_catalog.unnest($1%s%s%s))",
-						 key, type == NULL ? "::pg_catalog.text" : "",
-						 type == NULL ? "" : "::", type == NULL ? "" : type,
-						 type == NULL ? "" : "[]");
-	else
-		appendStringInfo(&query, " WHERE (%s)%s OPERATOR(pg_catalog.=) %s$1%s%s%s%s",
-						 key, type == NULL ? "::pg_catalog.text" : "",
-						 many ? "ANY (" : "", type == NULL ? "" : "::",
-						 type == NULL ? "" : type,
-						 many && type != NULL ? "[]" : "", many ? ")" : "");
-	plan = SPI_prepare_cursor(query.data, 1, &argument, CURSOR_OPT_GENERIC_PLAN);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", query.data,
-			 SPI_result_code_string(SPI_result));
-	return plan;
-}
-
-/* A plan that is good now; its text is built anew where names have changed. */
-static void
-ensure_plan(ViewSource *view, SPIPlanPtr *plan, bool many)
-{
-	SPIPlanPtr	stale = *plan;
-
-	if (stale != NULL && SPI_plan_is_valid(stale))
-		return;
-	*plan = NULL;
-	if (stale != NULL)
-		SPI_freeplan(stale);
-	stale = plan_rows(view, many);
-	SPI_keepplan(stale);
-	*plan = stale;
-	view->nplanned++;
-}
-
-/* Both plans, of which the second is made when it is needed. */
-static void
-ensure_plans(ViewSource *view, bool with_many)
-{
-	ensure_plan(view, &view->one, false);
-	if (with_many)
-		ensure_plan(view, &view->many, true);
-}
-
-/* What the planner thinks of a plan. */
-static double
-plan_cost(SPIPlanPtr plan)
-{
-	CachedPlan *cached = SPI_plan_get_cached_plan(plan);
-	double		cost;
-
-	if (cached == NULL)
-		return 0;
-	cost = linitial_node(PlannedStmt, cached->stmt_list)->planTree->total_cost;
-	ReleaseCachedPlan(cached, CurrentResourceOwner);
-	return cost;
-}
-
 /* What read_rows is asked to do. */
 typedef struct ReadJob
 {
@@ -425,29 +160,15 @@ run_plan(ReadJob *job, SPIPlanPtr plan, Datum argument)
 
 /* All keys at once. */
 static void
-run_many(ReadJob *job)
+run_many(ReadJob *job, SPIPlanPtr plan)
 {
 	Datum	   *values = palloc(sizeof(Datum) * job->n);
 
 	for (int i = 0; i < job->n; i++)
 		values[i] = CStringGetTextDatum(job->keys[i]);
-	run_plan(job, job->view->many,
+	run_plan(job, plan,
 			 PointerGetDatum(construct_array(values, job->n, TEXTOID, -1, false,
 											 TYPALIGN_INT)));
-}
-
-/*
- * Is one query for all keys better than one for each?  The planner takes an
- * array that it does not know for one of ten.  What costs no more than ten single
- * ones goes key by key as well, and starts an executor once.
- */
-static bool
-is_many_better(ViewSource *view, int n)
-{
-	double		one = plan_cost(view->one);
-	double		many = plan_cost(view->many);
-
-	return many <= one * GUESSED_KEYS * 1.2 || many < one * n;
 }
 
 /* A step for source_attempt: reads the rows of the keys of a job. */
@@ -456,6 +177,7 @@ read_rows(void *arg)
 {
 	ReadJob    *job = arg;
 	ViewSource *view = job->view;
+	ViewPlan	which;
 	OwnerScope	scope;
 
 	job->rows = NIL;
@@ -463,13 +185,13 @@ read_rows(void *arg)
 	owner_enter(&scope, view->source.relid);
 	SPI_connect();
 	view->broken_in = credit_local_xid();	/* until it is planned */
-	ensure_plans(view, job->n > 1);
+	which = view_choose_plan(view, job->n);
 	view->broken_in = InvalidLocalTransactionId;
-	if (job->n > 1 && is_many_better(view, job->n))
-		run_many(job);
-	else
+	if (which == PLAN_ONE)
 		for (int i = 0; i < job->n; i++)
-			run_plan(job, view->one, CStringGetTextDatum(job->keys[i]));
+			run_plan(job, view->plans[PLAN_ONE], CStringGetTextDatum(job->keys[i]));
+	else
+		run_many(job, view->plans[which]);
 	SPI_finish();
 	owner_leave(&scope);
 }
@@ -507,7 +229,7 @@ view_read(ViewSource *view, char **keys, int n, List **rows)
 	bool		is_all = true;
 
 	job.is_found = palloc(sizeof(bool) * n);
-	find_shared(view);
+	view_find_shared(view);
 	if (view->broken_in == credit_local_xid())
 	{
 		source_report_problem(&view->source, view->sqlstate, view->message);
@@ -540,131 +262,6 @@ view_read(ViewSource *view, char **keys, int n, List **rows)
 		*rows = list_concat(*rows, found);
 	}
 	return is_all;
-}
-
-/* A step for source_attempt: plans a view. */
-static void
-plan_step(void *arg)
-{
-	ViewSource *view = arg;
-	OwnerScope	scope;
-
-	owner_enter(&scope, view->source.relid);
-	SPI_connect();
-	ensure_plan(view, &view->one, false);
-	SPI_finish();
-	owner_leave(&scope);
-}
-
-/* Plans a view, if need be; one that cannot be is found out when it is read. */
-static bool
-is_planned(ViewSource *view)
-{
-	find_shared(view);
-	if (view->one != NULL && SPI_plan_is_valid(view->one))
-		return true;
-	if (view->unknown_in == credit_local_xid() ||
-		source_attempt(plan_step, view) != NULL)
-	{
-		view->unknown_in = credit_local_xid();
-		return false;
-	}
-	return true;
-}
-
-/* Are there documents of a view that may share rows of a table? */
-bool
-view_shares(ViewSource *view, Oid relid)
-{
-	if (!is_planned(view))
-		return false;
-	for (int i = 0; i < view->nshared; i++)
-		if (view->shared_in_plan[i] == relid)
-			return true;
-	return false;
-}
-
-/* Which columns of a table a query reads, sub-selects included. */
-typedef struct ReadColumns
-{
-	Oid			relid;
-	Bitmapset  *columns;		/* 0: all */
-} ReadColumns;
-
-static bool
-find_columns(Node *node, void *context)
-{
-	ReadColumns *read = context;
-	ListCell   *lc;
-
-	if (node == NULL)
-		return false;
-	if (!IsA(node, Query))
-		return expression_tree_walker(node, find_columns, context);
-	foreach(lc, ((Query *) node)->rtable)
-	{
-		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
-		int			column = -1;
-
-		if (rte->rtekind != RTE_RELATION || rte->relid != read->relid)
-			continue;
-		while ((column = bms_next_member(credit_columns_read((Query *) node, rte), column)) >= 0)
-		{
-			AttrNumber	attno = column + FirstLowInvalidHeapAttributeNumber;
-
-			/* the system columns of a version are ours */
-			if (attno >= 0)
-				read->columns = bms_add_member(read->columns, attno);
-		}
-	}
-	return query_tree_walker((Query *) node, find_columns, context, 0);
-}
-
-/*
- * Keeps which columns of a table the documents of a view may depend on.  All,
- * if functions of somebody's may read it, or the view does not name it (a
- * partition, or a table that only functions read).
- */
-static void
-find_reads(Dependency *dependency)
-{
-	ViewSource *view = dependency->view;
-	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(view->one));
-	ReadColumns read = {dependency->relid, NULL};
-	MemoryContext old;
-	ListCell   *lc;
-
-	dependency->reads_of = view->nplanned;
-	dependency->reads_all = true;
-	foreach(lc, source->invalItems)
-		if (((PlanInvalItem *) lfirst(lc))->cacheId == PROCOID)
-			return;
-	(void) find_columns((Node *) source->query_list, &read);
-	if (dependency->asks_all || bms_is_empty(read.columns) ||
-		bms_is_member(0, read.columns) ||
-		get_rel_relkind(dependency->relid) != RELKIND_RELATION)
-		return;
-	old = MemoryContextSwitchTo(view->cxt);
-	dependency->reads = bms_union(read.columns, dependency->asks);
-	MemoryContextSwitchTo(old);
-	dependency->reads_all = false;
-}
-
-/*
- * May a change of these columns change a document, or which one a row belongs
- * to?  NULL: all columns have changed.
- */
-bool
-view_reads(Dependency *dependency, const Bitmapset *columns)
-{
-	ViewSource *view = dependency->view;
-
-	if (columns == NULL || !is_planned(view))
-		return true;
-	view_parse_keys(dependency);
-	if (dependency->reads_of != view->nplanned)
-		find_reads(dependency);
-	return dependency->reads_all || bms_overlap(columns, dependency->reads);
 }
 
 /* The expressions of a mapping out of its JSON object. */
@@ -704,7 +301,6 @@ credit_check_view(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 	ViewSource	view;
 	OwnerScope	scope;
-	SPIPlanPtr	plan;
 
 	memset(&view, 0, sizeof(view));
 	view.source.relid = relid;
@@ -712,15 +308,7 @@ credit_check_view(PG_FUNCTION_ARGS)
 	load_texts(PG_GETARG_JSONB_P(1), view.texts);
 	owner_enter(&scope, relid);
 	SPI_connect();
-	for (int many = 0; many < 2; many++)
-	{
-		/* not run, only started: that checks the rights of the owner */
-		Datum		none = PointerGetDatum(construct_empty_array(TEXTOID));
-
-		plan = plan_rows(&view, many == 1);
-		SPI_cursor_close(SPI_cursor_open(NULL, plan, &none,
-										 many == 1 ? " " : "n", true));
-	}
+	view_try_plans(&view);
 	SPI_finish();
 	owner_leave(&scope);
 	PG_RETURN_VOID();
