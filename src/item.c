@@ -71,9 +71,16 @@ item_load(LedgerRel *items, HeapTuple tuple, CreditItem *item)
 	vector_from_datum(&item->stages, item->values[ITEM_STAGES]);
 }
 
+/* A document that is not there. */
+static void
+set_absent(CreditItem *item)
+{
+	memset(item, 0, offsetof(CreditItem, values));
+}
+
 /*
- * A row that was taken back by who made it (ledger_insert_new): whether that
- * transaction commits or not, it is no document.
+ * A row that was taken back by who made it (ledger_insert_new), or replaced by
+ * another: whether that transaction commits or not, it is no document.
  */
 static bool
 is_withdrawn(HeapTuple tuple)
@@ -109,7 +116,7 @@ find_once(LedgerRel *items, int32 source_id, const char *key, Snapshot snapshot,
 	HeapTuple	found = NULL;
 
 	memset(&scan, 0, sizeof(scan));
-	item->is_row = item->exists = false;
+	set_absent(item);			/* what a look before has found may be gone */
 	*xid = InvalidTransactionId;
 	document_keys(items, keys, source_id, key);
 	ledger_scan(&scan, items, NULL, snapshot, keys, 2);
@@ -162,13 +169,6 @@ item_wait_for_key(LedgerRel *items, int32 source_id, const char *key)
 		SpeculativeInsertionWait(xid, token);
 	else
 		wait_for_document(xid, source_id, key);
-}
-
-/* A document that is not there. */
-static void
-set_absent(CreditItem *item)
-{
-	memset(item, 0, offsetof(CreditItem, values));
 }
 
 /* The item of a document, waiting for whoever is just writing it. */
