@@ -77,6 +77,8 @@ cluster_start() {
 	[ -d "$dir/data" ] || cluster_init "$name" || return
 	cluster_configure "$name" "$@"
 	CREDIT_CLUSTERS+=("$name")
+	# for the suite, which shows their logs where the script fails
+	[ -z "${CREDIT_STARTED:-}" ] || echo "$name" >>"$CREDIT_STARTED"
 	pg_ctl -D "$dir/data" -l "$dir/log" -w -t 120 start >/dev/null || {
 		tail -n 30 "$dir/log" >&2
 		return 1
