@@ -13,6 +13,7 @@
 #     cluster_restart a [setting=value ...]
 #     cluster_kill a                        crash: nothing is written any more
 #     cluster_start a                       and recovery
+#     cluster_kill_session a PID            the server begins anew by itself
 #     cluster_stop a [fast|smart|immediate]
 #     cluster_remove a
 #
@@ -118,6 +119,20 @@ cluster_kill() {
 	done
 	[ ! -e "/proc/$pid" ] ||
 		rm -f "$dir/data/postmaster.pid" "$dir"/.s.PGSQL.*.lock
+}
+
+# cluster_kill_session NAME PID: kill -9 of one session, and the end of the
+# recovery after it. Until the server has noticed, it would still answer.
+cluster_kill_session() {
+	local ready='database system is ready to accept' log before tries=0
+	log=$(cluster_log "$1")
+	before=$(grep -c "$ready" "$log" || :)
+	kill -KILL "$2"
+	until [ "$(grep -c "$ready" "$log" || :)" -gt "$before" ]; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 600 ] || return 1
+		sleep 0.1
+	done
 }
 
 cluster_remove() {
