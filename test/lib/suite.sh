@@ -122,18 +122,18 @@ tap_try() {
 	CREDIT_STARTED=$log.servers timeout 900 prove --verbose --exec bash "$1" >"$log" 2>&1 || status=$?
 	kill "$watcher" 2>/dev/null || :
 	wait "$watcher" || :
-	for server in $(sort -u "$log.servers"); do
+	while read -r server; do
 		if server_has_bug "$server"; then
 			echo "not ok - server $server has not crashed" >>"$log"
 			status=1
 		fi
-	done
+	done < <(sort -u "$log.servers")
 	if [ "$status" != 0 ] || grep -q '^not ok' "$log"; then
 		[ "$status" != 124 ] || echo '# ended after 900 s; shortly before:' >>"$log"
 		cat "$log.activity" >>"$log" 2>/dev/null || :
-		for server in $(sort -u "$log.servers"); do
+		while read -r server; do
 			server_tell "$server" >>"$log"
-		done
+		done < <(sort -u "$log.servers")
 	fi
 	echo "$status" >"$SUITE_RESULTS/$name.status"
 }
