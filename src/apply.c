@@ -828,6 +828,10 @@ apply_taken(LedgerRel *items, Document **documents, int n, ApplyTotals *totals,
 							documents[i]->key, documents[i]->source->name),
 					 errdetail("It was read and could not be written %d times.", attempts),
 					 errhint("Repeat the transaction.")));
+		/* it is not for want of a look */
+		if (attempts > 1 && !documents[i]->old.is_row)
+			item_wait_for_key(items, documents[i]->source->source_id,
+							  documents[i]->key);
 		if (family == NULL)
 		{
 			CommandCounterIncrement();	/* what it names was written */

@@ -16,6 +16,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
@@ -70,9 +71,16 @@ item_load(LedgerRel *items, HeapTuple tuple, CreditItem *item)
 	vector_from_datum(&item->stages, item->values[ITEM_STAGES]);
 }
 
+/* A document that is not there. */
+static void
+set_absent(CreditItem *item)
+{
+	memset(item, 0, offsetof(CreditItem, values));
+}
+
 /*
- * A row that was taken back by who made it (ledger_insert_new): whether that
- * transaction commits or not, it is no document.
+ * A row that was taken back by who made it (ledger_insert_new), or replaced by
+ * another: whether that transaction commits or not, it is no document.
  */
 static bool
 is_withdrawn(HeapTuple tuple)
@@ -84,12 +92,19 @@ is_withdrawn(HeapTuple tuple)
 		HeapTupleHeaderGetRawXmax(header) == HeapTupleHeaderGetRawXmin(header);
 }
 
+/* Who is just writing the row that a dirty look has met; invalid: nobody. */
+static TransactionId
+writer_of(const LedgerScan *scan)
+{
+	return TransactionIdIsValid(scan->dirty.xmin) ? scan->dirty.xmin : scan->dirty.xmax;
+}
+
 /*
  * Looks once; sets xid where somebody else is just writing the item.  A dirty
  * look may meet several rows of a key, all but one of which were made too late
- * and will be taken back.  Whoever waited for one of those while its maker
- * waits for the row that is in time would wait in a circle; so a row that
- * nobody else is writing wins, whichever comes first.
+ * and will be taken back, or have been.  Whoever waited for one of those while
+ * its maker waits for the row that is in time would wait in a circle; so a row
+ * that nobody else is writing wins, whichever comes first.
  */
 static void
 find_once(LedgerRel *items, int32 source_id, const char *key, Snapshot snapshot,
@@ -101,21 +116,17 @@ find_once(LedgerRel *items, int32 source_id, const char *key, Snapshot snapshot,
 	HeapTuple	found = NULL;
 
 	memset(&scan, 0, sizeof(scan));
-	item->is_row = item->exists = false;
+	set_absent(item);			/* what a look before has found may be gone */
 	*xid = InvalidTransactionId;
 	document_keys(items, keys, source_id, key);
 	ledger_scan(&scan, items, NULL, snapshot, keys, 2);
 	while (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
 	{
-		TransactionId writer = InvalidTransactionId;
+		TransactionId writer = snapshot == NULL ? writer_of(&scan) : InvalidTransactionId;
 
-		if (snapshot == NULL)
-		{
-			writer = TransactionIdIsValid(scan.dirty.xmin) ?
-				scan.dirty.xmin : scan.dirty.xmax;
-			if (TransactionIdIsValid(writer) && (found != NULL || is_withdrawn(tuple)))
-				continue;
-		}
+		if (TransactionIdIsValid(writer) &&
+			(found != NULL || scan.dirty.speculativeToken != 0 || is_withdrawn(tuple)))
+			continue;
 		found = heap_copytuple(tuple);
 		*xid = writer;
 		if (!TransactionIdIsValid(writer))
@@ -126,11 +137,38 @@ find_once(LedgerRel *items, int32 source_id, const char *key, Snapshot snapshot,
 		item_load(items, found, item);
 }
 
-/* A document that is not there. */
-static void
-set_absent(CreditItem *item)
+/*
+ * A key could not be had although a look finds no document: waits for whoever
+ * is in the way with a row that is none (yet).  Without this the two would try
+ * again and again, and neither come through.
+ */
+void
+item_wait_for_key(LedgerRel *items, int32 source_id, const char *key)
 {
-	memset(item, 0, offsetof(CreditItem, values));
+	ScanKeyData keys[2];
+	LedgerScan	scan;
+	HeapTuple	tuple;
+	TransactionId xid = InvalidTransactionId;
+	uint32		token = 0;
+
+	CHECK_FOR_INTERRUPTS();
+	document_keys(items, keys, source_id, key);
+	ledger_scan(&scan, items, NULL, NULL, keys, 2);
+	while (HeapTupleIsValid(tuple = ledger_next(&scan, ForwardScanDirection)))
+	{
+		xid = writer_of(&scan);
+		token = scan.dirty.speculativeToken;
+		/* a look will find it */
+		if (!TransactionIdIsValid(xid) || (token == 0 && !is_withdrawn(tuple)))
+			break;
+	}
+	ledger_scan_end(&scan);
+	if (tuple != NULL || !TransactionIdIsValid(xid))
+		return;
+	if (token != 0)
+		SpeculativeInsertionWait(xid, token);
+	else
+		wait_for_document(xid, source_id, key);
 }
 
 /* The item of a document, waiting for whoever is just writing it. */
@@ -191,11 +229,11 @@ item_lock(LedgerRel *items, int32 source_id, const char *key, CreditItem *item)
 			find_once(items, source_id, key, NULL, item, &xid);
 			if (!item->is_row)
 				return;
-			if (ledger_tuple_is_own(item->tuple))
-				CommandCounterIncrement();	/* made by this command */
 		}
 		if (TransactionIdIsValid(xid) && !TransactionIdIsCurrentTransactionId(xid))
 			wait_for_document(xid, source_id, key);
+		/* made or changed by this very command, the latest snapshot has it old */
+		CommandCounterIncrement();
 	}
 }
 
@@ -401,7 +439,8 @@ stamp(const CreditItem *old, CreditItem *new, int64 seq, TimestampTz now)
 
 /*
  * Makes a row for a key that a document names, so that whoever brings that
- * document meets it.  False: somebody has just done so, or has brought it.
+ * document meets it.  False: somebody has just done so, or has brought it, or
+ * has tried to: it is to be looked for again.
  */
 bool
 item_hold_key(LedgerRel *items, int32 source_id, const char *key)
@@ -414,7 +453,10 @@ item_hold_key(LedgerRel *items, int32 source_id, const char *key)
 	item.is_row = true;
 	item_seal(&item, source_id, key);
 	stamp(&absent, &item, 0, GetCurrentTimestamp());
-	return ledger_insert_new(items, item.values, item.nulls);
+	if (ledger_insert_lightly(items, item.values, item.nulls))
+		return true;
+	item_wait_for_key(items, source_id, key);
+	return false;
 }
 
 /*

@@ -47,6 +47,7 @@ extern void item_lock(LedgerRel *items, int32 source_id, const char *key,
 					  CreditItem *item);
 extern bool item_is_absent(LedgerRel *items, int32 source_id, const char *key);
 extern bool item_hold_key(LedgerRel *items, int32 source_id, const char *key);
+extern void item_wait_for_key(LedgerRel *items, int32 source_id, const char *key);
 extern void item_load(LedgerRel *items, HeapTuple tuple, CreditItem *item);
 extern void item_build(CreditItem *item, const CreditSource *source, const char *key,
 					   int64 account_id, const char *currency,

@@ -37,6 +37,7 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/catcache.h"
 #include "utils/inval.h"
@@ -709,9 +710,24 @@ ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls)
 	heap_freetuple(tuple);
 }
 
+/* Makes the entries of a new tuple; false: its key is perhaps taken. */
+static bool
+insert_entries_if_new(LedgerRel *ledger, HeapTuple tuple, const Datum *raw,
+					  const bool *raw_nulls)
+{
+	for (int i = 0; i < tables[ledger->id].nindexes; i++)
+		if (!insert_index_entry(ledger, i, &tuple->t_self, raw, raw_nulls, true))
+			return false;
+	return true;
+}
+
 /*
  * Inserts a row whose primary key is perhaps there already, even if of a
  * transaction that is under way; false: it is, and nothing was inserted.
+ *
+ * What is left of a row that was inserted in vain is dead to us, but to others
+ * a row of ours until our transaction ends, which is in their way as they are
+ * in ours: see ledger_insert_lightly.
  */
 bool
 ledger_insert_new(LedgerRel *ledger, Datum *values, bool *nulls)
@@ -719,13 +735,12 @@ ledger_insert_new(LedgerRel *ledger, Datum *values, bool *nulls)
 	Datum		raw[LEDGER_MAX_ATTS];
 	bool		raw_nulls[LEDGER_MAX_ATTS];
 	HeapTuple	tuple;
-	bool		is_new = true;
+	bool		is_new;
 
 	spread_values(ledger, NULL, values, nulls, raw, raw_nulls);
 	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
 	simple_heap_insert(ledger->rel, tuple);
-	for (int i = 0; i < tables[ledger->id].nindexes && is_new; i++)
-		is_new = insert_index_entry(ledger, i, &tuple->t_self, raw, raw_nulls, true);
+	is_new = insert_entries_if_new(ledger, tuple, raw, raw_nulls);
 	if (!is_new)
 	{
 		CommandCounterIncrement();	/* or it could not be seen */
@@ -733,6 +748,36 @@ ledger_insert_new(LedgerRel *ledger, Datum *values, bool *nulls)
 		/* or who looks for the other row would go on finding this one */
 		CommandCounterIncrement();
 	}
+	heap_freetuple(tuple);
+	return is_new;
+}
+
+/*
+ * The same, for rows that many want to make in the same moment: as INSERT ON
+ * CONFLICT does it, at the price of a lock and a second look at the page.  One
+ * that was inserted in vain is dead to everybody at once.
+ */
+bool
+ledger_insert_lightly(LedgerRel *ledger, Datum *values, bool *nulls)
+{
+	TransactionId xid = GetCurrentTransactionId();
+	Datum		raw[LEDGER_MAX_ATTS];
+	bool		raw_nulls[LEDGER_MAX_ATTS];
+	HeapTuple	tuple;
+	bool		is_new;
+
+	spread_values(ledger, NULL, values, nulls, raw, raw_nulls);
+	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
+	HeapTupleHeaderSetSpeculativeToken(tuple->t_data,
+									   SpeculativeInsertionLockAcquire(xid));
+	heap_insert(ledger->rel, tuple, GetCurrentCommandId(true),
+				HEAP_INSERT_SPECULATIVE, NULL);
+	is_new = insert_entries_if_new(ledger, tuple, raw, raw_nulls);
+	if (is_new)
+		heap_finish_speculative(ledger->rel, &tuple->t_self);
+	else
+		heap_abort_speculative(ledger->rel, &tuple->t_self);
+	SpeculativeInsertionLockRelease(xid);
 	heap_freetuple(tuple);
 	return is_new;
 }
@@ -874,6 +919,7 @@ take_back(LedgerRel *ledger, const NewRow *rows, int n, bool *is_taken)
 	for (int r = 0; r < n; r++)
 		if (rows[r].is_taken)
 			simple_heap_delete(ledger->rel, (ItemPointer) &rows[r].tid);
+	CommandCounterIncrement();	/* as in ledger_insert_new */
 }
 
 /*

@@ -175,6 +175,7 @@ extern void ledger_deform(LedgerRel *ledger, HeapTuple tuple,
 						  Datum *values, bool *nulls);
 extern void ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls);
 extern bool ledger_insert_new(LedgerRel *ledger, Datum *values, bool *nulls);
+extern bool ledger_insert_lightly(LedgerRel *ledger, Datum *values, bool *nulls);
 extern bool ledger_lock(LedgerRel *ledger, HeapTuple tuple,
 						TransactionId *holder);
 extern void ledger_insert_many(LedgerRel *ledger, Datum **values, bool **nulls,

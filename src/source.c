@@ -330,13 +330,18 @@ set_broken(SourceEntry *entry, SourceMapping *mapping, ErrorData *edata)
 	mapping->message = MemoryContextStrdup(entry->cxt, edata->message);
 }
 
-/* A query cancel, a crash or an out-of-memory is no property of the mapping. */
+/*
+ * A query cancel, a crash or an out-of-memory is no property of the mapping, nor
+ * is a lock that somebody has: drivers repeat what fails for that.
+ */
 static bool
 is_mapping_error(int sqlerrcode)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
 	return category != ERRCODE_TO_CATEGORY(ERRCODE_QUERY_CANCELED) &&
+		category != ERRCODE_TO_CATEGORY(ERRCODE_T_R_DEADLOCK_DETECTED) &&
+		sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
 		category != ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR) &&
 		category != ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) &&
 		category != ERRCODE_TO_CATEGORY(ERRCODE_DATA_CORRUPTED);

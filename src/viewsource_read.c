@@ -48,6 +48,7 @@ typedef struct ReadJob
 	MemoryContext cxt;			/* of what is read */
 	List	   *rows;			/* of ViewRow */
 	bool	   *is_found;
+	bool		is_planned;
 } ReadJob;
 
 static int
@@ -184,9 +185,8 @@ read_rows(void *arg)
 	memset(job->is_found, 0, sizeof(bool) * job->n);
 	owner_enter(&scope, view->source.relid);
 	SPI_connect();
-	view->broken_in = credit_local_xid();	/* until it is planned */
 	which = view_choose_plan(view, job->n);
-	view->broken_in = InvalidLocalTransactionId;
+	job->is_planned = true;
 	if (which == PLAN_ONE)
 		for (int i = 0; i < job->n; i++)
 			run_plan(job, view->plans[PLAN_ONE], CStringGetTextDatum(job->keys[i]));
@@ -211,6 +211,7 @@ is_document_error(const ErrorData *edata)
 static void
 remember_broken(ViewSource *view, const ErrorData *edata)
 {
+	view->broken_in = credit_local_xid();
 	strlcpy(view->sqlstate, unpack_sql_state(edata->sqlerrcode), 6);
 	view->message = MemoryContextStrdup(view->cxt, edata->message);
 }
@@ -224,7 +225,7 @@ remember_broken(ViewSource *view, const ErrorData *edata)
 bool
 view_read(ViewSource *view, char **keys, int n, List **rows)
 {
-	ReadJob		job = {view, keys, n, CurrentMemoryContext, NIL, NULL};
+	ReadJob		job = {view, keys, n, CurrentMemoryContext, NIL, NULL, false};
 	ErrorData  *edata;
 	bool		is_all = true;
 
@@ -242,7 +243,7 @@ view_read(ViewSource *view, char **keys, int n, List **rows)
 		*rows = list_concat(*rows, job.rows);
 		return true;
 	}
-	if (view->broken_in == credit_local_xid())
+	if (!job.is_planned)
 		remember_broken(view, edata);
 	if (n == 1 || !is_document_error(edata))
 	{

@@ -63,6 +63,8 @@ storm_without() {
 		storm_judge sabotaged
 		storm_violations >>"$STORM_LOGS/found"
 		! grep -qv '^VIOLATION harness' "$STORM_LOGS/found" || return 0
+		# of which nothing is to be found is only looked at often enough
+		[ "$variant" != none ] || [ "$n" -lt 2 ] || [ "$(storm_figure increases)" -lt 100 ] || break
 	done
 	return 1
 }
@@ -98,7 +100,7 @@ mapfile -t variants < <(sed -n 's/^\t{"\([a-z_]*\)", SABOTAGE_.*/\1/p' src/sabot
 [ -z "${VARIANTS:-}" ] || read -ra variants <<<"$VARIANTS"
 
 # With all protections in place the harness must be silent.
-if storm_without none 2; then
+if storm_without none "$slices"; then
 	tap_result no 'with nothing taken away there is nothing to be found'
 else
 	is "$(cat "$STORM_LOGS/found")" '' 'with nothing taken away there is nothing to be found'

@@ -13,6 +13,7 @@
 #     cluster_restart a [setting=value ...]
 #     cluster_kill a                        crash: nothing is written any more
 #     cluster_start a                       and recovery
+#     cluster_kill_session a PID            the server begins anew by itself
 #     cluster_stop a [fast|smart|immediate]
 #     cluster_remove a
 #
@@ -77,6 +78,8 @@ cluster_start() {
 	[ -d "$dir/data" ] || cluster_init "$name" || return
 	cluster_configure "$name" "$@"
 	CREDIT_CLUSTERS+=("$name")
+	# for the suite, which shows their logs where the script fails
+	[ -z "${CREDIT_STARTED:-}" ] || echo "$name" >>"$CREDIT_STARTED"
 	pg_ctl -D "$dir/data" -l "$dir/log" -w -t 120 start >/dev/null || {
 		tail -n 30 "$dir/log" >&2
 		return 1
@@ -116,6 +119,20 @@ cluster_kill() {
 	done
 	[ ! -e "/proc/$pid" ] ||
 		rm -f "$dir/data/postmaster.pid" "$dir"/.s.PGSQL.*.lock
+}
+
+# cluster_kill_session NAME PID: kill -9 of one session, and the end of the
+# recovery after it. Until the server has noticed, it would still answer.
+cluster_kill_session() {
+	local ready='database system is ready to accept' log before tries=0
+	log=$(cluster_log "$1")
+	before=$(grep -c "$ready" "$log" || :)
+	kill -KILL "$2"
+	until [ "$(grep -c "$ready" "$log" || :)" -gt "$before" ]; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 600 ] || return 1
+		sleep 0.1
+	done
 }
 
 cluster_remove() {

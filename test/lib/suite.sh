@@ -20,8 +20,51 @@ count() {
 	FAILED=$((FAILED + $2))
 }
 
+# What a server's log says of a crash; by something else than a test's kill -9,
+# it is a bug, whatever the test has noticed.
+CRASH='PANIC: |TRAP: |was terminated by signal'
+BUG='PANIC: |TRAP: |was terminated by signal (4|6|7|8|11)([^0-9]|$)'
+
+# server_has_bug NAME
+server_has_bug() {
+	grep -qE "$BUG" "$(cluster_log "$1")" 2>/dev/null
+}
+
+# server_tell NAME: the crashes of a server, with what came before, and the last
+# errors of its log, as comments.
+server_tell() {
+	local log
+	log=$(cluster_log "$1")
+	[ -s "$log" ] || return 0
+	{
+		grep -E -B 6 -A 1 "$CRASH" "$log" | tail -n 24 || :
+		echo 'last errors:'
+		grep -E ' (ERROR|FATAL): ' "$log" | tail -n 8 || :
+	} | cut -c 1-400 | sed "s/^/# server $1: /"
+}
+
+# server_activity: what the sessions of all servers are doing, of a test that
+# does not end
+server_activity() {
+	local socket
+	for socket in "$CREDIT_WORK"/clusters/*/.s.PGSQL.5432; do
+		[ -S "$socket" ] || continue
+		socket=${socket%/*}
+		PGHOST=$socket PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=5 \
+			timeout 10 psql -X -q -A -t -c "SELECT pid, application_name, state, wait_event_type, wait_event,
+				pg_blocking_pids(pid), clock_timestamp() - query_start, left(regexp_replace(query, '\s+', ' ', 'g'), 150)
+				FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()" 2>&1 |
+			sed "s/^/# server ${socket##*/}: /" || :
+	done
+}
+
 # The last lines of a suite. Without a single test it has failed.
 suite_verdict() {
+	if server_has_bug "$SUITE"; then
+		echo "suite $SUITE: its server has crashed"
+		server_tell "$SUITE"
+		count 0 1
+	fi
 	if [ $((PASSED + FAILED)) = 0 ]; then
 		echo "suite $SUITE: no tests"
 		FAILED=1
@@ -62,11 +105,36 @@ count_tap() {
 	[ "$failed" = 0 ]
 }
 
-# tap_try FILE: runs a script that writes TAP; leaves its log, and how it ended.
+# tap_try FILE: runs a script that writes TAP; leaves its log, with what its
+# servers have to say where it failed, and how it ended.
 tap_try() {
-	local name=${1##*/} status=0
+	local name=${1##*/} status=0 log watcher server
 	name=${name%.sh}
-	timeout 900 prove --verbose --exec bash "$1" >"$SUITE_RESULTS/$name.log" 2>&1 || status=$?
+	log=$SUITE_RESULTS/$name.log
+	: >"$log.servers"
+	{
+		trap 'kill "$!"; exit' TERM
+		sleep 870 &
+		wait "$!"
+		server_activity >"$log.activity"
+	} &
+	watcher=$!
+	CREDIT_STARTED=$log.servers timeout 900 prove --verbose --exec bash "$1" >"$log" 2>&1 || status=$?
+	kill "$watcher" 2>/dev/null || :
+	wait "$watcher" || :
+	while read -r server; do
+		if server_has_bug "$server"; then
+			echo "not ok - server $server has not crashed" >>"$log"
+			status=1
+		fi
+	done < <(sort -u "$log.servers")
+	if [ "$status" != 0 ] || grep -q '^not ok' "$log"; then
+		[ "$status" != 124 ] || echo '# ended after 900 s; shortly before:' >>"$log"
+		cat "$log.activity" >>"$log" 2>/dev/null || :
+		while read -r server; do
+			server_tell "$server" >>"$log"
+		done < <(sort -u "$log.servers")
+	fi
 	echo "$status" >"$SUITE_RESULTS/$name.status"
 }
 
@@ -90,9 +158,15 @@ count_regress() {
 	[ "$passed" = "$2" ]
 }
 
-# The begin of a long file; all of it is in build/results.
+# The begin of a long file, and its last lines; all of it is in build/results.
 show() {
+	local most=${2:-150}
 	[ -s "$1" ] || return 0
-	head -n "${2:-150}" "$1"
-	[ "$(wc -l <"$1")" -le "${2:-150}" ] || echo "... (all of it: build/results/${1#"$CREDIT_WORK"/results/})"
+	if [ "$(wc -l <"$1")" -le $((most + 30)) ]; then
+		cat "$1"
+		return
+	fi
+	head -n "$most" "$1"
+	echo "... (all of it: build/results/${1#"$CREDIT_WORK"/results/})"
+	tail -n 30 "$1"
 }

@@ -35,9 +35,9 @@ runs() {
 		WHERE j.jobname = '$1' AND d.status IN ('succeeded', 'failed')" -d erp
 }
 
-# wait_for_runs JOB...: until each has ended once, 75 seconds at most
+# wait_for_runs JOB...: until each has ended once, three minutes at most
 wait_for_runs() {
-	local until=$((SECONDS + 75)) job
+	local until=$((SECONDS + 180)) job
 	for job in "$@"; do
 		while [ -z "$(runs "$job")" ]; do
 			[ "$SECONDS" -lt "$until" ] || return 1

@@ -90,23 +90,33 @@ cat >"$CREDIT_WORK/currency.rate" <<-'SQL'
 	\sleep 400 ms
 SQL
 
-pgbench -n -c 12 -j 2 -T $SECONDS_OF_WORK --max-tries=100 \
-	-f "$CREDIT_WORK/currency.rc" -f "$CREDIT_WORK/currency.rr" postgres \
-	>"$CREDIT_WORK/currency.log" 2>&1 &
-clerks=$!
-pgbench -n -c 1 -T $((SECONDS_OF_WORK - 1)) -f "$CREDIT_WORK/currency.rate" postgres >/dev/null 2>&1 &
-treasury=$!
+# Has the test tested something?
+enough() {
+	[ "$looks" -gt 10 ] && [ "$(cluster_value currency "SELECT refused_limit > 20 AND refused_missing_rate > 5 AND waits > 10
+		AND (SELECT avg(utilisation) > 0.7 FROM credit.exposure) FROM credit.stat WHERE kind = 'order'")" = t ]
+}
 
+# Once, and again where a slow machine has not come far enough.
+status=0
 looks=0
 found=''
-while kill -0 "$clerks" 2>/dev/null; do
-	found+=$(cluster_value currency 'SELECT * FROM wrong')
-	looks=$((looks + 1))
-	sleep 0.2
+for _ in 1 2 3 4; do
+	pgbench -n -c 12 -j 2 -T $SECONDS_OF_WORK --max-tries=100 \
+		-f "$CREDIT_WORK/currency.rc" -f "$CREDIT_WORK/currency.rr" postgres \
+		>"$CREDIT_WORK/currency.log" 2>&1 &
+	clerks=$!
+	pgbench -n -c 1 -T $((SECONDS_OF_WORK - 1)) -f "$CREDIT_WORK/currency.rate" postgres >/dev/null 2>&1 &
+	treasury=$!
+
+	while kill -0 "$clerks" 2>/dev/null; do
+		found+=$(cluster_value currency 'SELECT * FROM wrong')
+		looks=$((looks + 1))
+		sleep 0.2
+	done
+	wait "$clerks" || status=$?
+	wait "$treasury" || :
+	! enough || break
 done
-status=0
-wait "$clerks" || status=$?
-wait "$treasury" || :
 
 is "$found" '' "exposure is what the ERP has and below the limits, each of $looks times"
 is "$status" 0 'no clerk was turned away by an error of another kind'
@@ -114,7 +124,6 @@ is "$status" 0 'no clerk was turned away by an error of another kind'
 is "$(cluster_value currency 'SELECT * FROM wrong')" '' 'and so it is in the end'
 is "$(cluster_value currency 'SELECT count(*) FROM credit.exposure WHERE total IS NULL')" 0 'with all rates there is every total'
 
-# the test must have tested something
 ok 'the limits were nearly used up' test \
 	"$(cluster_value currency 'SELECT avg(utilisation) > 0.7 FROM credit.exposure')" = t
 ok 'clerks were refused, for lack of room and of a rate' test \

@@ -358,10 +358,10 @@ until [ "$(value "SELECT count(*) FROM credit.repairs r WHERE r.ended_at IS NULL
 	sleep 0.02
 done
 like "$(value 'SELECT command, phase FROM credit.progress')" 'repair.mending erp.orders' 'its progress is shown'
-kill -KILL "$(value "SELECT pid FROM credit.repair_run WHERE ended_at IS NULL ORDER BY run_id DESC LIMIT 1")"
-fails 'it is killed half-way' wait "$killed"
-sleep 0.5
-until value 'SELECT 1' >"$CREDIT_WORK/alive.log" 2>&1; do sleep 0.1; done
+cluster_kill_session repair "$(value "SELECT pid FROM credit.repair_run WHERE ended_at IS NULL ORDER BY run_id DESC LIMIT 1")"
+status=0
+wait "$killed" || status=$?
+isnt "$status" 0 'it is killed half-way'
 n=$(value "SELECT count(*) FROM credit.reconcile()")
 ok 'what was done is done' test "$n" -gt 0 -a "$n" -le 19000
 is "$(value "SELECT count(DISTINCT source_name || difference), min(difference) FROM credit.reconcile()")" '1|missing' 'and nothing is half done'

@@ -197,6 +197,16 @@ cluster_start crash max_prepared_transactions=20 autovacuum_naptime=1s
 erp_create crash erp
 erp_attach crash erp
 
+# orders_before_crash N: until clerks have placed so many
+orders_before_crash() {
+	local tries=0
+	until [ "$(cluster_value crash 'SELECT count(*) FROM erp.orders WHERE order_number > 1000' -d erp)" -gt "$1" ]; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 300 ] || return 1
+		sleep 0.1
+	done
+}
+
 for round in 1 2 3; do
 	# With asynchronous commit a crash may lose the end, but never the middle.
 	[ "$round" != 2 ] || cluster_restart crash synchronous_commit=off
@@ -211,6 +221,7 @@ for round in 1 2 3; do
 		-c "$(erp_order $((round * 10 + 504)) 6 1)"
 	[ "$round" = 3 ] || cluster_psql crash -c CHECKPOINT
 	sleep 1
+	ok "$round: clerks are at work" orders_before_crash $((round * 50))
 	cluster_kill crash
 	session_end open
 	wait
