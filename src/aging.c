@@ -582,11 +582,7 @@ credit_aging_combine(PG_FUNCTION_ARGS)
 
 	aggregate_context(fcinfo, AGGREGATE);
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	other = (AgingState *) PG_GETARG_POINTER(1);
 	backlog_settle(other->terms->backlog);
 	if (PG_ARGISNULL(0))
