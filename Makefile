@@ -5,18 +5,19 @@ MODULE_big = credit
 
 # One subject a file: src/NAME.c
 SUBJECTS = credit area stat progress vector page leaf ledger probe rule \
-	setting field expression source directory wait shortlock limit account item stage \
-	family family_member family_share family_settle settlement journal control refusal decision apply recount frame \
-	capture exposure asof aggregate money aging rate currency probability \
-	dayhist behaviour profile cycle linalg logit logit_profile logit_model \
-	logit_fit logit_select bag validation calibration stability agreement comparison \
-	calibrate rating maintenance amount timeline series trend change \
-	balance indicator capacity recency pack daymap finesum state \
-	state_payment state_aging composite binning binning_option binning_cut \
-	binning_join binning_apply scorecard scorecard_model scorecard_fit ahp \
-	roster viewsource viewsource_plan viewsource_read viewsource_key viewsource_column \
-	dependency dependency_evaluate touched rowversion backlog grouping adhoc \
-	repair
+	setting field expression tablecache source directory wait shortlock \
+	limit account item stage family family_member family_share family_settle \
+	settlement journal control refusal decision apply recount frame capture \
+	exposure asof aggregate money aging aging_bounds aging_result rate \
+	currency probability dayhist behaviour profile cycle linalg logit \
+	logit_profile logit_model logit_fit logit_select bag validation \
+	calibration stability agreement comparison calibrate rating maintenance \
+	amount timeline series trend change balance indicator capacity recency \
+	pack daymap finesum state state_payment state_aging composite binning \
+	binning_option binning_cut binning_join binning_apply scorecard \
+	scorecard_model scorecard_fit ahp roster viewsource viewsource_plan \
+	viewsource_read viewsource_key viewsource_column dependency dependency_evaluate touched \
+	rowversion backlog grouping adhoc repair
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.

@@ -53,6 +53,18 @@ aggregate_row_type(FunctionCallInfo fcinfo, const char *name, int ncolumns)
 	return fcinfo->flinfo->fn_extra;
 }
 
+/*
+ * What a combine function answers that is given nothing to add: the state there
+ * is, or still none.
+ */
+Datum
+aggregate_unchanged(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
 /* Makes the bytes in the first argument readable. */
 void
 aggregate_open_bytes(FunctionCallInfo fcinfo, const char *name, StringInfo buf)

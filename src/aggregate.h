@@ -12,6 +12,7 @@
 extern MemoryContext aggregate_context(FunctionCallInfo fcinfo, const char *name);
 extern TupleDesc aggregate_row_type(FunctionCallInfo fcinfo, const char *name,
 									int ncolumns);
+extern Datum aggregate_unchanged(FunctionCallInfo fcinfo);
 extern void aggregate_open_bytes(FunctionCallInfo fcinfo, const char *name,
 								 StringInfo buf);
 extern void aggregate_refuse_bytes(const char *name);

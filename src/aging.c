@@ -1,12 +1,11 @@
 /*
  * aging.c
- *	  Open amounts by how long they are overdue: aggregate aging() and function
- *	  aging_bucket(), for any table.
+ *	  Open amounts by how long they are overdue: aggregate aging(), for any
+ *	  table.
  *
  * One pass, one state a group: a sum for each bucket, one for amounts without
  * a date, one for credits (money.c).  An amount goes to exactly one sum, so
- * they add up to the balance whatever the rows are.  What the credit mode
- * "oldest" does needs all rows of the group, so the final function does it.
+ * they add up to the balance whatever the rows are.
  *
  * With many groups, usual rows come to their states by way of a backlog
  * (backlog.c), so that their memory is not waited for one by one.
@@ -16,49 +15,17 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "libpq/pqformat.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
+#include "nodes/primnodes.h"
 #include "utils/memutils.h"
 
 #include "aggregate.h"
-#include "aging.h"
-#include "credit.h"
+#include "aging_bounds.h"
+#include "aging_result.h"
 
-#define AGGREGATE "aging"
 #define SERIAL_VERSION 1
 
-/* Columns of the two results. */
-#define DEFAULT_COLUMNS 10
-#define ARRAY_COLUMNS 6
-
-/* Sums behind those of the buckets. */
-#define UNDATED(nbounds) ((nbounds) + 1)
-#define CREDITS(nbounds) ((nbounds) + 2)
-#define NSUMS(nbounds) ((nbounds) + 3)
-
 static const int32 default_bounds[] = {0, 30, 60, 90, 120};
-
-/* What is the same for all rows of a group. */
-typedef struct AgingTerms
-{
-	const int32 *bounds;
-	uint16		nbounds;
-	uint8		credits;		/* AgingCredits */
-	Backlog    *backlog;		/* where more rows may be; NULL: nowhere */
-} AgingTerms;
-
-/* 128 bytes with the default bounds: the size of a chunk of memory. */
-struct AgingState
-{
-	int64		n_skipped;
-	const AgingTerms *terms;	/* shared, or behind the sums */
-	MoneySums	sums;			/* the last: its length varies */
-};
 
 /*
  * What one call of the aggregate in a query has beside its groups.  Where the
@@ -80,186 +47,6 @@ PG_FUNCTION_INFO_V1(credit_aging_remove);
 PG_FUNCTION_INFO_V1(credit_aging_combine);
 PG_FUNCTION_INFO_V1(credit_aging_serialize);
 PG_FUNCTION_INFO_V1(credit_aging_deserialize);
-PG_FUNCTION_INFO_V1(credit_aging_final);
-PG_FUNCTION_INFO_V1(credit_aging_array_final);
-PG_FUNCTION_INFO_V1(credit_aging_bucket);
-
-/* --- arguments ------------------------------------------------------------ */
-
-static AgingCredits
-parse_credits(FunctionCallInfo fcinfo, int arg)
-{
-	text	   *word;
-	const char *data;
-	int			size;
-
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("credit mode of an aging must not be null")));
-	word = PG_GETARG_TEXT_PP(arg);
-	data = VARDATA_ANY(word);
-	size = VARSIZE_ANY_EXHDR(word);
-	if (size == 8 && memcmp(data, "separate", 8) == 0)
-		return CREDITS_SEPARATE;
-	if (size == 3 && memcmp(data, "own", 3) == 0)
-		return CREDITS_OWN;
-	if (size == 6 && memcmp(data, "oldest", 6) == 0)
-		return CREDITS_OLDEST;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid credit mode of an aging: \"%s\"",
-					text_to_cstring(word)),
-			 errhint("Credit modes are separate, own and oldest; bounds are written ARRAY[0, 30, 60].")));
-}
-
-/* True: by document date, so that amounts dated later have a bucket. */
-static bool
-parse_basis(FunctionCallInfo fcinfo, int arg)
-{
-	text	   *word;
-	const char *data;
-	int			size;
-
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("basis of an aging must not be null")));
-	word = PG_GETARG_TEXT_PP(arg);
-	data = VARDATA_ANY(word);
-	size = VARSIZE_ANY_EXHDR(word);
-	if (size == 3 && memcmp(data, "due", 3) == 0)
-		return false;
-	if (size == 8 && memcmp(data, "document", 8) == 0)
-		return true;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid basis of an aging: \"%s\"", text_to_cstring(word)),
-			 errhint("The basis is due or document.")));
-}
-
-/* The elements of an array of bounds, which may have any value yet. */
-static const int32 *
-bounds_of(FunctionCallInfo fcinfo, int arg, int *n)
-{
-	ArrayType  *array;
-
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("bounds of an aging must not be null")));
-	array = PG_GETARG_ARRAYTYPE_P(arg);
-	if (ARR_ELEMTYPE(array) != INT4OID || ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("bounds of an aging must be a one-dimensional array of integers")));
-	if (array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("bounds of an aging must not contain nulls")));
-	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	if (*n < 1 || *n > AGING_MAX_BOUNDS)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("an aging must have 1 to %d bounds, not %d",
-						AGING_MAX_BOUNDS, *n)));
-	return (const int32 *) ARR_DATA_PTR(array);
-}
-
-static bool
-contains(const int32 *bounds, int n, int32 wanted)
-{
-	for (int i = 0; i < n; i++)
-		if (bounds[i] == wanted)
-			return true;
-	return false;
-}
-
-static void
-check_ascending(const int32 *bounds, int n)
-{
-	for (int i = 1; i < n; i++)
-		if (bounds[i] <= bounds[i - 1])
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("bounds of an aging must be strictly ascending"),
-					 errdetail("Bound %d is %d, and the one before is %d.",
-							   i + 1, bounds[i], bounds[i - 1]),
-					 errhint("Bounds are the last days of all buckets but the last one: ARRAY[0, 30, 60] makes up to 0, 1-30, 31-60, and over 60.")));
-}
-
-/*
- * Checks bounds as a user gave them and completes them.  By due date, 0 is one
- * of them, so that no bucket mixes what is due with what is overdue.  By
- * document date, what is dated after the as-of date has a bucket in front.
- */
-static void
-complete_bounds(AgingBounds *result, const int32 *bounds, int n, bool by_document)
-{
-	check_ascending(bounds, n);
-	if (by_document && bounds[0] < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("bounds of an aging by document date must not be negative"),
-				 errdetail("The first bound is %d.", bounds[0]),
-				 errhint("Documents dated after the as-of date have a bucket of their own in front.")));
-	if (by_document && n == AGING_MAX_BOUNDS)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("an aging by document date must have 1 to %d bounds, not %d",
-						AGING_MAX_BOUNDS - 1, n)));
-	if (!by_document && !contains(bounds, n, 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("bounds of an aging by due date must contain 0"),
-				 errdetail("Without it one bucket would mix what is due today or later with what is overdue."),
-				 errhint("Add 0 to the bounds, or give the basis \"document\" after the credit mode to age by document date.")));
-	result->n = 0;
-	if (by_document)
-		result->bound[result->n++] = -1;
-	memcpy(&result->bound[result->n], bounds, n * sizeof(int32));
-	result->n += n;
-}
-
-/* The number of the bucket, from 0, for a number of days. */
-static inline int
-bucket_of_days(const int32 *bounds, int n, int64 days)
-{
-	int			low = 0;
-
-	/* few: counting all is faster than asking which */
-	if (n <= 8)
-	{
-		int			bucket = 0;
-
-		for (int i = 0; i < n; i++)
-			bucket += days > bounds[i];
-		return bucket;
-	}
-	while (low < n)
-	{
-		int			middle = (low + n) / 2;
-
-		if (days > bounds[middle])
-			low = middle + 1;
-		else
-			n = middle;
-	}
-	return low;
-}
-
-/* Days between two dates; a due date of infinity never comes. */
-static inline int64
-days_between(DateADT due, DateADT as_of)
-{
-	if (unlikely(DATE_NOT_FINITE(as_of)))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("as-of date of an aging must not be infinite")));
-	if (unlikely(DATE_NOT_FINITE(due)))
-		return DATE_IS_NOEND(due) ? PG_INT64_MIN : PG_INT64_MAX;
-	return (int64) as_of - due;
-}
 
 /* --- state ---------------------------------------------------------------- */
 
@@ -412,11 +199,11 @@ read_arguments(FunctionCallInfo fcinfo, int arg, bool has_bounds,
 			   AgingTerms *terms, AgingBounds *complete)
 {
 	int			n = lengthof(default_bounds);
-	const int32 *bounds = has_bounds ? bounds_of(fcinfo, arg++, &n) : default_bounds;
-	AgingCredits credits = arg < PG_NARGS() ? parse_credits(fcinfo, arg++) :
+	const int32 *bounds = has_bounds ? aging_bounds_of(fcinfo, arg++, &n) : default_bounds;
+	AgingCredits credits = arg < PG_NARGS() ? aging_parse_credits(fcinfo, arg++) :
 		CREDITS_SEPARATE;
 
-	complete_bounds(complete, bounds, n, arg < PG_NARGS() && parse_basis(fcinfo, arg));
+	aging_complete_bounds(complete, bounds, n, arg < PG_NARGS() && aging_parse_basis(fcinfo, arg));
 	set_terms(terms, complete->bound, complete->n, credits);
 }
 
@@ -582,11 +369,7 @@ credit_aging_combine(PG_FUNCTION_ARGS)
 
 	aggregate_context(fcinfo, AGGREGATE);
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	other = (AgingState *) PG_GETARG_POINTER(1);
 	backlog_settle(other->terms->backlog);
 	if (PG_ARGISNULL(0))
@@ -674,222 +457,6 @@ credit_aging_deserialize(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* --- results -------------------------------------------------------------- */
-
-/*
- * Takes credits off the oldest buckets first; what has no date comes last.
- * What is left of the credits stays in their sum.
- */
-static void
-apply_credits(const AgingState *state, int128 *sums)
-{
-	int128	   *credits = &sums[CREDITS(state->terms->nbounds)];
-
-	for (int i = 0; i <= state->terms->nbounds + 1; i++)
-	{
-		int128	   *sum = &sums[i == state->terms->nbounds + 1 ? UNDATED(state->terms->nbounds) :
-								state->terms->nbounds - i];
-		int128		taken = Min(*sum, -*credits);
-
-		*sum -= taken;
-		*credits += taken;
-	}
-}
-
-/* All sums and, behind them, the total. */
-static void
-fixed_results(const AgingState *state, Datum *results)
-{
-	int			n = state->sums.nsums;
-	int128	   *sums = palloc(n * sizeof(int128));
-	int128		total = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		sums[i] = money_fixed(&state->sums, i);
-		total += sums[i];
-	}
-	if (state->terms->credits == CREDITS_OLDEST)
-		apply_credits(state, sums);
-	for (int i = 0; i < n; i++)
-		results[i] = NumericGetDatum(money_numeric(sums[i], state->sums.scale));
-	results[n] = NumericGetDatum(money_numeric(total, state->sums.scale));
-	pfree(sums);
-}
-
-/* The same as apply_credits(), for amounts of any kind. */
-static void
-apply_numeric_credits(const AgingState *state, Datum *sums)
-{
-	Datum	   *credits = &sums[CREDITS(state->terms->nbounds)];
-
-	for (int i = 0; i <= state->terms->nbounds + 1; i++)
-	{
-		Datum	   *sum = &sums[i == state->terms->nbounds + 1 ? UNDATED(state->terms->nbounds) :
-								state->terms->nbounds - i];
-		Datum		taken = DirectFunctionCall2(numeric_smaller, *sum,
-												DirectFunctionCall1(numeric_uminus, *credits));
-
-		*sum = DirectFunctionCall2(numeric_sub, *sum, taken);
-		*credits = DirectFunctionCall2(numeric_add, *credits, taken);
-	}
-}
-
-/* A zero with as many decimals as the finite one of n numerics with most. */
-static Datum
-widest_zero(const Datum *numerics, int n)
-{
-	Datum		zero = NumericGetDatum(money_numeric(0, 0));
-
-	for (int i = 0; i < n; i++)
-	{
-		Numeric		numeric = DatumGetNumeric(numerics[i]);
-
-		if (!numeric_is_nan(numeric) && !numeric_is_inf(numeric))
-			zero = DirectFunctionCall2(numeric_add, zero,
-									   DirectFunctionCall2(numeric_sub, numerics[i],
-														   numerics[i]));
-	}
-	return zero;
-}
-
-/* As fixed_results(), for amounts of any kind. */
-static void
-numeric_results(const AgingState *state, Datum *results)
-{
-	int			n = state->sums.nsums;
-	Datum		zero;
-
-	for (int i = 0; i < n; i++)
-		results[i] = NumericGetDatum(money_sum(&state->sums, i));
-	zero = widest_zero(results, n);
-	results[n] = zero;
-	for (int i = 0; i < n; i++)
-	{
-		results[i] = DirectFunctionCall2(numeric_add, results[i], zero);
-		results[n] = DirectFunctionCall2(numeric_add, results[n], results[i]);
-	}
-	if (state->terms->credits == CREDITS_OLDEST)
-		apply_numeric_credits(state, results);
-}
-
-static void
-compute_results(const AgingState *state, Datum *results)
-{
-	if (money_is_fixed(&state->sums))
-		fixed_results(state, results);
-	else
-		numeric_results(state, results);
-}
-
-/* The row type of the final function's result, looked up once a query. */
-static TupleDesc
-result_desc(FunctionCallInfo fcinfo, int ncolumns)
-{
-	TupleDesc	desc = fcinfo->flinfo->fn_extra;
-	MemoryContext caller;
-
-	if (desc != NULL)
-		return desc;
-	caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE ||
-		desc->natts != ncolumns)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("results of an aging in library and catalog do not have the same columns"),
-				 errhint("Run ALTER EXTENSION credit UPDATE.")));
-	fcinfo->flinfo->fn_extra = BlessTupleDesc(desc);
-	MemoryContextSwitchTo(caller);
-	return fcinfo->flinfo->fn_extra;
-}
-
-/* The state of a group, which may be NULL, with all rows added to it. */
-static const AgingState *
-settled(FunctionCallInfo fcinfo)
-{
-	AgingState *state;
-
-	aggregate_context(fcinfo, AGGREGATE);
-	if (PG_ARGISNULL(0))
-		return NULL;
-	state = (AgingState *) PG_GETARG_POINTER(0);
-	backlog_settle(state->terms->backlog);
-	return state;
-}
-
-/* Whether there were amounts at all; if not, sums are NULL and counts are 0. */
-static inline bool
-has_amounts(const AgingState *state)
-{
-	return state != NULL && state->sums.n > 0;
-}
-
-/* One column for each sum, in the order of the state, then total, n_skipped. */
-static Datum
-default_row(TupleDesc desc, const AgingState *state)
-{
-	Datum		values[DEFAULT_COLUMNS];
-	bool		nulls[DEFAULT_COLUMNS] = {false};
-
-	if (has_amounts(state))
-	{
-		if (state->sums.nsums + 2 != DEFAULT_COLUMNS)
-			elog(ERROR, "aging with %d bounds has no columns", state->terms->nbounds);
-		compute_results(state, values);
-	}
-	else
-		memset(nulls, true, DEFAULT_COLUMNS - 1);
-	values[DEFAULT_COLUMNS - 1] = Int64GetDatum(state ? state->n_skipped : 0);
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
-}
-
-/* bounds, buckets, undated, credits, total, n_skipped */
-static Datum
-array_row(TupleDesc desc, const AgingState *state)
-{
-	Datum		values[ARRAY_COLUMNS];
-	bool		nulls[ARRAY_COLUMNS] = {false, true, true, true, true, false};
-
-	nulls[0] = state == NULL;
-	if (state != NULL)
-	{
-		Datum	   *bounds = palloc(state->terms->nbounds * sizeof(Datum));
-
-		for (int i = 0; i < state->terms->nbounds; i++)
-			bounds[i] = Int32GetDatum(state->terms->bounds[i]);
-		values[0] = PointerGetDatum(construct_array(bounds, state->terms->nbounds, INT4OID,
-													sizeof(int32), true, TYPALIGN_INT));
-	}
-	if (has_amounts(state))
-	{
-		Datum	   *results = palloc((state->sums.nsums + 1) * sizeof(Datum));
-
-		compute_results(state, results);
-		values[1] = PointerGetDatum(construct_array(results, state->terms->nbounds + 1,
-													NUMERICOID, -1, false, TYPALIGN_INT));
-		values[2] = results[UNDATED(state->terms->nbounds)];
-		values[3] = results[CREDITS(state->terms->nbounds)];
-		values[4] = results[CREDITS(state->terms->nbounds) + 1];
-		memset(nulls, false, sizeof(nulls));
-	}
-	values[5] = Int64GetDatum(state ? state->n_skipped : 0);
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
-}
-
-Datum
-credit_aging_final(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_DATUM(default_row(result_desc(fcinfo, DEFAULT_COLUMNS),
-								settled(fcinfo)));
-}
-
-Datum
-credit_aging_array_final(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_DATUM(array_row(result_desc(fcinfo, ARRAY_COLUMNS),
-							  settled(fcinfo)));
-}
-
 /* --- outside of the aggregate --------------------------------------------- */
 
 /*
@@ -959,42 +526,4 @@ void *
 aging_begin(AgingCall *call, MemoryContext cxt)
 {
 	return make_state_with(cxt, &call->terms);
-}
-
-/* How many columns a result has. */
-int
-aging_columns(bool has_bounds)
-{
-	return has_bounds ? ARRAY_COLUMNS : DEFAULT_COLUMNS;
-}
-
-/* The same row in a type that was looked up by the caller. */
-Datum
-aging_result(TupleDesc desc, const AgingState *state, bool has_bounds)
-{
-	return has_bounds ? array_row(desc, state) : default_row(desc, state);
-}
-
-/* The row of results; the state is NULL where there was no row. */
-Datum
-aging_row(FunctionCallInfo fcinfo, const AgingState *state, bool has_bounds)
-{
-	return aging_result(result_desc(fcinfo, aging_columns(has_bounds)), state,
-						has_bounds);
-}
-
-/* aging_bucket(due_date, as_of, bounds, basis): NULL: no date, so undated. */
-Datum
-credit_aging_bucket(PG_FUNCTION_ARGS)
-{
-	int			n;
-	const int32 *bounds = bounds_of(fcinfo, 2, &n);
-	AgingBounds complete;
-
-	complete_bounds(&complete, bounds, n, parse_basis(fcinfo, 3));
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
-	PG_RETURN_INT32(bucket_of_days(complete.bound, complete.n,
-								   days_between(PG_GETARG_DATEADT(0),
-												PG_GETARG_DATEADT(1))));
 }

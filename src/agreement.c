@@ -17,8 +17,11 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "aggregate.h"
 #include "credit.h"
 #include "validation.h"
+
+#define AGGREGATE "agreement"
 
 #define SERIAL_VERSION 1
 
@@ -98,7 +101,7 @@ credit_agreement_accum(PG_FUNCTION_ARGS)
 	AgreementState *state;
 
 	if (PG_ARGISNULL(0))
-		state = make_state(validation_context(fcinfo));
+		state = make_state(aggregate_context(fcinfo, AGGREGATE));
 	else
 		state = (AgreementState *) PG_GETARG_POINTER(0);
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
@@ -112,16 +115,12 @@ credit_agreement_accum(PG_FUNCTION_ARGS)
 Datum
 credit_agreement_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = validation_context(fcinfo);
+	MemoryContext context = aggregate_context(fcinfo, AGGREGATE);
 	AgreementState *left;
 	AgreementState *right;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	left = PG_ARGISNULL(0) ? make_state(context) :
 		(AgreementState *) PG_GETARG_POINTER(0);
 	right = (AgreementState *) PG_GETARG_POINTER(1);
@@ -137,7 +136,7 @@ credit_agreement_serialize(PG_FUNCTION_ARGS)
 	AgreementState *state;
 	StringInfoData buf;
 
-	validation_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	state = (AgreementState *) PG_GETARG_POINTER(0);
 	bag_sort(&state->pairs, state->context);
 	pq_begintypsend(&buf);
@@ -150,22 +149,16 @@ credit_agreement_serialize(PG_FUNCTION_ARGS)
 Datum
 credit_agreement_deserialize(PG_FUNCTION_ARGS)
 {
-	bytea	   *bytes;
 	AgreementState *state;
 	StringInfoData buf;
 
-	validation_context(fcinfo);
-	bytes = PG_GETARG_BYTEA_PP(0);
-	initStringInfo(&buf);
-	appendBinaryStringInfo(&buf, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	aggregate_open_bytes(fcinfo, AGGREGATE, &buf);
 	state = make_state(CurrentMemoryContext);
 	if (pq_getmsgbyte(&buf) != SERIAL_VERSION ||
 		(state->n_skipped = pq_getmsgint64(&buf)) < 0 ||
-		state->n_skipped > (INT64CONST(1) << 52))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid state of a validation aggregate")));
-	bag_receive(&buf, &state->pairs, CurrentMemoryContext);
+		state->n_skipped > BAG_MAX_TOTAL)
+		aggregate_refuse_bytes(AGGREGATE);
+	bag_receive(&buf, &state->pairs, CurrentMemoryContext, AGGREGATE);
 	pq_getmsgend(&buf);
 	pfree(buf.data);
 	PG_RETURN_POINTER(state);
@@ -176,7 +169,7 @@ final_state(FunctionCallInfo fcinfo)
 {
 	AgreementState *state;
 
-	validation_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	if (PG_ARGISNULL(0))
 		return make_state(CurrentMemoryContext);
 	state = (AgreementState *) PG_GETARG_POINTER(0);

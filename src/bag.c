@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "aggregate.h"
 #include "bag.h"
 #include "credit.h"
 
@@ -294,14 +295,6 @@ bag_send(StringInfo buf, const Bag *sorted)
 		pq_writeint64(buf, sorted->counts[i]);
 }
 
-static void
-refuse_bytes(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid state of a validation aggregate")));
-}
-
 static inline uint64
 next_number(StringInfo buf)
 {
@@ -312,16 +305,16 @@ next_number(StringInfo buf)
 	return pg_ntoh64(number);
 }
 
-/* Fills an empty bag.  Nothing of the bytes is believed. */
+/* Fills an empty bag of an aggregate.  Nothing of the bytes is believed. */
 void
-bag_receive(StringInfo buf, Bag *bag, MemoryContext context)
+bag_receive(StringInfo buf, Bag *bag, MemoryContext context, const char *name)
 {
 	uint32		n = pq_getmsgint(buf, 4);
 	int			has_counts = pq_getmsgbyte(buf);
 
 	if (n > BAG_MAX_KEYS || has_counts > 1 || (has_counts && n == 0) ||
 		(Size) (buf->len - buf->cursor) < sizeof(uint64) * (Size) n * (1 + has_counts))
-		refuse_bytes();
+		aggregate_refuse_bytes(name);
 	if (n == 0)
 		return;
 	bag->keys = MemoryContextAllocHuge(context, sizeof(uint64) * (Size) n);
@@ -331,7 +324,7 @@ bag_receive(StringInfo buf, Bag *bag, MemoryContext context)
 	{
 		bag->keys[i] = next_number(buf);
 		if (i > 0 && bag->keys[i] <= bag->keys[i - 1])
-			refuse_bytes();
+			aggregate_refuse_bytes(name);
 	}
 	if (!has_counts)
 		return;
@@ -343,6 +336,6 @@ bag_receive(StringInfo buf, Bag *bag, MemoryContext context)
 		/* more rows than anybody has, and sums of many such stay in range */
 		if (bag->counts[i] < 1 || bag->counts[i] > BAG_MAX_TOTAL ||
 			(bag->total += bag->counts[i]) > BAG_MAX_TOTAL)
-			refuse_bytes();
+			aggregate_refuse_bytes(name);
 	}
 }

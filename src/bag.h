@@ -35,7 +35,7 @@ extern void bag_add_counted(Bag *bag, uint64 key, int64 count, MemoryContext con
 extern void bag_sort(Bag *bag, MemoryContext context);
 extern void bag_merge(Bag *bag, const Bag *sorted, MemoryContext context);
 extern void bag_send(StringInfo buf, const Bag *sorted);
-extern void bag_receive(StringInfo buf, Bag *bag, MemoryContext context);
+extern void bag_receive(StringInfo buf, Bag *bag, MemoryContext context, const char *name);
 
 static inline void
 bag_add(Bag *bag, uint64 key, MemoryContext context)

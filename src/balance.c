@@ -236,11 +236,7 @@ credit_balance_combine(PG_FUNCTION_ARGS)
 
 	aggregate_context(fcinfo, AGGREGATE);
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	other = (BalanceState *) PG_GETARG_POINTER(1);
 	state = PG_ARGISNULL(0) ? make_state(fcinfo, &other->options) :
 		(BalanceState *) PG_GETARG_POINTER(0);

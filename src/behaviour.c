@@ -797,11 +797,7 @@ credit_payment_combine(PG_FUNCTION_ARGS)
 
 	aggregate_context(fcinfo, PAYMENT_AGGREGATE);
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	other = (PaymentLog *) PG_GETARG_POINTER(1);
 	backlog_settle(other->backlog);
 	if (PG_ARGISNULL(0))

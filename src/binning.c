@@ -507,11 +507,7 @@ credit_binning_combine(PG_FUNCTION_ARGS)
 	BinningState *right;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	right = (BinningState *) PG_GETARG_POINTER(1);
 	left = PG_ARGISNULL(0) ?
 		make_state(context, right->is_categorical, right->is_weighted) :
@@ -576,7 +572,7 @@ credit_binning_serialize(PG_FUNCTION_ARGS)
 static void
 receive_bag(StringInfo buf, BinningState *state, Bag *bag)
 {
-	bag_receive(buf, bag, state->context);
+	bag_receive(buf, bag, state->context, AGGREGATE);
 	/* NaN sorts outside both infinities */
 	if (bag->n > 0 && (isnan(float_of_key(bag->keys[0])) ||
 					   isnan(float_of_key(bag->keys[bag->n - 1]))))

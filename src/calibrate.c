@@ -130,11 +130,7 @@ credit_prior_shift_combine(PG_FUNCTION_ARGS)
 	ShiftState *right;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	left = PG_ARGISNULL(0) ? make_shift(context) : (ShiftState *) PG_GETARG_POINTER(0);
 	right = (ShiftState *) PG_GETARG_POINTER(1);
 	set_target(left, right->target);
@@ -175,7 +171,7 @@ credit_prior_shift_deserialize(PG_FUNCTION_ARGS)
 	state->target = pq_getmsgfloat8(&buf);
 	if (!(state->target > 0 && state->target < 1))
 		aggregate_refuse_bytes("prior_shift");
-	bag_receive(&buf, &state->bag, CurrentMemoryContext);
+	bag_receive(&buf, &state->bag, CurrentMemoryContext, "prior_shift");
 	/* NaN sorts outside both infinities */
 	if (state->bag.n > 0 && (isnan(float_of_key(state->bag.keys[0])) ||
 							 isnan(float_of_key(state->bag.keys[state->bag.n - 1]))))

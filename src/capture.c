@@ -218,7 +218,7 @@ credit_capture_row(PG_FUNCTION_ARGS)
 	if (!credit_settings()->capture)
 		return PointerGetDatum(NULL);
 	entry = source_lookup(trigdata->tg_relation);
-	targets = dependency_targets(trigdata->tg_relation, entry->relids);
+	targets = dependency_targets(trigdata->tg_relation, entry->table.relids);
 	if (targets != NIL && update &&
 		!dependency_row_changed(trigdata->tg_trigslot, trigdata->tg_newslot))
 		targets = NIL;
@@ -229,7 +229,7 @@ credit_capture_row(PG_FUNCTION_ARGS)
 	if (!is_mapped && targets == NIL)
 		return PointerGetDatum(NULL);
 
-	frame = frame_find(entry->relids);
+	frame = frame_find(entry->table.relids);
 	at_once = frame == NULL;
 	if (at_once)
 		frame = frame_open(RelationGetRelid(trigdata->tg_relation));

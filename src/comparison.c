@@ -155,11 +155,7 @@ credit_compare_scores_combine(PG_FUNCTION_ARGS)
 	ComparisonState *right;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	left = PG_ARGISNULL(0) ? make_state(context) :
 		(ComparisonState *) PG_GETARG_POINTER(0);
 	right = (ComparisonState *) PG_GETARG_POINTER(1);

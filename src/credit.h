@@ -31,5 +31,6 @@ extern void credit_stat_init(void);
 extern void credit_progress_init(void);
 
 extern bool credit_is_replica(void);
+extern struct TriggerData *credit_row_trigger(FunctionCallInfo fcinfo, const char *name);
 
 #endif							/* CREDIT_H */

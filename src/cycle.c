@@ -181,11 +181,7 @@ credit_cycle_combine(PG_FUNCTION_ARGS)
 
 	aggregate_context(fcinfo, AGGREGATE);
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	other = (CycleState *) PG_GETARG_POINTER(1);
 	state = PG_ARGISNULL(0) ? make_state(fcinfo) :
 		(CycleState *) PG_GETARG_POINTER(0);

@@ -18,7 +18,6 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
-#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -26,6 +25,7 @@
 #include "credit.h"
 #include "dependency.h"
 #include "ledger.h"
+#include "tablecache.h"
 #include "touched.h"
 #include "viewsource.h"
 
@@ -43,14 +43,13 @@ typedef struct Target
 /* All targets of one table or partition. */
 typedef struct TargetCache
 {
-	Oid			relid;			/* hash key, must be first */
-	bool		valid;
+	TableEntry	table;
 	uint64		generation;		/* of the list they were looked up in */
 	MemoryContext cxt;
 	List	   *targets;
 } TargetCache;
 
-static HTAB *caches = NULL;
+static TableCache caches = {"credit dependencies", sizeof(TargetCache)};
 
 PG_FUNCTION_INFO_V1(credit_invalidate_dependency);
 
@@ -58,26 +57,13 @@ PG_FUNCTION_INFO_V1(credit_invalidate_dependency);
 void
 credit_dependency_invalidate(Oid relid)
 {
-	HASH_SEQ_STATUS status;
-	TargetCache *cache;
-
-	if (caches == NULL)
-		return;
-	hash_seq_init(&status, caches);
-	while ((cache = hash_seq_search(&status)) != NULL)
-		if (relid == InvalidOid || relid == cache->relid)
-			cache->valid = false;
+	tablecache_invalidate(&caches, relid);
 }
 
 void
 credit_dependency_init(void)
 {
-	HASHCTL		ctl;
-
-	memset(&ctl, 0, sizeof(ctl));
-	ctl.keysize = sizeof(Oid);
-	ctl.entrysize = sizeof(TargetCache);
-	caches = hash_create("credit dependencies", 32, &ctl, HASH_ELEM | HASH_BLOBS);
+	tablecache_init(&caches);
 }
 
 /* Adds a declared table to what a table or partition belongs to. */
@@ -115,7 +101,7 @@ fill_cache(TargetCache *cache, Relation rel, const List *relids, const ViewList 
 	cache->cxt = AllocSetContextCreate(CacheMemoryContext, "credit dependency",
 									   ALLOCSET_SMALL_SIZES);
 	cache->generation = list->generation;
-	cache->valid = true;
+	cache->table.valid = true;
 	old = MemoryContextSwitchTo(cache->cxt);
 	for (int i = 0; i < list->n; i++)
 		if (list_member_oid(relids, list->dependencies[i].relid))
@@ -130,22 +116,15 @@ fill_cache(TargetCache *cache, Relation rel, const List *relids, const ViewList 
 List *
 dependency_targets(Relation rel, const List *relids)
 {
-	static TargetCache *latest = NULL;
 	const ViewList *list = view_list();
-	Oid			relid = RelationGetRelid(rel);
-	bool		found = true;
+	TargetCache *cache;
 
 	if (list->n == 0)
 		return NIL;
-	if (latest == NULL || latest->relid != relid)
-	{
-		latest = hash_search(caches, &relid, HASH_ENTER, &found);
-		if (!found)
-			memset((char *) latest + sizeof(Oid), 0, sizeof(TargetCache) - sizeof(Oid));
-	}
-	if (!latest->valid || latest->generation != list->generation)
-		fill_cache(latest, rel, relids, list);
-	return latest->targets;
+	cache = tablecache_find(&caches, RelationGetRelid(rel), InvalidOid);
+	if (!cache->table.valid || cache->generation != list->generation)
+		fill_cache(cache, rel, relids, list);
+	return cache->targets;
 }
 
 /* Does an UPDATE change anything at all? */
@@ -340,15 +319,8 @@ dependency_limit_memory(Frame *frame)
 Datum
 credit_invalidate_dependency(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TriggerData *trigdata = credit_row_trigger(fcinfo, "invalidate_dependency");
 
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be called as an AFTER ROW trigger",
-						"invalidate_dependency")));
 	CacheInvalidateRelcache(trigdata->tg_relation);
 	/* whoever has seen a catalog without this table watches that one */
 	CacheInvalidateRelcacheByRelid(ledger_relid(LEDGER_SOURCE));

@@ -160,11 +160,7 @@ credit_indicator_combine(PG_FUNCTION_ARGS)
 
 	aggregate_context(fcinfo, "indicator");
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	other = (IndicatorState *) PG_GETARG_POINTER(1);
 	state = indicator_state(fcinfo, &other->options);
 	state->first_day = Min(state->first_day, other->first_day);

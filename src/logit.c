@@ -22,11 +22,13 @@
 #include "libpq/pqformat.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
+#include "aggregate.h"
 #include "credit.h"
 #include "linalg.h"
 #include "logit.h"
+
+#define AGGREGATE "logit_step"
 
 #define STEP_VERSION 1
 #define PART_ROWS 1024
@@ -258,20 +260,6 @@ credit_logit_add(LogitStep *step, bool is_event, const double *x,
 
 /* --- aggregate ------------------------------------------------------------ */
 
-/* The one place that makes sure of the caller: an aggregate. */
-MemoryContext
-credit_logit_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("function \"%s\" is part of an aggregate and cannot be called directly",
-						get_func_name(fcinfo->flinfo->fn_oid))));
-	return context;
-}
-
 static bool
 same_numbers(const double *a, const double *b, int n)
 {
@@ -349,7 +337,7 @@ check_constants(FunctionCallInfo fcinfo, LogitStep *step)
 Datum
 credit_logit_step_accum(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = credit_logit_context(fcinfo);
+	MemoryContext context = aggregate_context(fcinfo, AGGREGATE);
 	LogitStep  *step;
 	double	   *x;
 	double		weight;
@@ -438,16 +426,12 @@ copy_constants(const LogitStep *model, MemoryContext context)
 Datum
 credit_logit_step_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = credit_logit_context(fcinfo);
+	MemoryContext context = aggregate_context(fcinfo, AGGREGATE);
 	LogitStep  *to;
 	LogitStep  *from;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	from = (LogitStep *) PG_GETARG_POINTER(1);
 	to = PG_ARGISNULL(0) ? copy_constants(from, context) :
 		(LogitStep *) PG_GETARG_POINTER(0);
@@ -483,7 +467,7 @@ credit_logit_step_serialize(PG_FUNCTION_ARGS)
 	StringInfoData buffer;
 	int			i;
 
-	(void) credit_logit_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	step = (LogitStep *) PG_GETARG_POINTER(0);
 	credit_logit_settle(step);
 	pq_begintypsend(&buffer);
@@ -506,18 +490,9 @@ credit_logit_step_serialize(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
 }
 
-static void
-complain_of_bytes(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid state of a logistic regression")));
-}
-
 Datum
 credit_logit_step_deserialize(PG_FUNCTION_ARGS)
 {
-	bytea	   *bytes;
 	StringInfoData buffer;
 	LogitStep  *step;
 	bool		has_scale;
@@ -525,20 +500,16 @@ credit_logit_step_deserialize(PG_FUNCTION_ARGS)
 	int			n_variables;
 	int			i;
 
-	(void) credit_logit_context(fcinfo);
-	bytes = PG_GETARG_BYTEA_PP(0);
-	initStringInfo(&buffer);
-	appendBinaryStringInfo(&buffer, VARDATA_ANY(bytes),
-						   VARSIZE_ANY_EXHDR(bytes));
+	aggregate_open_bytes(fcinfo, AGGREGATE, &buffer);
 	if (pq_getmsgbyte(&buffer) != STEP_VERSION)
-		complain_of_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	has_scale = pq_getmsgbyte(&buffer) != 0;
 	n = (int) pq_getmsgint(&buffer, 4);
 	n_variables = (int) pq_getmsgint(&buffer, 4);
 	if (n < 1 || n > LOGIT_MAX_VARIABLES + 1 ||
 		(n_variables != n && n_variables != n - 1 &&
 		 (n_variables != -1 || has_scale)))
-		complain_of_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	step = credit_logit_step_make(n);
 	step->has_scale = has_scale;
 	step->n_variables = n_variables;
@@ -597,14 +568,12 @@ credit_logit_step_final(PG_FUNCTION_ARGS)
 	Datum		values[7];
 	bool		nulls[7] = {false};
 
-	(void) credit_logit_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	step = (LogitStep *) PG_GETARG_POINTER(0);
 	credit_logit_settle(step);
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE ||
-		desc->natts != lengthof(values))
-		elog(ERROR, "unexpected result type of a step");
+	desc = aggregate_row_type(fcinfo, AGGREGATE, lengthof(values));
 	values[0] = Int64GetDatum(step->n_rows);
 	values[1] = Int64GetDatum(step->n_events);
 	values[2] = Int64GetDatum(step->n_skipped);
@@ -612,8 +581,7 @@ credit_logit_step_final(PG_FUNCTION_ARGS)
 	values[4] = Float8GetDatum(step->log_likelihood);
 	values[5] = PointerGetDatum(credit_float8_array(step->gradient, step->n));
 	values[6] = PointerGetDatum(square_array(step));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
-													  values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }
 
 /* --- what a fit says about a row -------------------------------------------- */

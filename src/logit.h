@@ -87,7 +87,6 @@ typedef struct LogitProfile
 
 extern int	credit_logit_values(ArrayType *array, const char *what,
 								double **values);
-extern MemoryContext credit_logit_context(FunctionCallInfo fcinfo);
 extern LogitStep *credit_logit_step_make(int n);
 extern void credit_logit_step_clear(LogitStep *step);
 extern void credit_logit_add(LogitStep *step, bool is_event, const double *x,

@@ -22,10 +22,12 @@
 #include "common/hashfn.h"
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
+#include "aggregate.h"
 #include "credit.h"
 #include "logit.h"
+
+#define AGGREGATE "logit_profile"
 
 #define PROFILE_VERSION 1
 #define FIRST_KEPT 8
@@ -255,7 +257,7 @@ begin_profile(FunctionCallInfo fcinfo, MemoryContext context)
 Datum
 credit_logit_profile_accum(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = credit_logit_context(fcinfo);
+	MemoryContext context = aggregate_context(fcinfo, AGGREGATE);
 	LogitProfile *profile;
 	ArrayType  *array;
 	double	   *x;
@@ -290,18 +292,14 @@ credit_logit_profile_accum(PG_FUNCTION_ARGS)
 Datum
 credit_logit_profile_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = credit_logit_context(fcinfo);
+	MemoryContext context = aggregate_context(fcinfo, AGGREGATE);
 	LogitProfile *to;
 	LogitProfile *from;
 	MemoryContext old;
 	int			i;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	from = (LogitProfile *) PG_GETARG_POINTER(1);
 	to = PG_ARGISNULL(0) ?
 		make_profile(from->n_variables, from->capacity, context) :
@@ -370,7 +368,7 @@ credit_logit_profile_serialize(PG_FUNCTION_ARGS)
 	StringInfoData buffer;
 	int64		i;
 
-	(void) credit_logit_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	profile = (LogitProfile *) PG_GETARG_POINTER(0);
@@ -395,14 +393,6 @@ credit_logit_profile_serialize(PG_FUNCTION_ARGS)
 }
 
 static void
-complain_of_bytes(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid state of a logistic regression")));
-}
-
-static void
 read_kept(StringInfo buffer, LogitProfile *profile)
 {
 	int64		numbers;
@@ -416,10 +406,10 @@ read_kept(StringInfo buffer, LogitProfile *profile)
 		profile->capacity < 2 ||
 		profile->capacity > most_kept(profile->n_variables) ||
 		profile->n_kept < 0 || profile->n_kept > profile->capacity)
-		complain_of_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	numbers = (int64) profile->n_kept * (profile->n_variables + 2);
 	if (buffer->len - buffer->cursor != numbers * (int64) sizeof(double))
-		complain_of_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	profile->n_allocated = Max(profile->n_kept, 1);
 	profile->kept = palloc(sizeof(double) * profile->n_allocated *
 						   (profile->n_variables + 2));
@@ -428,7 +418,7 @@ read_kept(StringInfo buffer, LogitProfile *profile)
 	for (i = 0; i < profile->n_kept; i++)
 		if (!(KEPT_ROW(profile, i)[1] >= 0 &&
 			  KEPT_ROW(profile, i)[1] < 2.0 * PG_UINT32_MAX + 2))
-			complain_of_bytes();
+			aggregate_refuse_bytes(AGGREGATE);
 }
 
 /* In the current memory context. */
@@ -439,11 +429,11 @@ credit_logit_profile_read(StringInfo buffer)
 	int			i;
 
 	if (pq_getmsgbyte(buffer) != PROFILE_VERSION)
-		complain_of_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	profile->n_variables = (int) pq_getmsgint(buffer, 4);
 	if (profile->n_variables < 0 ||
 		profile->n_variables > LOGIT_MAX_VARIABLES + 1)
-		complain_of_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	for (i = 0; i < 2; i++)
 	{
 		profile->n_rows[i] = pq_getmsgint64(buffer);
@@ -463,13 +453,8 @@ credit_logit_profile_read(StringInfo buffer)
 Datum
 credit_logit_profile_deserialize(PG_FUNCTION_ARGS)
 {
-	bytea	   *bytes;
 	StringInfoData buffer;
 
-	(void) credit_logit_context(fcinfo);
-	bytes = PG_GETARG_BYTEA_PP(0);
-	initStringInfo(&buffer);
-	appendBinaryStringInfo(&buffer, VARDATA_ANY(bytes),
-						   VARSIZE_ANY_EXHDR(bytes));
+	aggregate_open_bytes(fcinfo, AGGREGATE, &buffer);
 	PG_RETURN_POINTER(credit_logit_profile_read(&buffer));
 }

@@ -4,8 +4,7 @@
  *
  * An entry belongs to one relation and one user: the relation, because a
  * partition may number its columns differently; the user, because the right to
- * execute a function is checked when executor state is built.  An entry is
- * filled completely and then set valid; invalidation only marks.
+ * execute a function is checked when executor state is built.
  *
  * A mapping that cannot be compiled or evaluated any more must not stop order
  * entry unless the DBA chose so (on_error): the error becomes a WARNING and a
@@ -28,7 +27,6 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
-#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -50,7 +48,7 @@ typedef struct CompileArgs
 	char	  **texts;			/* expressions by field, NULL where not mapped */
 } CompileArgs;
 
-static HTAB *entries = NULL;
+static TableCache entries = {"credit sources", sizeof(SourceEntry)};
 
 /* A source whose problem is written down already in this transaction. */
 typedef struct Reported
@@ -75,27 +73,13 @@ PG_FUNCTION_INFO_V1(credit_invalidate_source);
 void
 credit_source_invalidate(Oid relid)
 {
-	HASH_SEQ_STATUS status;
-	SourceEntry *entry;
-
-	if (entries == NULL)
-		return;
-	hash_seq_init(&status, entries);
-	while ((entry = hash_seq_search(&status)) != NULL)
-		if (relid == InvalidOid || relid == entry->key.relid ||
-			list_member_oid(entry->relids, relid))
-			entry->valid = false;
+	tablecache_invalidate(&entries, relid);
 }
 
 void
 credit_source_init(void)
 {
-	HASHCTL		ctl;
-
-	memset(&ctl, 0, sizeof(ctl));
-	ctl.keysize = sizeof(((SourceEntry *) NULL)->key);
-	ctl.entrysize = sizeof(SourceEntry);
-	entries = hash_create("credit sources", 32, &ctl, HASH_ELEM | HASH_BLOBS);
+	tablecache_init(&entries);
 }
 
 static void
@@ -105,7 +89,7 @@ drop_entry(SourceEntry *entry)
 		for (int f = 0; f < FIELD_COUNT; f++)
 			expression_free(&entry->mappings[i].field[f]);
 	entry->nmappings = 0;
-	entry->relids = NIL;
+	entry->table.relids = NIL;
 	if (entry->econtext)
 		FreeExprContext(entry->econtext, false);
 	entry->econtext = NULL;
@@ -129,30 +113,6 @@ plans_are_valid(SourceEntry *entry)
 	return true;
 }
 
-/* The entry of a table and user, empty where it is new; entries stay. */
-static SourceEntry *
-find_entry(Oid relid, Oid userid)
-{
-	static SourceEntry *latest = NULL;
-	struct
-	{
-		Oid			relid;
-		Oid			userid;
-	}			key;
-	bool		found;
-
-	if (latest != NULL &&
-		latest->key.relid == relid && latest->key.userid == userid)
-		return latest;
-	key.relid = relid;
-	key.userid = userid;
-	latest = hash_search(entries, &key, HASH_ENTER, &found);
-	if (!found)
-		memset((char *) latest + sizeof(latest->key), 0,
-			   sizeof(SourceEntry) - sizeof(latest->key));
-	return latest;
-}
-
 /*
  * Mappings of a table or partition for the current user.  The entry is good
  * until the next call for the same table.
@@ -160,9 +120,9 @@ find_entry(Oid relid, Oid userid)
 SourceEntry *
 source_lookup(Relation rel)
 {
-	SourceEntry *entry = find_entry(RelationGetRelid(rel), GetUserId());
+	SourceEntry *entry = tablecache_find(&entries, RelationGetRelid(rel), GetUserId());
 
-	if (!entry->valid || !plans_are_valid(entry) ||
+	if (!entry->table.valid || !plans_are_valid(entry) ||
 		(entry->broken && entry->lxid != credit_local_xid()))
 	{
 		drop_entry(entry);
@@ -172,7 +132,7 @@ source_lookup(Relation rel)
 		}
 		PG_CATCH();
 		{
-			entry->valid = false;
+			entry->table.valid = false;
 			PG_RE_THROW();
 		}
 		PG_END_TRY();
@@ -194,16 +154,16 @@ fill_entry(SourceEntry *entry, Relation rel)
 	CompileArgs args;
 
 	entry->broken = false;
-	entry->valid = false;
+	entry->table.valid = false;
 	entry->attnos = NULL;
 	entry->cxt = AllocSetContextCreate(CacheMemoryContext, "credit source",
 									   ALLOCSET_SMALL_SIZES);
 	entry->xact_cxt = AllocSetContextCreate(entry->cxt, "credit source state",
 											ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(entry->cxt);
-	entry->relids = rel->rd_rel->relispartition ?
+	entry->table.relids = rel->rd_rel->relispartition ?
 		get_partition_ancestors(RelationGetRelid(rel)) : NIL;
-	entry->relids = lcons_oid(RelationGetRelid(rel), entry->relids);
+	entry->table.relids = lcons_oid(RelationGetRelid(rel), entry->table.relids);
 	entry->mappings = palloc0(sizeof(SourceMapping) * allocated);
 	MemoryContextSwitchTo(old);
 
@@ -212,7 +172,7 @@ fill_entry(SourceEntry *entry, Relation rel)
 	 * another look; the caller takes it back on error.  A latest snapshot: a
 	 * mapping made after our transaction began must count.
 	 */
-	entry->valid = true;
+	entry->table.valid = true;
 	ledger = ledger_open(LEDGER_SOURCE, AccessShareLock);
 	scan = systable_beginscan(ledger->rel, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -222,7 +182,7 @@ fill_entry(SourceEntry *entry, Relation rel)
 		bool		nulls[LEDGER_MAX_COLUMNS];
 
 		ledger_deform(ledger, tuple, values, nulls);
-		if (!list_member_oid(entry->relids,
+		if (!list_member_oid(entry->table.relids,
 							 DatumGetObjectId(values[SOURCE_RELATION])))
 			continue;
 		old = MemoryContextSwitchTo(entry->cxt);
@@ -734,16 +694,9 @@ source_settle_problems(SubTransactionId subid, SubTransactionId parent)
 Datum
 credit_invalidate_source(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TriggerData *trigdata = credit_row_trigger(fcinfo, "invalidate_source");
 	HeapTuple	tuples[2];
 
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" must be called as an AFTER ROW trigger",
-						"invalidate_source")));
 	/* for the list of all sources */
 	CacheInvalidateRelcache(trigdata->tg_relation);
 	tuples[0] = trigdata->tg_trigtuple;

@@ -9,6 +9,7 @@
 #include "ledger.h"
 #include "rule.h"
 #include "limit.h"
+#include "tablecache.h"
 
 /* One mapping, as the ledger needs it; plain data that can be copied. */
 typedef struct CreditSource
@@ -43,18 +44,13 @@ typedef struct SourceMapping
 /* All mappings that a row of one table (or partition) belongs to. */
 typedef struct SourceEntry
 {
-	struct
-	{
-		Oid			relid;
-		Oid			userid;		/* functions are checked against this user */
-	}			key;			/* hash key, must be first */
-	bool		valid;
+	TableEntry	table;			/* with its ancestors; functions are checked
+								 * against the user */
 	bool		broken;			/* one of the mappings is */
 	LocalTransactionId lxid;	/* of the executor state of foreign functions */
 	MemoryContext cxt;			/* of everything here */
 	MemoryContext xact_cxt;		/* of what lives for one transaction */
 	ExprContext *econtext;
-	List	   *relids;			/* the table and its ancestors */
 	Bitmapset  *attnos;			/* columns read, as pull_varattnos has them */
 	int			nmappings;
 	SourceMapping *mappings;

@@ -287,15 +287,6 @@ state_of_group(FunctionCallInfo fcinfo, const StateType *type)
 	return PG_ARGISNULL(0) ? make_tally(type, cxt) : PG_GETARG_POINTER(0);
 }
 
-/* Nothing to add: what there was, which is NULL as long as there was no state. */
-static Datum
-unchanged(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-}
-
 /* Adds a state to a group, or takes it out. */
 Datum
 state_merge(FunctionCallInfo fcinfo, const StateType *type, int sign)
@@ -306,7 +297,7 @@ state_merge(FunctionCallInfo fcinfo, const StateType *type, int sign)
 
 	aggregate_context(fcinfo, type->name);
 	if (PG_ARGISNULL(1))
-		return unchanged(fcinfo);
+		return aggregate_unchanged(fcinfo);
 	tally = state_of_group(fcinfo, type);
 	bytes = PG_GETARG_BYTEA_PP(1);
 	size = VARSIZE_ANY_EXHDR(bytes);
@@ -326,7 +317,7 @@ state_combine(FunctionCallInfo fcinfo, const StateType *type)
 
 	aggregate_context(fcinfo, type->name);
 	if (PG_ARGISNULL(1))
-		return unchanged(fcinfo);
+		return aggregate_unchanged(fcinfo);
 	tally = state_of_group(fcinfo, type);
 	bytes = pack_tally(settled((StateTally *) PG_GETARG_POINTER(1), type), type);
 	add_bytes(tally, type, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ, 1);

@@ -110,11 +110,7 @@ credit_trend_combine(PG_FUNCTION_ARGS)
 
 	aggregate_context(fcinfo, AGGREGATE);
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	state = PG_ARGISNULL(0) ? make_state(fcinfo) :
 		(TrendState *) PG_GETARG_POINTER(0);
 	series_combine(&state->series, &((TrendState *) PG_GETARG_POINTER(1))->series);

@@ -26,8 +26,12 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
+#include "aggregate.h"
 #include "credit.h"
 #include "validation.h"
+
+/* All of them, as far as they share their support functions. */
+#define AGGREGATE "validation"
 
 /* of states without and with weights */
 #define SERIAL_VERSION 1
@@ -51,19 +55,6 @@ PG_FUNCTION_INFO_V1(credit_cap_final);
 
 /* --- the state ------------------------------------------------------------- */
 
-/* The memory of the aggregate; an error for whoever calls otherwise. */
-MemoryContext
-validation_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("part of an aggregate called outside an aggregate")));
-	return context;
-}
-
 static ValidationState *
 make_state(MemoryContext context)
 {
@@ -80,7 +71,7 @@ accumulate(FunctionCallInfo fcinfo)
 	ValidationState *state;
 
 	if (PG_ARGISNULL(0))
-		state = make_state(validation_context(fcinfo));
+		state = make_state(aggregate_context(fcinfo, AGGREGATE));
 	else
 		state = (ValidationState *) PG_GETARG_POINTER(0);
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || isnan(PG_GETARG_FLOAT8(1)))
@@ -136,7 +127,7 @@ accumulate_weighted(FunctionCallInfo fcinfo, int argument)
 	int			class;
 
 	if (PG_ARGISNULL(0))
-		state = make_state(validation_context(fcinfo));
+		state = make_state(aggregate_context(fcinfo, AGGREGATE));
 	else
 		state = (ValidationState *) PG_GETARG_POINTER(0);
 	state->is_weighted = true;
@@ -204,16 +195,12 @@ sort_state(ValidationState *state)
 Datum
 credit_validation_combine(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = validation_context(fcinfo);
+	MemoryContext context = aggregate_context(fcinfo, AGGREGATE);
 	ValidationState *left;
 	ValidationState *right;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		return aggregate_unchanged(fcinfo);
 	left = PG_ARGISNULL(0) ? make_state(context) :
 		(ValidationState *) PG_GETARG_POINTER(0);
 	right = (ValidationState *) PG_GETARG_POINTER(1);
@@ -236,7 +223,7 @@ credit_validation_serialize(PG_FUNCTION_ARGS)
 	ValidationState *state;
 	StringInfoData buf;
 
-	validation_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	state = (ValidationState *) PG_GETARG_POINTER(0);
 	sort_state(state);
 	pq_begintypsend(&buf);
@@ -250,14 +237,6 @@ credit_validation_serialize(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
-static void
-refuse_bytes(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid state of a validation aggregate")));
-}
-
 /* All before the bags. */
 static void
 receive_head(StringInfo buf, ValidationState *state)
@@ -269,36 +248,32 @@ receive_head(StringInfo buf, ValidationState *state)
 		state->n_skipped > BAG_MAX_TOTAL ||
 		(state->parts = (int32) pq_getmsgint(buf, 4)) < 0 || state->parts == 1 ||
 		state->parts > MAX_PARTS)
-		refuse_bytes();
+		aggregate_refuse_bytes(AGGREGATE);
 	state->is_weighted = version == SERIAL_VERSION_WEIGHTED;
 	for (int class = GOOD; class <= BAD && state->is_weighted; class++)
 		if ((state->n_rows[class] = pq_getmsgint64(buf)) < 0 ||
 			state->n_rows[class] > BAG_MAX_TOTAL)
-			refuse_bytes();
+			aggregate_refuse_bytes(AGGREGATE);
 }
 
 Datum
 credit_validation_deserialize(PG_FUNCTION_ARGS)
 {
-	bytea	   *bytes;
 	ValidationState *state;
 	StringInfoData buf;
 
-	validation_context(fcinfo);
-	bytes = PG_GETARG_BYTEA_PP(0);
-	initStringInfo(&buf);
-	appendBinaryStringInfo(&buf, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+	aggregate_open_bytes(fcinfo, AGGREGATE, &buf);
 	state = make_state(CurrentMemoryContext);
 	receive_head(&buf, state);
 	for (int class = GOOD; class <= BAD; class++)
 	{
 		Bag		   *bag = &state->bag[class];
 
-		bag_receive(&buf, bag, CurrentMemoryContext);
+		bag_receive(&buf, bag, CurrentMemoryContext, AGGREGATE);
 		/* NaN sorts outside both infinities */
 		if (bag->n > 0 && (isnan(float_of_key(bag->keys[0])) ||
 						   isnan(float_of_key(bag->keys[bag->n - 1]))))
-			refuse_bytes();
+			aggregate_refuse_bytes(AGGREGATE);
 	}
 	pq_getmsgend(&buf);
 	pfree(buf.data);
@@ -316,7 +291,7 @@ validation_final_state(FunctionCallInfo fcinfo)
 {
 	ValidationState *state;
 
-	validation_context(fcinfo);
+	aggregate_context(fcinfo, AGGREGATE);
 	if (PG_ARGISNULL(0))
 		return make_state(CurrentMemoryContext);
 	state = (ValidationState *) PG_GETARG_POINTER(0);

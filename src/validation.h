@@ -60,7 +60,6 @@ typedef struct ScoreWalk
 } ScoreWalk;
 
 extern ValidationState *validation_final_state(FunctionCallInfo fcinfo);
-extern MemoryContext validation_context(FunctionCallInfo fcinfo);
 extern int	validation_parts(const ValidationState *state);
 extern Datum result_row(FunctionCallInfo fcinfo, int natts, Datum *values, bool *nulls);
 

@@ -23,30 +23,13 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/session.sh"
 # shellcheck source=test/lib/measure.sh
 . "$(dirname "$0")/../lib/measure.sh"
+# shellcheck source=test/lib/invoice.sh
+. "$(dirname "$0")/../lib/invoice.sh"
 
 ROWS=${BENCH_ROWS:-10000000}
 ROUNDS=${BENCH_ROUNDS:-3}
 VARIANTS=(floor aggregate report small)
 export SESSION_PATIENCE=900
-
-make_invoices() {
-	cluster_psql bench -c 'CREATE DATABASE adhoc'
-	cluster_psql bench -d adhoc >/dev/null <<-SQL
-		CREATE EXTENSION credit;
-		SELECT setseed(0.5);
-		CREATE UNLOGGED TABLE invoice AS
-		SELECT g::bigint AS id, c.customer, round(a.amount * 100)::bigint AS cents,
-			   a.day AS invoice_date, a.day + 30 AS due_date,
-			   CASE WHEN a.open > 0.05 THEN a.day + 20 + (a.a * 20 - 8 * ln(1 - a.b))::int END AS paid_date,
-			   a.amount, 'C' || lpad(c.customer::text, 8, '0') AS code
-		  FROM generate_series(1, $ROWS) g,
-			   LATERAL (SELECT floor(exp(random() * ln(100000)) + 0 * g)::bigint AS customer) c,
-			   LATERAL (SELECT (1 + random() * 9999 + 0 * g)::numeric(12,2) AS amount,
-							   date '2024-01-01' + (random() * 900)::int AS day,
-							   random() AS a, random() AS b, random() AS open) a;
-		VACUUM (ANALYZE, FREEZE) invoice;
-	SQL
-}
 
 # query VARIANT WHAT KEY TYPE
 query() {
@@ -68,43 +51,24 @@ query() {
 	esac
 }
 
-# adhoc_cpu VARIANT WHAT KEY TYPE: a cursor that is moved to its end computes
-# all rows and sends none.
+# adhoc_cpu VARIANT WHAT KEY TYPE
 adhoc_cpu() {
 	local memory=1GB
 	[ "$1" != small ] || memory=4MB
-	session_run adhoc "BEGIN; SET LOCAL work_mem = '$memory'; DECLARE c NO SCROLL CURSOR FOR $(query "$@")"
-	session_cpu adhoc 'MOVE ALL c'
-	session_run adhoc COMMIT
+	session_run adhoc "SET work_mem = '$memory'"
+	rows_cpu adhoc "$(query "$@")"
 }
 
-# measure_adhoc ROW WHAT KEY TYPE: all variants in turn, so that what disturbs
-# the machine for a while disturbs all alike
-measure_adhoc() {
-	local round variant
-	local -A seen=()
-	for ((round = 0; round < ROUNDS; round++)); do
-		for variant in "${VARIANTS[@]}"; do
-			seen[$variant]+=" $(adhoc_cpu "$variant" "$2" "$3" "$4")"
-		done
-	done
-	for variant in "${VARIANTS[@]}"; do
-		# shellcheck disable=SC2086 # several figures
-		result "$1" "$variant" "$(smallest ${seen[$variant]})"
-	done
-}
-
-make_invoices
-session_start adhoc bench -d adhoc
-session_run adhoc "SET max_parallel_workers_per_gather = 0; SET jit = off;
-	SET cursor_tuple_fraction = 1; SELECT sum(cents) FROM invoice"
+make_paid_invoices adhoc
+quiet_session adhoc bench adhoc 1GB
+session_run adhoc 'SELECT sum(cents) FROM invoice'
 table_head "${VARIANTS[@]}"
 for what in aging payment; do
-	measure_adhoc "$what-whole" "$what" '' ''
+	measure "$what-whole" adhoc_cpu "$what" '' ''
 	table_row "$what-whole" "$what of $ROWS invoices, whole table" ns
-	measure_adhoc "$what-bigint" "$what" customer bigint
+	measure "$what-bigint" adhoc_cpu "$what" customer bigint
 	table_row "$what-bigint" '  per customer, key bigint' ns
-	measure_adhoc "$what-text" "$what" code text
+	measure "$what-text" adhoc_cpu "$what" code text
 	table_row "$what-text" '  per customer, key text' ns
 done
 session_end adhoc

@@ -24,28 +24,13 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/session.sh"
 # shellcheck source=test/lib/measure.sh
 . "$(dirname "$0")/../lib/measure.sh"
+# shellcheck source=test/lib/invoice.sh
+. "$(dirname "$0")/../lib/invoice.sh"
 
 ROWS=${BENCH_ROWS:-10000000}
 ROUNDS=${BENCH_ROUNDS:-3}
 VARIANTS=(floor credit bounds filter case)
 export SESSION_PATIENCE=900
-
-make_invoices() {
-	cluster_psql bench -c 'CREATE DATABASE aging'
-	cluster_psql bench -d aging >/dev/null <<-SQL
-		CREATE EXTENSION credit;
-		SELECT setseed(0.5);
-		CREATE UNLOGGED TABLE invoice AS
-		SELECT g::bigint AS id, c.customer, round(a.amount * 100)::bigint AS cents,
-			   date '2026-06-30' - (random() * 200 - 60)::int AS due_date,
-			   a.amount AS open_amount, 'C' || lpad(c.customer::text, 8, '0') AS code
-		  FROM generate_series(1, $ROWS) g,
-			   LATERAL (SELECT floor(exp(random() * ln(100000)) + 0 * g)::bigint AS customer) c,
-			   LATERAL (SELECT (CASE WHEN random() < 0.03 THEN -1 ELSE 1 END *
-								(1 + random() * 9999) + 0 * g)::numeric(12,2) AS amount) a;
-		VACUUM (ANALYZE, FREEZE) invoice;
-	SQL
-}
 
 # Six sums, by a template for each: %s is the condition.
 six_sums() {
@@ -68,41 +53,23 @@ measured() {
 	esac
 }
 
-# aging_cpu VARIANT KEY: a cursor that is moved to its end computes all rows
-# and sends none.
+# aging_cpu VARIANT KEY
 aging_cpu() {
-	local query
-	query="SELECT ${2:+$2, }$(measured "$1") FROM invoice ${2:+GROUP BY $2}"
-	session_run aging "BEGIN; DECLARE c NO SCROLL CURSOR FOR $query"
-	session_cpu aging 'MOVE ALL c'
-	session_run aging COMMIT
+	rows_cpu aging "SELECT ${2:+$2, }$(measured "$1") FROM invoice ${2:+GROUP BY $2}"
 }
 
-# measure_aging ROW KEY: all variants in turn, so that what disturbs the
-# machine for a while disturbs all alike
-measure_aging() {
-	local round variant
-	local -A seen=()
-	for ((round = 0; round < ROUNDS; round++)); do
-		for variant in "${VARIANTS[@]}"; do
-			seen[$variant]+=" $(aging_cpu "$variant" "$2")"
-		done
-	done
-	for variant in "${VARIANTS[@]}"; do
-		# shellcheck disable=SC2086 # several figures
-		result "$1" "$variant" "$(smallest ${seen[$variant]})"
-	done
-}
-
-make_invoices
-session_start aging bench -d aging
-session_run aging "SET max_parallel_workers_per_gather = 0; SET jit = off;
-	SET work_mem = '1GB'; SET cursor_tuple_fraction = 1; SELECT sum(cents) FROM invoice"
+make_invoices aging 100000 \
+	"g::bigint AS id, c.customer, round(a.amount * 100)::bigint AS cents,
+		date '2026-06-30' - (random() * 200 - 60)::int AS due_date,
+		a.amount AS open_amount, 'C' || lpad(c.customer::text, 8, '0') AS code" \
+	'(CASE WHEN random() < 0.03 THEN -1 ELSE 1 END * (1 + random() * 9999) + 0 * g)::numeric(12,2) AS amount'
+quiet_session aging bench aging 1GB
+session_run aging 'SELECT sum(cents) FROM invoice'
 table_head "${VARIANTS[@]}"
-measure_aging whole ''
+measure whole aging_cpu ''
 table_row whole "aging of $ROWS invoices, whole table" ns
-measure_aging bigint customer
+measure bigint aging_cpu customer
 table_row bigint '  per customer, key bigint' ns
-measure_aging text code
+measure text aging_cpu code
 table_row text '  per customer, key text' ns
 session_end aging

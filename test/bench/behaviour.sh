@@ -24,30 +24,13 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/session.sh"
 # shellcheck source=test/lib/measure.sh
 . "$(dirname "$0")/../lib/measure.sh"
+# shellcheck source=test/lib/invoice.sh
+. "$(dirname "$0")/../lib/invoice.sh"
 
 ROWS=${BENCH_ROWS:-10000000}
 ROUNDS=${BENCH_ROUNDS:-3}
 VARIANTS=(floor credit as_of sql cont)
 export SESSION_PATIENCE=900
-
-make_invoices() {
-	cluster_psql bench -c 'CREATE DATABASE behaviour'
-	cluster_psql bench -d behaviour >/dev/null <<-SQL
-		CREATE EXTENSION credit;
-		SELECT setseed(0.5);
-		CREATE UNLOGGED TABLE invoice AS
-		SELECT g::bigint AS id, c.customer, round(a.amount * 100)::bigint AS cents,
-			   a.day AS invoice_date, a.day + 30 AS due_date,
-			   CASE WHEN a.open > 0.05 THEN a.day + 20 + (a.a * 20 - 8 * ln(1 - a.b))::int END AS paid_date,
-			   a.amount, 'C' || lpad(c.customer::text, 8, '0') AS code
-		  FROM generate_series(1, $ROWS) g,
-			   LATERAL (SELECT floor(exp(random() * ln(100000)) + 0 * g)::bigint AS customer) c,
-			   LATERAL (SELECT (1 + random() * 9999 + 0 * g)::numeric(12,2) AS amount,
-							   date '2024-01-01' + (random() * 900)::int AS day,
-							   random() AS a, random() AS b, random() AS open) a;
-		VACUUM (ANALYZE, FREEZE) invoice;
-	SQL
-}
 
 # The usual measures in plain SQL.
 plain() {
@@ -73,41 +56,19 @@ measured() {
 	esac
 }
 
-# behaviour_cpu VARIANT KEY: a cursor that is moved to its end computes all
-# rows and sends none.
+# behaviour_cpu VARIANT KEY
 behaviour_cpu() {
-	local query
-	query="SELECT ${2:+$2, }$(measured "$1") FROM invoice ${2:+GROUP BY $2}"
-	session_run behaviour "BEGIN; DECLARE c NO SCROLL CURSOR FOR $query"
-	session_cpu behaviour 'MOVE ALL c'
-	session_run behaviour COMMIT
+	rows_cpu behaviour "SELECT ${2:+$2, }$(measured "$1") FROM invoice ${2:+GROUP BY $2}"
 }
 
-# measure_behaviour ROW KEY: all variants in turn, so that what disturbs the
-# machine for a while disturbs all alike
-measure_behaviour() {
-	local round variant
-	local -A seen=()
-	for ((round = 0; round < ROUNDS; round++)); do
-		for variant in "${VARIANTS[@]}"; do
-			seen[$variant]+=" $(behaviour_cpu "$variant" "$2")"
-		done
-	done
-	for variant in "${VARIANTS[@]}"; do
-		# shellcheck disable=SC2086 # several figures
-		result "$1" "$variant" "$(smallest ${seen[$variant]})"
-	done
-}
-
-make_invoices
-session_start behaviour bench -d behaviour
-session_run behaviour "SET max_parallel_workers_per_gather = 0; SET jit = off;
-	SET work_mem = '1GB'; SET cursor_tuple_fraction = 1; SELECT sum(cents) FROM invoice"
+make_paid_invoices behaviour
+quiet_session behaviour bench behaviour 1GB
+session_run behaviour 'SELECT sum(cents) FROM invoice'
 table_head "${VARIANTS[@]}"
-measure_behaviour whole ''
+measure whole behaviour_cpu ''
 table_row whole "behaviour of $ROWS invoices, whole table" ns
-measure_behaviour bigint customer
+measure bigint behaviour_cpu customer
 table_row bigint '  per customer, key bigint' ns
-measure_behaviour text code
+measure text behaviour_cpu code
 table_row text '  per customer, key text' ns
 session_end behaviour

@@ -21,7 +21,7 @@ set -euo pipefail
 
 ROWS=${BENCH_ROWS:-1000000}
 ROUNDS=${BENCH_ROUNDS:-3}
-COLUMNS_OF_TABLE=(scan bins sql apply case)
+VARIANTS=(scan bins sql apply case)
 
 declare -A QUERY
 QUERY[scan]='SELECT sum(VALUE), count(*) FILTER (WHERE bad) FROM loan'
@@ -33,6 +33,11 @@ QUERY[sql]='SELECT sum((good / all_good - bad / all_bad) * ln((good / all_good) 
 QUERY[apply]='SELECT sum(credit.woe_of((SELECT bins FROM binning), VALUE)) FROM loan'
 QUERY[case]='SELECT sum(CASE WHEN VALUE <= 0.02 THEN 1.5 WHEN VALUE <= 0.06 THEN 1 WHEN VALUE <= 0.15 THEN 0.5 WHEN VALUE <= 0.3 THEN 0
 	WHEN VALUE <= 0.5 THEN -0.5 ELSE -1 END::float8) FROM loan'
+
+# binning_cpu VARIANT VALUE
+binning_cpu() {
+	session_cpu binning "${QUERY[$1]//VALUE/$2}"
+}
 
 cluster_psql bench -c 'CREATE DATABASE binning'
 cluster_psql bench -d binning <<-SQL
@@ -46,19 +51,11 @@ cluster_psql bench -d binning <<-SQL
 	CREATE TABLE binning AS SELECT credit.optimal_bins(p, bad) AS bins FROM loan;
 	VACUUM ANALYZE loan;
 SQL
-session_start s bench -d binning
-session_run s 'SET max_parallel_workers_per_gather = 0'
-session_run s "SET work_mem = '256MB'"
-table_head "${COLUMNS_OF_TABLE[@]}"
+quiet_session binning bench binning 256MB
+table_head "${VARIANTS[@]}"
 for value in p p2; do
-	for column in "${COLUMNS_OF_TABLE[@]}"; do
-		figures=()
-		for ((round = 0; round < ROUNDS; round++)); do
-			figures+=("$(session_cpu s "${QUERY[$column]//VALUE/$value}")")
-		done
-		result "$value" "$column" "$(smallest "${figures[@]}")"
-	done
+	measure "$value" binning_cpu "$value"
 done
 table_row p "$ROWS distinct values" ns
 table_row p2 'the same with two decimals' ns
-session_end s
+session_end binning

@@ -106,25 +106,13 @@ feature_cpu() {
 		session_cpu feature "$(query_of "$1")"
 		return
 	fi
-	session_run feature "BEGIN; DECLARE c NO SCROLL CURSOR FOR $(query_of "$1")"
-	session_cpu feature 'MOVE ALL c'
-	session_run feature COMMIT
+	rows_cpu feature "$(query_of "$1")"
 }
 
 VARIANTS=(scan sql today past values rate_all account score)
 make_ledger
-session_start feature bench -d feature
-session_run feature "SET max_parallel_workers_per_gather = 0; SET work_mem = '256MB'; SET cursor_tuple_fraction = 1"
-declare -A seen=()
-for ((round = 0; round < ROUNDS; round++)); do
-	for variant in "${VARIANTS[@]}"; do
-		seen[$variant]+=" $(feature_cpu "$variant")"
-	done
-done
-for variant in "${VARIANTS[@]}"; do
-	# shellcheck disable=SC2086 # several figures
-	result feature "$variant" "$(smallest ${seen[$variant]})"
-done
+quiet_session feature bench feature 256MB
+measure feature feature_cpu
 table_head "${VARIANTS[@]}"
 table_row feature "$CUSTOMERS customers" ns
 session_end feature

@@ -23,30 +23,20 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/session.sh"
 # shellcheck source=test/lib/measure.sh
 . "$(dirname "$0")/../lib/measure.sh"
+# shellcheck source=test/lib/invoice.sh
+. "$(dirname "$0")/../lib/invoice.sh"
 
 ROWS=${BENCH_ROWS:-2000000}
 ROUNDS=${BENCH_ROUNDS:-3}
 VARIANTS=(floor credit sql)
 export SESSION_PATIENCE=900
 
-make_invoices() {
-	cluster_psql bench -c 'CREATE DATABASE indicator'
-	cluster_psql bench -d indicator >/dev/null <<-SQL
-		CREATE EXTENSION credit;
-		SELECT setseed(0.5);
-		CREATE UNLOGGED TABLE invoice AS
-		SELECT c.customer, round(a.amount * 100)::bigint AS cents, a.amount,
-			   a.day AS day, a.late, CASE WHEN a.open < 0.05 THEN a.amount ELSE 0 END AS open
-		  FROM generate_series(1, $ROWS) g,
-			   LATERAL (SELECT floor(exp(random() * ln(20000)) + 0 * g)::bigint AS customer) c,
-			   LATERAL (SELECT (1 + random() * 9999 + 0 * g)::numeric(12,2) AS amount,
-							   date '2024-01-01' + (random() * 900)::int AS day,
-							   (random() * 40)::int - 10 AS late, random() AS open) a;
+add_small_and_cusum() {
+	cluster_psql bench -d indicator <<-SQL
 		CREATE UNLOGGED TABLE small AS SELECT * FROM invoice WHERE customer > 1000;
 		CREATE FUNCTION deviate(float8, float8) RETURNS float8 LANGUAGE sql IMMUTABLE
 		AS 'SELECT greatest(\$1 + \$2 - 0.5, 0)';
 		CREATE AGGREGATE cusum(float8) (SFUNC = deviate, STYPE = float8, INITCOND = 0);
-		VACUUM (ANALYZE, FREEZE) invoice;
 		VACUUM (ANALYZE, FREEZE) small;
 	SQL
 }
@@ -109,39 +99,26 @@ plain() {
 	esac
 }
 
-# A cursor that is moved to its end computes all rows and sends none.
+# indicator_cpu VARIANT WHAT KEY
 indicator_cpu() {
-	session_run indicator "BEGIN; DECLARE c NO SCROLL CURSOR FOR $(query "$@")"
-	session_cpu indicator 'MOVE ALL c'
-	session_run indicator COMMIT
+	rows_cpu indicator "$(query "$@")"
 }
 
-# measure_indicator WHAT KEY: all variants in turn, so that what disturbs the
-# machine for a while disturbs all alike
-measure_indicator() {
-	local round variant
-	local -A seen=()
-	for ((round = 0; round < ROUNDS; round++)); do
-		for variant in "${VARIANTS[@]}"; do
-			seen[$variant]+=" $(indicator_cpu "$variant" "$1" "$2")"
-		done
-	done
-	for variant in "${VARIANTS[@]}"; do
-		# shellcheck disable=SC2086 # several figures
-		result "$1$2" "$variant" "$(smallest ${seen[$variant]})"
-	done
-}
-
-make_invoices
-session_start indicator bench -d indicator
-session_run indicator "SET max_parallel_workers_per_gather = 0; SET jit = off;
-	SET work_mem = '1GB'; SET cursor_tuple_fraction = 1; SELECT sum(cents) FROM invoice"
+make_invoices indicator 20000 \
+	'c.customer, round(a.amount * 100)::bigint AS cents, a.amount,
+		a.day AS day, a.late, CASE WHEN a.open < 0.05 THEN a.amount ELSE 0 END AS open' \
+	"(1 + random() * 9999 + 0 * g)::numeric(12,2) AS amount,
+		date '2024-01-01' + (random() * 900)::int AS day,
+		(random() * 40)::int - 10 AS late, random() AS open"
+add_small_and_cusum
+quiet_session indicator bench indicator 1GB
+session_run indicator 'SELECT sum(cents) FROM invoice'
 table_head "${VARIANTS[@]}"
 for what in balance trend change countback true_dso capacity partial; do
-	measure_indicator $what customer
+	measure "${what}customer" indicator_cpu "$what" customer
 	table_row "${what}customer" "$what of $ROWS invoices, per customer" ns
 	[ $what != trend ] || continue
-	measure_indicator $what ''
+	measure "$what" indicator_cpu "$what" ''
 	table_row "$what" '  whole table' ns
 done
 session_end indicator

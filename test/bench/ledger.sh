@@ -185,44 +185,27 @@ query() {
 	esac
 }
 
-# A cursor that is moved to its end computes all rows and sends none.
-query_cpu() {
-	session_run ledger "BEGIN; DECLARE c NO SCROLL CURSOR FOR SELECT $1"
-	session_cpu ledger 'MOVE ALL c'
-	session_run ledger COMMIT
-}
-
-# measure WHAT VARIANT...: all variants in turn, so that what disturbs the
-# machine for a while disturbs all alike
-measure() {
-	local what=$1 round variant sql
-	local -A seen=()
-	shift
-	for ((round = 0; round < ROUNDS; round++)); do
-		for variant in "$@"; do
-			sql=$(query "$what" "$variant")
-			[ -z "$sql" ] || seen[$variant]+=" $(query_cpu "$sql")"
-		done
-	done
-	for variant in "$@"; do
-		# shellcheck disable=SC2086 # several figures
-		[ -z "${seen[$variant]:-}" ] || result "$what" "$variant" "$(smallest ${seen[$variant]})"
-	done
+# ledger_cpu VARIANT WHAT: nothing where the variant has no such query
+ledger_cpu() {
+	local sql
+	sql=$(query "$2" "$1")
+	[ -z "$sql" ] || rows_cpu ledger "SELECT $sql"
 }
 
 SUBJECTS=(aging portfolio past behaviour trend indicators exposure one_aging one_behaviour)
 
 make_erp
 attach
-session_start ledger bench -d ledger
-session_run ledger "SET max_parallel_workers_per_gather = 0; SET jit = off;
-	SET work_mem = '256MB'; SET cursor_tuple_fraction = 1; SELECT sum(amount) FROM invoices"
+quiet_session ledger bench ledger 256MB
+session_run ledger 'SELECT sum(amount) FROM invoices'
+VARIANTS=(sql residual view function)
 for subject in "${SUBJECTS[@]}"; do
-	measure "$subject" sql residual view function
+	measure "$subject" ledger_cpu "$subject"
 done
 business
+VARIANTS=(view+1 function+1)
 for subject in "${SUBJECTS[@]}"; do
-	measure "$subject" view+1 function+1
+	measure "$subject" ledger_cpu "$subject"
 done
 
 echo "$ROWS invoices and as many payments, $CUSTOMERS customers"

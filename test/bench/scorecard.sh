@@ -22,7 +22,7 @@ set -euo pipefail
 
 ROWS=${BENCH_ROWS:-1000000}
 ROUNDS=${BENCH_ROUNDS:-3}
-COLUMNS_OF_TABLE=(scan values case json of row)
+VARIANTS=(scan values case json of row)
 FEATURES=(oldest_days_overdue overdue_ratio weighted_days_late on_time_rate payment_index
 	utilisation trend_slope partial_payment_ratio months_known n_paid)
 
@@ -43,6 +43,10 @@ QUERY[json]="SELECT $(each "sum((features ->> 'F')::float8)" ', ') FROM json"
 QUERY[of]="SELECT sum(credit.score_of('standard', features)) FROM json"
 QUERY[row]="SELECT count(credit.score_row('standard', features)) FROM json"
 
+scorecard_cpu() {
+	session_cpu scorecard "${QUERY[$1]}"
+}
+
 cluster_psql bench -c 'CREATE DATABASE scorecard'
 cluster_psql bench -d scorecard <<-SQL
 	CREATE EXTENSION credit;
@@ -54,15 +58,8 @@ cluster_psql bench -d scorecard <<-SQL
 	CREATE TABLE json AS SELECT id, to_jsonb(s) - 'id' AS features FROM subject s;
 	VACUUM ANALYZE subject, json;
 SQL
-session_start s bench -d scorecard
-session_run s 'SET max_parallel_workers_per_gather = 0'
-table_head "${COLUMNS_OF_TABLE[@]}"
-for column in "${COLUMNS_OF_TABLE[@]}"; do
-	figures=()
-	for ((round = 0; round < ROUNDS; round++)); do
-		figures+=("$(session_cpu s "${QUERY[$column]}")")
-	done
-	result all "$column" "$(smallest "${figures[@]}")"
-done
+quiet_session scorecard bench scorecard 4MB
+table_head "${VARIANTS[@]}"
+measure all scorecard_cpu
 table_row all "$ROWS subjects" ns
-session_end s
+session_end scorecard

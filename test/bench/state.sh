@@ -25,26 +25,16 @@ set -euo pipefail
 . "$(dirname "$0")/../lib/session.sh"
 # shellcheck source=test/lib/measure.sh
 . "$(dirname "$0")/../lib/measure.sh"
+# shellcheck source=test/lib/invoice.sh
+. "$(dirname "$0")/../lib/invoice.sh"
 
 ROWS=${BENCH_ROWS:-10000000}
 ROUNDS=${BENCH_ROUNDS:-3}
 VARIANTS=(sql profile build months read)
 export SESSION_PATIENCE=900
 
-make_invoices() {
-	cluster_psql bench -c 'CREATE DATABASE state'
-	cluster_psql bench -d state >/dev/null <<-SQL
-		CREATE EXTENSION credit;
-		SELECT setseed(0.5);
-		CREATE UNLOGGED TABLE invoice AS
-		SELECT c.customer, a.day AS invoice_date, a.day + 30 AS due_date,
-			   a.day + 20 + (a.a * 20 - 8 * ln(1 - a.b))::int AS paid_date, a.amount
-		  FROM generate_series(1, $ROWS) g,
-			   LATERAL (SELECT floor(exp(random() * ln(100000)) + 0 * g)::bigint AS customer) c,
-			   LATERAL (SELECT (1 + random() * 9999 + 0 * g)::numeric(12,2) AS amount,
-							   date '2024-01-01' + (random() * 900)::int AS day,
-							   random() AS a, random() AS b) a;
-		VACUUM (ANALYZE, FREEZE) invoice;
+make_states() {
+	cluster_psql bench -d state <<-SQL
 		SET work_mem = '1GB';
 		CREATE UNLOGGED TABLE month AS
 		SELECT customer, date_trunc('month', paid_date)::date AS month,
@@ -73,9 +63,9 @@ plain_aging() {
 		sum(amount) FILTER (WHERE $age BETWEEN 91 AND 120), sum(amount) FILTER (WHERE $age > 120)"
 }
 
-# state_query WHAT VARIANT
+# state_query VARIANT WHAT
 state_query() {
-	case $1/$2 in
+	case $2/$1 in
 		payments/sql) echo "$(plain_profile) FROM invoice GROUP BY 1" ;;
 		payments/profile) echo "credit.payment_profile(amount, invoice_date, due_date, paid_date) FROM invoice GROUP BY 1" ;;
 		payments/build) echo "credit.payment_state(amount, invoice_date, due_date, paid_date) FROM invoice GROUP BY 1" ;;
@@ -89,37 +79,22 @@ state_query() {
 	esac
 }
 
-# state_cpu WHAT VARIANT: a cursor that is moved to its end computes all rows
-# and sends none.
+# state_cpu VARIANT WHAT
 state_cpu() {
-	session_run state "BEGIN; DECLARE c NO SCROLL CURSOR FOR SELECT customer, $(state_query "$1" "$2")"
-	session_cpu state 'MOVE ALL c'
-	session_run state COMMIT
+	rows_cpu state "SELECT customer, $(state_query "$@")"
 }
 
-# measure_state WHAT: all variants in turn, so that what disturbs the machine
-# for a while disturbs all alike
-measure_state() {
-	local round variant
-	local -A seen=()
-	for ((round = 0; round < ROUNDS; round++)); do
-		for variant in "${VARIANTS[@]}"; do
-			seen[$variant]+=" $(state_cpu "$1" "$variant")"
-		done
-	done
-	for variant in "${VARIANTS[@]}"; do
-		# shellcheck disable=SC2086 # several figures
-		result "$1" "$variant" "$(smallest ${seen[$variant]})"
-	done
-}
-
-make_invoices
-session_start state bench -d state
-session_run state "SET max_parallel_workers_per_gather = 0; SET jit = off;
-	SET work_mem = '1GB'; SET cursor_tuple_fraction = 1; SELECT sum(amount) FROM invoice"
+make_invoices state 100000 \
+	'c.customer, a.day AS invoice_date, a.day + 30 AS due_date,
+		a.day + 20 + (a.a * 20 - 8 * ln(1 - a.b))::int AS paid_date, a.amount' \
+	"(1 + random() * 9999 + 0 * g)::numeric(12,2) AS amount,
+		date '2024-01-01' + (random() * 900)::int AS day, random() AS a, random() AS b"
+make_states
+quiet_session state bench state 1GB
+session_run state 'SELECT sum(amount) FROM invoice'
 table_head "${VARIANTS[@]}"
-measure_state payments
+measure payments state_cpu payments
 table_row payments "profile of 100,000 customers, $ROWS invoices" ns
-measure_state aging
+measure aging state_cpu aging
 table_row aging '  aging of the same' ns
 session_end state

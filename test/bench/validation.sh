@@ -18,7 +18,7 @@ set -euo pipefail
 
 ROWS=${BENCH_ROWS:-1000000}
 ROUNDS=${BENCH_ROUNDS:-3}
-COLUMNS_OF_TABLE=(scan discrim calibrate stability compare platt isotonic sql)
+VARIANTS=(scan discrim calibrate stability compare platt isotonic sql)
 
 declare -A QUERY
 QUERY[scan]='SELECT sum(SCORE), count(*) FILTER (WHERE bad) FROM scored'
@@ -32,6 +32,11 @@ QUERY[sql]='SELECT (sum(r) FILTER (WHERE NOT bad) - count(*) FILTER (WHERE NOT b
 	/ (count(*) FILTER (WHERE bad) * count(*) FILTER (WHERE NOT bad))
 	FROM (SELECT bad, rank() OVER (ORDER BY SCORE) + (count(*) OVER (PARTITION BY SCORE) - 1) / 2.0 AS r FROM scored) x'
 
+# validation_cpu VARIANT SCORE
+validation_cpu() {
+	session_cpu validation "${QUERY[$1]//SCORE/$2}"
+}
+
 cluster_psql bench -c 'CREATE DATABASE validation'
 cluster_psql bench -d validation <<-SQL
 	CREATE EXTENSION credit;
@@ -43,19 +48,11 @@ cluster_psql bench -d validation <<-SQL
 	  FROM (SELECT random() * random() AS p FROM generate_series(1, $ROWS) OFFSET 0) x;
 	VACUUM ANALYZE scored;
 SQL
-session_start s bench -d validation
-session_run s 'SET max_parallel_workers_per_gather = 0'
-session_run s "SET work_mem = '256MB'"
-table_head "${COLUMNS_OF_TABLE[@]}"
+quiet_session validation bench validation 256MB
+table_head "${VARIANTS[@]}"
 for score in p p2; do
-	for column in "${COLUMNS_OF_TABLE[@]}"; do
-		figures=()
-		for ((round = 0; round < ROUNDS; round++)); do
-			figures+=("$(session_cpu s "${QUERY[$column]//SCORE/$score}")")
-		done
-		result "$score" "$column" "$(smallest "${figures[@]}")"
-	done
+	measure "$score" validation_cpu "$score"
 done
 table_row p "$ROWS distinct scores" ns
 table_row p2 'the same with two decimals' ns
-session_end s
+session_end validation

@@ -9,6 +9,13 @@
 #                                      machine instructions of one run of a
 #                                      statement, or nanoseconds of processor
 #                                      time where valgrind is missing
+#     rows_cpu SESSION QUERY           processor time of all rows of a query,
+#                                      none of which is sent
+#     quiet_session NAME CLUSTER DATABASE MEMORY
+#                                      for those two: alone, not compiled
+#     measure ROW FUNCTION [ARG...]    FUNCTION VARIANT ARG... prints a figure,
+#                                      or nothing; the smallest is kept for each
+#                                      of VARIANTS
 #     result ROW COLUMN FIGURE         kept
 #     table_head COLUMN...  table_row ROW TITLE UNIT [plain]
 #                                      each figure divided by that of the
@@ -43,6 +50,36 @@ session_cpu() {
 		return 1
 	}
 	echo $(($(cpu_ns "$pid") - before))
+}
+
+quiet_session() {
+	session_start "$1" "$2" -d "$3"
+	session_run "$1" "SET max_parallel_workers_per_gather = 0; SET jit = off;
+		SET cursor_tuple_fraction = 1; SET work_mem = '$4'"
+}
+
+# A cursor that is moved to its end computes all rows and sends none.
+rows_cpu() {
+	session_run "$1" "BEGIN; DECLARE c NO SCROLL CURSOR FOR $2"
+	session_cpu "$1" 'MOVE ALL c'
+	session_run "$1" COMMIT
+}
+
+# All variants in turn, so that what disturbs the machine for a while disturbs
+# all alike.
+measure() {
+	local row=$1 function=$2 round variant
+	local -A seen=()
+	shift 2
+	for ((round = 0; round < ROUNDS; round++)); do
+		for variant in "${VARIANTS[@]}"; do
+			seen[$variant]+=" $("$function" "$variant" "$@")"
+		done
+	done
+	for variant in "${VARIANTS[@]}"; do
+		# shellcheck disable=SC2086 # several figures
+		[ -z "${seen[$variant]// /}" ] || result "$row" "$variant" "$(smallest ${seen[$variant]})"
+	done
 }
 
 # single_backend CLUSTER DATABASE INPUT: a backend of its own, on a copy of a
