@@ -17,7 +17,7 @@ SUBJECTS = credit area stat progress vector page leaf ledger probe rule \
 	binning_option binning_cut binning_join binning_apply scorecard \
 	scorecard_model scorecard_fit ahp roster viewsource viewsource_read \
 	viewsource_key viewsource_column dependency dependency_evaluate touched \
-	rowversion backlog grouping adhoc repair
+	rowversion backlog grouping grouping_key adhoc repair
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.
