@@ -15,9 +15,9 @@ SUBJECTS = credit area stat progress vector page leaf ledger probe rule \
 	amount timeline series trend change balance indicator capacity recency \
 	pack daymap finesum state state_payment state_aging composite binning \
 	binning_option binning_cut binning_join binning_apply scorecard \
-	scorecard_model scorecard_fit ahp roster viewsource viewsource_plan \
-	viewsource_read viewsource_key viewsource_column dependency dependency_evaluate touched \
-	rowversion backlog grouping adhoc repair
+	scorecard_model scorecard_fit ahp roster viewsource viewsource_plan viewsource_read \
+	viewsource_key viewsource_column dependency dependency_evaluate touched \
+	rowversion backlog grouping grouping_key adhoc repair
 
 # A library for the test of the tests, in which a protection can be taken away
 # (src/sabotage.h). Never for use.

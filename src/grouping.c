@@ -9,8 +9,7 @@
  * is asked for while the ones before are found.  What is added to a group goes
  * through a backlog (backlog.c), which does the same for the group's memory.
  *
- * A key is kept as bytes.  Where equal keys of its types have equal bytes, these
- * are hashed and compared, else the functions of the types are called.
+ * A key is kept as bytes (grouping_key.c).
  *
  * Memory is bounded as that of a hash aggregate: buffers, tables and groups may
  * take the given amount; once they have, rows of groups that are not there yet
@@ -20,21 +19,15 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_collation.h"
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/buffile.h"
-#include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/pg_locale.h"
-#include "utils/typcache.h"
 
 #include "credit.h"
 #include "grouping.h"
+#include "grouping_key.h"
 
 #define PARTITION_BITS 8
 #define PARTITIONS (1 << PARTITION_BITS)
@@ -100,16 +93,6 @@ typedef struct Partition
 	int64		file_size;
 } Partition;
 
-typedef struct KeyColumn
-{
-	bool		byval;
-	int			shift;			/* by value: bits that do not belong to it */
-	int16		len;
-	Oid			collation;
-	FmgrInfo	hash;
-	FmgrInfo	equal;
-} KeyColumn;
-
 /* A file that is still to be read, and how often its rows were put off. */
 typedef struct PutOff
 {
@@ -121,9 +104,6 @@ typedef struct PutOff
 struct Grouping
 {
 	GroupingSubject subject;
-	int			nkeys;
-	bool		is_word;		/* the key is one value of at most 8 bytes */
-	bool		is_bytes;		/* equal keys have equal bytes */
 	bool		is_full;		/* no more groups */
 	int			level;
 	uint32		nworked_off;	/* buffers, so far */
@@ -138,233 +118,9 @@ struct Grouping
 	Entry	   *entry;			/* one that does not fit into a buffer */
 	Size		entry_room;
 	int64		key[64];		/* that of a row, where it is short */
-	KeyColumn	columns[GROUPING_MAX_KEYS];
+	GroupingKey keys;
 	Partition	partitions[PARTITIONS];
 };
-
-/* --- keys ----------------------------------------------------------------- */
-
-/* Whether values that are equal by this function have the same bytes. */
-static bool
-has_equal_bytes(Oid equal, Oid collation)
-{
-	switch (equal)
-	{
-		case F_BOOLEQ:
-		case F_CHAREQ:
-		case F_INT2EQ:
-		case F_INT4EQ:
-		case F_INT8EQ:
-		case F_OIDEQ:
-		case F_DATE_EQ:
-		case F_TIME_EQ:
-		case F_TIMESTAMP_EQ:
-		case F_TIMESTAMPTZ_EQ:
-		case F_ENUM_EQ:
-		case F_UUID_EQ:
-		case F_BYTEAEQ:
-			return true;
-		case F_TEXTEQ:
-			return OidIsValid(collation) && get_collation_isdeterministic(collation);
-		default:
-			return false;
-	}
-}
-
-static void
-refuse_key(const FormData_pg_attribute *column)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_FUNCTION),
-			 errmsg("values of type %s cannot be grouped by",
-					format_type_be(column->atttypid)),
-			 errdetail("Column \"%s\" of the query is a key, and its type has no hash function.",
-					   NameStr(column->attname)),
-			 errhint("Turn it into another type in the query, such as text.")));
-}
-
-static void
-read_column(Grouping *grouping, int i, const FormData_pg_attribute *column)
-{
-	KeyColumn  *key = &grouping->columns[i];
-	TypeCacheEntry *type = lookup_type_cache(column->atttypid,
-											 TYPECACHE_HASH_PROC_FINFO |
-											 TYPECACHE_EQ_OPR_FINFO);
-
-	if (!OidIsValid(type->hash_proc) || !OidIsValid(type->eq_opr_finfo.fn_oid) ||
-		column->attlen == -2)
-		refuse_key(column);
-	key->byval = column->attbyval;
-	key->shift = column->attbyval ? 8 * (sizeof(int64) - column->attlen) : 0;
-	key->len = column->attlen;
-	key->collation = column->attcollation;
-	fmgr_info_copy(&key->hash, &type->hash_proc_finfo, grouping->cxt);
-	fmgr_info_copy(&key->equal, &type->eq_opr_finfo, grouping->cxt);
-	if (!has_equal_bytes(type->eq_opr_finfo.fn_oid, key->collation))
-		grouping->is_bytes = false;
-}
-
-/* Bytes of a value that is not passed by value, without those of its header. */
-static inline Size
-size_of_value(const KeyColumn *column, Datum value)
-{
-	if (column->len > 0)
-		return column->len;
-	return VARHDRSZ + VARSIZE_ANY_EXHDR(DatumGetPointer(value));
-}
-
-/* A value passed by value as a word that has nothing else in it. */
-static inline int64
-word_of(const KeyColumn *column, Datum value)
-{
-	return (int64) ((uint64) value << column->shift) >> column->shift;
-}
-
-/*
- * Finds the size of a key, and has values that are compressed or elsewhere be
- * at hand; the key itself may be changed.
- */
-static Size
-measure_key(Grouping *grouping, Datum *key, const bool *isnull)
-{
-	Size		size = sizeof(int64);
-
-	for (int i = 0; i < grouping->nkeys; i++)
-	{
-		const KeyColumn *column = &grouping->columns[i];
-
-		if (isnull[i])
-			continue;
-		if (column->byval)
-		{
-			size += sizeof(int64);
-			continue;
-		}
-		if (column->len == -1)
-			key[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(key[i]));
-		size += MAXALIGN(size_of_value(column, key[i]));
-	}
-	return size;
-}
-
-/* Writes a key: a word that says which columns are null, then the others. */
-static void
-write_key(const Grouping *grouping, char *to, const Datum *key, const bool *isnull)
-{
-	int64	   *nulls = (int64 *) to;
-
-	*nulls = 0;
-	to += sizeof(int64);
-	for (int i = 0; i < grouping->nkeys; i++)
-	{
-		const KeyColumn *column = &grouping->columns[i];
-		Size		size;
-
-		if (isnull[i])
-		{
-			*nulls |= INT64CONST(1) << i;
-			continue;
-		}
-		if (column->byval)
-		{
-			*(int64 *) to = word_of(column, key[i]);
-			to += sizeof(int64);
-			continue;
-		}
-		size = size_of_value(column, key[i]);
-		*(int64 *) (to + MAXALIGN(size) - sizeof(int64)) = 0;
-		if (column->len == -1)
-		{
-			SET_VARSIZE(to, size);
-			memcpy(VARDATA(to), VARDATA_ANY(DatumGetPointer(key[i])), size - VARHDRSZ);
-		}
-		else
-			memcpy(to, DatumGetPointer(key[i]), size);
-		to += MAXALIGN(size);
-	}
-}
-
-/* Reads a key; values not passed by value point into it. */
-static void
-read_key(const Grouping *grouping, const char *from, NullableDatum *key)
-{
-	int64		nulls = *(const int64 *) from;
-
-	from += sizeof(int64);
-	for (int i = 0; i < grouping->nkeys; i++)
-	{
-		const KeyColumn *column = &grouping->columns[i];
-
-		key[i].isnull = (nulls >> i & 1) != 0;
-		key[i].value = (Datum) 0;
-		if (key[i].isnull)
-			continue;
-		if (column->byval)
-		{
-			key[i].value = (Datum) *(const int64 *) from;
-			from += sizeof(int64);
-			continue;
-		}
-		key[i].value = PointerGetDatum(from);
-		from += MAXALIGN(size_of_value(column, key[i].value));
-	}
-}
-
-static uint32
-hash_key(Grouping *grouping, const char *from, Size size)
-{
-	NullableDatum key[GROUPING_MAX_KEYS];
-	uint32		hash = 0;
-
-	if (grouping->is_bytes)
-		return hash_bytes((const unsigned char *) from, (int) size);
-	read_key(grouping, from, key);
-	for (int i = 0; i < grouping->nkeys; i++)
-	{
-		uint32		part = 0;
-
-		if (!key[i].isnull)
-			part = DatumGetUInt32(FunctionCall1Coll(&grouping->columns[i].hash,
-													grouping->columns[i].collation,
-													key[i].value));
-		hash = hash_combine(hash, murmurhash32(part + i));
-	}
-	return hash;
-}
-
-static bool
-are_equal(Grouping *grouping, const char *a, const char *b)
-{
-	NullableDatum left[GROUPING_MAX_KEYS];
-	NullableDatum right[GROUPING_MAX_KEYS];
-
-	read_key(grouping, a, left);
-	read_key(grouping, b, right);
-	for (int i = 0; i < grouping->nkeys; i++)
-	{
-		if (left[i].isnull != right[i].isnull)
-			return false;
-		if (!left[i].isnull &&
-			!DatumGetBool(FunctionCall2Coll(&grouping->columns[i].equal,
-											grouping->columns[i].collation,
-											left[i].value, right[i].value)))
-			return false;
-	}
-	return true;
-}
-
-static inline uint32
-hash_word(int64 word)
-{
-	uint64		h = (uint64) word;
-
-	/* the finalizer of MurmurHash3 */
-	h ^= h >> 33;
-	h *= UINT64CONST(0xff51afd7ed558ccd);
-	h ^= h >> 33;
-	h *= UINT64CONST(0xc4ceb9fe1a85ec53);
-	return (uint32) (h >> 32);
-}
 
 /* --- groups --------------------------------------------------------------- */
 
@@ -404,18 +160,18 @@ find_slot(Grouping *grouping, const Partition *partition, const Entry *entry)
 			return slot;
 		if (slot->hash != entry->hash)
 			continue;
-		if (grouping->is_word)
+		if (grouping->keys.is_word)
 		{
 			if (group->key[0] == *(const int64 *) key_of(entry) &&
 				group->size == size)
 				return slot;
 		}
-		else if (grouping->is_bytes)
+		else if (grouping->keys.is_bytes)
 		{
 			if (group->size == size && memcmp(group->key, key_of(entry), size) == 0)
 				return slot;
 		}
-		else if (are_equal(grouping, (const char *) group->key, key_of(entry)))
+		else if (grouping_key_equal(&grouping->keys, (const char *) group->key, key_of(entry)))
 			return slot;
 	}
 }
@@ -685,7 +441,7 @@ add_row(Grouping *grouping, const Datum *row, const bool *isnull,
 {
 	MemoryContext caller = MemoryContextSwitchTo(grouping->row_cxt);
 	Datum		key[GROUPING_MAX_KEYS];
-	const Datum *values = data == NULL ? row + grouping->nkeys : NULL;
+	const Datum *values = data == NULL ? row + grouping->keys.n : NULL;
 	struct varlena *amount;
 	Size		key_size;
 	Size		size;
@@ -695,28 +451,28 @@ add_row(Grouping *grouping, const Datum *row, const bool *isnull,
 	uint32		flags = data == NULL ? IS_UNUSUAL : 0;
 	Entry	   *entry;
 
-	memcpy(key, row, grouping->nkeys * sizeof(Datum));
-	if (grouping->is_word)
+	memcpy(key, row, grouping->keys.n * sizeof(Datum));
+	if (grouping->keys.is_word)
 	{
 		key_size = sizeof(int64);
 		word = 0;
 		if (isnull[0])
 			flags |= IS_NULL;
 		else
-			word = word_of(&grouping->columns[0], key[0]);
+			word = word_of(&grouping->keys.columns[0], key[0]);
 		bytes = (char *) &word;
 		hash = hash_word(word);
 	}
 	else
 	{
-		key_size = measure_key(grouping, key, isnull);
+		key_size = grouping_key_measure(&grouping->keys, key, isnull);
 		bytes = key_size <= sizeof(grouping->key) ? (char *) grouping->key :
 			palloc(key_size);
-		write_key(grouping, bytes, key, isnull);
-		hash = hash_key(grouping, bytes, key_size);
+		grouping_key_write(&grouping->keys, bytes, key, isnull);
+		hash = grouping_key_hash(&grouping->keys, bytes, key_size);
 	}
 	size = sizeof(Entry) + key_size +
-		measure_unusual(values, isnull + grouping->nkeys, &amount);
+		measure_unusual(values, isnull + grouping->keys.n, &amount);
 	entry = size <= grouping->room ? make_entry(grouping, hash, size) :
 		make_large(grouping, hash, size);
 	entry->size |= flags;
@@ -727,7 +483,7 @@ add_row(Grouping *grouping, const Datum *row, const bool *isnull,
 		entry->data[0] = (int64) key_size;
 		entry->data[1] = 0;
 		write_unusual(grouping, (char *) (entry + 1) + key_size, values,
-					  isnull + grouping->nkeys, amount);
+					  isnull + grouping->keys.n, amount);
 	}
 	memcpy(entry + 1, bytes, key_size);
 	if (size > grouping->room)
@@ -751,9 +507,9 @@ void
 grouping_add(Grouping *grouping, const Datum *key, const bool *isnull,
 			 const int64 *data)
 {
-	if (likely(grouping->is_word && !isnull[0]))
+	if (likely(grouping->keys.is_word && !isnull[0]))
 	{
-		int64		word = word_of(&grouping->columns[0], key[0]);
+		int64		word = word_of(&grouping->keys.columns[0], key[0]);
 		Entry	   *entry = make_entry(grouping, hash_word(word),
 									   sizeof(Entry) + sizeof(word));
 
@@ -761,7 +517,7 @@ grouping_add(Grouping *grouping, const Datum *key, const bool *isnull,
 		entry->data[1] = data[1];
 		*(int64 *) (entry + 1) = word;
 	}
-	else if (grouping->nkeys == 0)
+	else if (grouping->keys.n == 0)
 		memcpy(backlog_put(grouping->subject.backlog, only_group(grouping)), data,
 			   2 * sizeof(int64));
 	else
@@ -775,7 +531,7 @@ grouping_add_unusual(Grouping *grouping, const Datum *row, const bool *isnull)
 	NullableDatum values[GROUPING_MAX_VALUES] = {0};
 	MemoryContext caller;
 
-	if (grouping->nkeys > 0)
+	if (grouping->keys.n > 0)
 	{
 		add_row(grouping, row, isnull, NULL);
 		return;
@@ -803,7 +559,6 @@ grouping_make(const GroupingSubject *subject, TupleDesc columns, int nkeys,
 	Size		room = memory / 4 / PARTITIONS;
 
 	grouping->subject = *subject;
-	grouping->nkeys = nkeys;
 	grouping->cxt = CurrentMemoryContext;
 	grouping->group_cxt = AllocSetContextCreate(CurrentMemoryContext,
 												"credit groups",
@@ -817,10 +572,7 @@ grouping_make(const GroupingSubject *subject, TupleDesc columns, int nkeys,
 	grouping->room = (uint32) TYPEALIGN(64, Max(Min(room, MAX_BUFFER), MIN_BUFFER));
 	grouping->limit = Max(memory - Min(memory, grouping->room * PARTITIONS),
 						  memory / 2);
-	grouping->is_bytes = true;
-	for (int i = 0; i < nkeys; i++)
-		read_column(grouping, i, TupleDescAttr(columns, i));
-	grouping->is_word = nkeys == 1 && grouping->is_bytes && grouping->columns[0].byval;
+	grouping_key_make(&grouping->keys, columns, nkeys, grouping->cxt);
 	return grouping;
 }
 
@@ -831,10 +583,10 @@ end_group(Grouping *grouping, const Group *group)
 	MemoryContext caller = MemoryContextSwitchTo(grouping->work_cxt);
 
 	CHECK_FOR_INTERRUPTS();
-	if (grouping->is_word)
+	if (grouping->keys.is_word)
 		key[0] = (NullableDatum) {(Datum) group->key[0], (group->size & IS_NULL) != 0};
 	else
-		read_key(grouping, (const char *) group->key, key);
+		grouping_key_read(&grouping->keys, (const char *) group->key, key);
 	grouping->subject.end(grouping->subject.subject, key, group->state);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(grouping->work_cxt);
@@ -918,7 +670,7 @@ grouping_end(Grouping *grouping)
 {
 	MemoryContext caller = MemoryContextSwitchTo(grouping->cxt);
 
-	if (grouping->nkeys == 0)
+	if (grouping->keys.n == 0)
 	{
 		backlog_settle(grouping->subject.backlog);
 		grouping->subject.end(grouping->subject.subject, NULL, grouping->only);

@@ -121,16 +121,8 @@ SET LOCAL work_mem = '256MB';
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
-CREATE FUNCTION books.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	lines text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		lines := lines || line || E'\n';
-	END LOOP;
-	RETURN lines;
-END $$;
+\set schema books
+\ir ../lib/plan.sql
 CREATE TABLE books.serial AS
 SELECT k, credit.aging(open, due, '2025-06-30') AS a, credit.aging(open, due, '2025-06-30', 'oldest') AS o,
 	   credit.aging(open, due, '2025-06-30', ARRAY[-30, 0, 7, 400], 'own', 'due') AS b FROM books.item GROUP BY k;

@@ -100,17 +100,8 @@ SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
 SET LOCAL max_parallel_workers_per_gather = 3;
-CREATE FUNCTION books.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	plan text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		plan := plan || line || E'\n';
-	END LOOP;
-	RETURN plan;
-END
-$$;
+\set schema books
+\ir ../lib/plan.sql
 SELECT matches(books.plan('SELECT thousand, credit.exposure_profile(day, amount, ''2025-01-01'', ''2025-04-01'', 1000.50, 20000) FROM books.event GROUP BY 1'), 'Partial.*Aggregate', 'by group in parallel');
 SELECT matches(books.plan('SELECT credit.exposure_profile(day, amount, ''2025-01-01'', ''2025-04-01'') FROM books.event'), 'Partial Aggregate', 'the whole table in parallel');
 CREATE TABLE books.parallel_result AS SELECT thousand AS key, credit.exposure_profile(day, amount, '2025-01-01', '2025-04-01', 1000.50, 20000) AS e,

@@ -134,17 +134,8 @@ SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
 SET LOCAL max_parallel_workers_per_gather = 3;
-CREATE FUNCTION books.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	plan text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		plan := plan || line || E'\n';
-	END LOOP;
-	RETURN plan;
-END
-$$;
+\set schema books
+\ir ../lib/plan.sql
 SELECT matches(books.plan('SELECT thousand, credit.payment_profile(amount, invoiced, due, paid, ''2026-01-31'') FROM books.item GROUP BY 1'), 'Partial.*Aggregate', 'by group in parallel');
 SELECT matches(books.plan('SELECT credit.payment_profile(amount, invoiced, due, paid) FROM books.item'), 'Partial Aggregate', 'the whole table in parallel');
 SELECT matches(books.plan('SELECT credit.payment_profile(amount, invoiced, due, paid, ''2026-01-31'', 3, 30) FROM books.item'), 'Partial Aggregate', 'with options in parallel');

@@ -153,35 +153,8 @@ SELECT is((SELECT (numbers).n_regular FROM lab.binned WHERE name = 'few'), 7, 'i
 
 -- 3. To the last bit the same in every order, split and plan
 
-CREATE FUNCTION lab.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	lines text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		lines := lines || line || E'\n';
-	END LOOP;
-	RETURN lines;
-END $$;
 \set figures 'credit.optimal_bins(x, bad) AS a, credit.optimal_bins(x, bad, w, credit.binning_options(trend => $$none$$, special_codes => $${-999}$$)) AS b, credit.optimal_bins(c, bad) AS c, credit.optimal_bins(c, bad, credit.binning_options(max_bins => 3, special_codes => $${?}$$)) AS d, credit.optimal_bins(c, bad, w, credit.binning_options()) AS e, credit.optimal_bins(x, bad, credit.binning_options(bounds => $${0,10,20}$$)) AS f'
-SET LOCAL extra_float_digits = 3;
-SET LOCAL max_parallel_workers_per_gather = 0;
-CREATE TABLE lab.serial AS SELECT k, :figures FROM lab.item GROUP BY k;
-CREATE TABLE lab.serial_whole AS SELECT :figures FROM lab.item;
-CREATE TABLE lab.other_order AS SELECT k, :figures FROM lab.shuffled GROUP BY k;
-SELECT is((SELECT count(*) FROM lab.serial x FULL JOIN lab.other_order y USING (k) WHERE x::text IS DISTINCT FROM y::text), 0::bigint, 'rows in another order');
-SET LOCAL parallel_setup_cost = 0;
-SET LOCAL parallel_tuple_cost = 0;
-SET LOCAL min_parallel_table_scan_size = 0;
-SET LOCAL max_parallel_workers_per_gather = 4;
-\set by_group 'SELECT k, ' :figures ' FROM lab.shuffled GROUP BY k'
-\set whole 'SELECT ' :figures ' FROM lab.shuffled'
-SELECT matches(lab.plan(:'by_group'), 'Partial (Hash|Group)?Aggregate', 'workers collect by group');
-SELECT matches(lab.plan(:'whole'), 'Partial Aggregate', 'and in the whole');
-CREATE TABLE lab.parallel AS :by_group;
-CREATE TABLE lab.parallel_whole AS :whole;
-SELECT is((SELECT count(*) FROM lab.serial x FULL JOIN lab.parallel y USING (k) WHERE x::text IS DISTINCT FROM y::text), 0::bigint, 'in parallel, by group');
-SELECT is((SELECT w::text FROM lab.parallel_whole w), (SELECT w::text FROM lab.serial_whole w), 'in parallel, in the whole');
+\ir ../lib/split.sql
 SELECT is((SELECT count(*) FROM lab.serial), 41::bigint, 'groups were compared');
 SELECT matches(lab.plan('SELECT sum(credit.woe_of((SELECT a FROM lab.serial_whole), x)) FROM lab.shuffled'), 'Partial Aggregate', 'workers apply a binning');
 SET LOCAL max_parallel_workers_per_gather = 0;

@@ -82,17 +82,8 @@ CREATE TABLE shop.amounts AS
 SELECT q.f, q.t, q.a, (i * 7 % 1000)::numeric(10,2) / 100 AS amount FROM shop.asked q, generate_series(1, 4) i;
 ANALYZE shop.amounts;
 ALTER TABLE shop.amounts SET (parallel_workers = 2);
-CREATE FUNCTION shop.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	lines text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		lines := lines || line || E'\n';
-	END LOOP;
-	RETURN lines;
-END
-$$;
+\set schema shop
+\ir ../lib/plan.sql
 SET LOCAL max_parallel_workers_per_gather = 0;
 CREATE TABLE shop.serial AS SELECT t, sum(credit.convert(amount, f, t, a)) AS total FROM shop.amounts GROUP BY t;
 SET LOCAL max_parallel_workers_per_gather = 2;

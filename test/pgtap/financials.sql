@@ -108,16 +108,8 @@ SELECT is((SELECT count(*) FROM lab.day d, LATERAL credit.companies_on(d.day) c
 		ORDER BY f.published_on DESC, f.company_fact_id DESC LIMIT 1)), 0::bigint, 'of each fact the newest');
 
 -- a view must not read all for one: its columns have the collation of the tables
-CREATE FUNCTION lab.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	lines text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		lines := lines || line || E'\n';
-	END LOOP;
-	RETURN lines;
-END $$;
+\set schema lab
+\ir ../lib/plan.sql
 SET LOCAL enable_seqscan = off;
 SELECT ok(p ~ 'Index Cond: [^\n]*customer = ''7''' AND p !~ 'Filter: [^\n]*customer = ''7''', v || ' finds one customer by index')
   FROM unnest(ARRAY['financial_ratio', 'financial_statement', 'bureau', 'company']) v, lab.plan(format('SELECT * FROM credit.%I WHERE customer = ''7''', v)) p ORDER BY v;

@@ -175,17 +175,8 @@ SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
 SET LOCAL max_parallel_workers_per_gather = 3;
-CREATE FUNCTION books.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	plan text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		plan := plan || line || E'\n';
-	END LOOP;
-	RETURN plan;
-END
-$$;
+\set schema books
+\ir ../lib/plan.sql
 CREATE TABLE books.call AS SELECT c FROM unnest(ARRAY['credit.countback_dso(day, amount, 500000.5, ''2025-03-20'')', 'credit.countback_dso(day, amount, 500000.5, ''2025-03-20'', 30, true)',
 	'credit.true_dso(day, amount, open, ''2025-03-20'')', 'credit.payment_capacity(day, amount, ''2025-03-20'')', 'credit.payment_capacity(day, amount, ''2025-03-20'', 9)',
 	'credit.partial_payment(amount, first_payment)', 'credit.partial_payment(amount, first_payment, 5)']) c;

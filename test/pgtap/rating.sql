@@ -56,16 +56,8 @@ SELECT set_config('credit.as_of', '2023-01-15', true);
 SELECT is((SELECT count(*) FROM (SELECT * FROM credit.rating EXCEPT SELECT * FROM credit.ratings_on('2023-01-15')) x), 0::bigint, 'the view follows credit.as_of');
 
 -- one customer is not looked for among all: columns have the collation of the tables
-CREATE FUNCTION lab.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	lines text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		lines := lines || line || E'\n';
-	END LOOP;
-	RETURN lines;
-END $$;
+\set schema lab
+\ir ../lib/plan.sql
 SET LOCAL enable_seqscan = off;
 SELECT ok(p ~ 'Index Cond: [^\n]*customer = ''7''' AND p !~ 'Filter: [^\n]*customer = ''7''', v || ' finds one customer by index')
   FROM unnest(ARRAY['rating', 'rating_check', 'model_rating']) v, lab.plan(format('SELECT * FROM credit.%I WHERE customer = ''7''', v)) p ORDER BY v;

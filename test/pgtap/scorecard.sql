@@ -125,16 +125,8 @@ SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
 SET LOCAL max_parallel_workers_per_gather = 4;
-CREATE FUNCTION lab.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	lines text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		lines := lines || line || E'\n';
-	END LOOP;
-	RETURN lines;
-END $$;
+\set schema lab
+\ir ../lib/plan.sql
 \set scores 'SELECT sum(hashtext(id::text || credit.score_row((SELECT min(model_id) FROM lab.fitted), features)::text)::bigint) FROM lab.subject'
 SELECT matches(lab.plan(:'scores'), 'Partial Aggregate', 'workers score');
 SELECT is((:scores), (SELECT sum(hashtext(id::text || result)::bigint) FROM lab.serial), 'the same');

@@ -134,17 +134,8 @@ SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
 SET LOCAL max_parallel_workers_per_gather = 3;
-CREATE FUNCTION books.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	plan text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		plan := plan || line || E'\n';
-	END LOOP;
-	RETURN plan;
-END
-$$;
+\set schema books
+\ir ../lib/plan.sql
 SELECT matches(books.plan('SELECT customer, credit.payment_state(amount, invoiced, due, paid, ''2025-06-30'') FROM books.item GROUP BY 1'), 'Partial.*Aggregate', 'payment states in parallel');
 SELECT matches(books.plan('SELECT customer, credit.aging_state(amount, due) FROM books.item GROUP BY 1'), 'Partial.*Aggregate', 'aging states');
 SELECT matches(books.plan('SELECT credit.merge(state) FROM books.part'), 'Partial Aggregate', 'merging them');

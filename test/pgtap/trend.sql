@@ -155,17 +155,8 @@ SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
 SET LOCAL max_parallel_workers_per_gather = 3;
-CREATE FUNCTION books.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	plan text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		plan := plan || line || E'\n';
-	END LOOP;
-	RETURN plan;
-END
-$$;
+\set schema books
+\ir ../lib/plan.sql
 SELECT matches(books.plan('SELECT customer, credit.robust_trend(day, value, weight) FROM books.item GROUP BY 1'), 'Partial.*Aggregate', 'trend by group in parallel');
 SELECT matches(books.plan('SELECT credit.robust_trend(day, value) FROM books.item'), 'Partial Aggregate', 'the whole table in parallel');
 SELECT matches(books.plan('SELECT customer, credit.change_point(day, value, weight, date ''2024-05-01'') FROM books.item GROUP BY 1'), 'Partial.*Aggregate', 'changes in parallel');

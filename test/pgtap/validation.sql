@@ -230,34 +230,8 @@ SELECT is((SELECT count(*) FROM (SELECT k, credit.cap(score, bad, 10, share / 3)
 
 -- 7. To the last bit the same in every order, split and plan
 
-CREATE FUNCTION lab.plan(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	lines text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-		lines := lines || line || E'\n';
-	END LOOP;
-	RETURN lines;
-END $$;
 \set figures 'credit.discrimination(score, bad, (id % 7) / 3.0) AS dw, credit.calibration(p, bad, 5, (id % 5) / 7.0) AS cw, credit.discrimination(score, bad) AS d, credit.cap(score, bad, 7) AS p, credit.calibration(p, bad) AS c, credit.calibration_groups(p, bad, 5) AS g, credit.population_stability(p, id % 2 = 0) AS s, credit.stability_bins(p, id % 2 = 0, 6) AS b, credit.agreement(internal, bureau) AS a, credit.agreement_table(internal, bureau) AS t'
-SET LOCAL extra_float_digits = 3;
-CREATE TABLE lab.serial AS SELECT k, :figures FROM lab.item GROUP BY k;
-CREATE TABLE lab.serial_whole AS SELECT :figures FROM lab.item;
-CREATE TABLE lab.other_order AS SELECT k, :figures FROM lab.shuffled GROUP BY k;
-SELECT is((SELECT count(*) FROM lab.serial x FULL JOIN lab.other_order y USING (k) WHERE x::text IS DISTINCT FROM y::text), 0::bigint, 'rows in another order');
-SET LOCAL parallel_setup_cost = 0;
-SET LOCAL parallel_tuple_cost = 0;
-SET LOCAL min_parallel_table_scan_size = 0;
-SET LOCAL max_parallel_workers_per_gather = 4;
-\set by_group 'SELECT k, ' :figures ' FROM lab.shuffled GROUP BY k'
-\set whole 'SELECT ' :figures ' FROM lab.shuffled'
-SELECT matches(lab.plan(:'by_group'), 'Partial (Hash|Group)?Aggregate', 'workers collect by group');
-SELECT matches(lab.plan(:'whole'), 'Partial Aggregate', 'and in the whole');
-CREATE TABLE lab.parallel AS :by_group;
-CREATE TABLE lab.parallel_whole AS :whole;
-SELECT is((SELECT count(*) FROM lab.serial x FULL JOIN lab.parallel y USING (k) WHERE x::text IS DISTINCT FROM y::text), 0::bigint, 'in parallel, by group');
-SELECT is((SELECT w::text FROM lab.parallel_whole w), (SELECT w::text FROM lab.serial_whole w), 'in parallel, in the whole');
+\ir ../lib/split.sql
 SELECT is((SELECT count(*) FROM lab.serial), 1001::bigint, 'groups were compared');
 SET LOCAL max_parallel_workers_per_gather = 0;
 -- a state goes on after it was asked: running windows
