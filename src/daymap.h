@@ -54,6 +54,7 @@ extern void daymap_add_list(DayMap *map, const DaySums *list, int sign,
 							MemoryContext cxt);
 extern bool daymap_list(const DayMap *map, DayValue kind, DaySums *list);
 
+extern void daysums_merge(DaySums *list, const DaySums *other);
 extern void daysums_pack(StringInfo buf, const DaySums *list, DayValue kind,
 						 int64 unit);
 extern void daysums_unpack(Unpack *from, DaySums *list, DayValue kind,
