@@ -61,4 +61,22 @@ extern void daysums_unpack(Unpack *from, DaySums *list, DayValue kind,
 						   int64 unit);
 extern int32 daysums_unpack_day(Unpack *from);
 
+/*
+ * Adds one with a value to a map that has slots.  Nearly all days are in their
+ * first place.
+ */
+static pg_attribute_always_inline void
+daymap_add_one(DayMap *map, int32 day, int64 value, MemoryContext cxt)
+{
+	DaySum	   *slot = &map->slots[(uint32) day & (map->nslots - 1)];
+
+	if (unlikely(slot->day != day))
+	{
+		daymap_add(map, day, 1, value, cxt);
+		return;
+	}
+	slot->count++;
+	slot->value += value;
+}
+
 #endif							/* CREDIT_DAYMAP_H */

@@ -535,29 +535,6 @@ read_late(PaymentState *state, const DaySums *list)
 	}
 }
 
-static void
-read_paid(PaymentState *state, const DaySums *list)
-{
-	RecencyPlace recent;
-
-	if (list->n == 0)
-		return;
-	state->paid_dates.least = list->sums[0].day;
-	state->paid_dates.most = list->sums[list->n - 1].day;
-	recent = recency_reserve(&state->recent, state->paid_dates.least,
-							 state->paid_dates.most, state->sums.cxt);
-	for (int i = 0; i < list->n; i++)
-	{
-		const DaySum *sum = &list->sums[i];
-		int128		x = sum->day;
-
-		recency_add(&recent, sum->day, sum->count, (int64) sum->value);
-		state->paid.x += x * sum->count;
-		state->paid.x2 += x * x * sum->count;
-		state->paid.x_days += x * sum->value;
-	}
-}
-
 /* Adds units to a sum of money, which is shown with so many decimals. */
 static void
 add_units(PaymentState *state, int i, int128 units, int scale)
@@ -624,7 +601,7 @@ read_lists(PaymentState *state, const PaymentLists *lists)
 		state->invoice_dates.most = invoiced->sums[invoiced->n - 1].day;
 	}
 	read_late(state, &lists->late);
-	read_paid(state, &lists->paid);
+	payment_add_paid_days(state, &lists->paid);
 	add_units(state, PAYMENT_PAID, lists->late.value, scale);
 	read_open(state, lists, scale);
 	read_fine(state, &lists->fine, scale);

@@ -91,7 +91,8 @@ WITH recent AS
 						AND ((r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL))
 					 OFFSET 0) r
 			  WHERE of_account IS NOT NULL
-				AND i.account_id = of_account AND (i.is_open OR NOT i.is_open) AND i.amount > 0) q),
+				AND i.account_id = of_account AND (i.is_open OR NOT i.is_open) AND i.amount > 0
+				AND i.source_id = ANY (ARRAY(SELECT s.source_id FROM credit.source s WHERE s.kind IN ('invoice', 'receivable')))) q),
 settled AS MATERIALIZED
 	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
 			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
