@@ -13,8 +13,9 @@
  * were split.  profile.c does that.
  *
  * A row that needs care is added at once.  Usual ones are put aside, sixteen
- * bytes each: five in a group's log, more in a chunk that grows to 1 kB; only
- * from there are they added to everything, all at once.  Most groups never get
+ * bytes each: five in a group's log, more in a chunk that grows to 1 kB (4 kB,
+ * if there is no other group); only from there are they added to everything,
+ * all at once.  Most groups never get
  * that far: the final function adds theirs to sums that live as long as its
  * call.  Where there are many groups, rows even come to the logs by way of a
  * backlog (backlog.c), so that their memory is not waited for one by one.
@@ -32,9 +33,12 @@
 
 #define SERIAL_VERSION 3
 
-/* Rows put aside: of chunks of 256 bytes and 1 kB. */
+/* Rows put aside: of chunks of 256 bytes and 1 kB, of a group alone 4 kB. */
 #define SECOND_ROWS 16
 #define MAX_ROWS 64
+#define MAX_ROWS_ALONE 256
+/* Days of payment that wait to be added, 32 bytes each. */
+#define MAX_PAID_DAYS 4096
 
 /* A row's amount in units, below 2^54, is packed with what else there is. */
 #define ROW_SCALE 0x3F
@@ -274,11 +278,13 @@ combine_range(Range *range, const Range *other)
 /*
  * Payments are added in three rounds, each of which gets by with the registers
  * there are.  The first: days late, and money.  Amounts are below 2^54, and rows
- * no more than 64.
+ * no more than 256.
  */
 static void
 add_late_rows(PaymentState *state, const PaymentRow *rows, int nrows)
 {
+	/* a copy, of which the compiler knows that no slot is part */
+	DayHist		hist = state->hist;
 	int64		amount = 0;
 	int			scale = 0;
 	int			n = 0;
@@ -296,8 +302,9 @@ add_late_rows(PaymentState *state, const PaymentRow *rows, int nrows)
 			n = i;
 		}
 		amount += units;
-		dayhist_add_one(&state->hist, rows[i].late, units, state->sums.cxt);
+		dayhist_add_one(&hist, rows[i].late, units, state->sums.cxt);
 	}
+	state->hist = hist;
 	money_add_many(&state->sums, PAYMENT_PAID, amount, scale, nrows - n);
 }
 
@@ -329,6 +336,66 @@ add_paid_rows(PaymentState *state, const PaymentRow *rows, int nrows)
 							state->sums.cxt);
 	for (int i = 0; i < nrows; i++)
 		recency_add(&place, rows[i].day, 1, rows[i].late);
+}
+
+/* The sums over the days of payment, and lateness, of a list by day. */
+void
+payment_add_paid_days(PaymentState *state, const DaySums *days)
+{
+	PaidSums   *paid = &state->paid;
+	RecencyPlace recent;
+	Range		dates;
+
+	if (days->n == 0)
+		return;
+	dates = (Range) {days->sums[0].day, days->sums[days->n - 1].day};
+	combine_range(&state->paid_dates, &dates);
+	recent = recency_reserve(&state->recent, dates.least, dates.most,
+							 state->sums.cxt);
+	for (int i = 0; i < days->n; i++)
+	{
+		const DaySum *sum = &days->sums[i];
+		int128		x = sum->day;
+
+		recency_add(&recent, sum->day, sum->count, (int64) sum->value);
+		paid->x += x * sum->count;
+		paid->x2 += x * x * sum->count;
+		paid->x_days += x * sum->value;
+	}
+}
+
+/* Adds the days that wait. */
+static void
+settle_paid_days(PaymentState *state)
+{
+	DaySums		days;
+
+	if (state->paid_days.nslots == 0)
+		return;
+	daymap_list(&state->paid_days, VALUE_SIGNED, &days);
+	payment_add_paid_days(state, &days);
+	pfree(days.sums);
+	pfree(state->paid_days.slots);
+	state->paid_days = (DayMap) {0};
+}
+
+/*
+ * The second of a group alone, whose days come again and again: they are counted
+ * first, and added in the end.
+ */
+static void
+count_paid_rows(PaymentState *state, const PaymentRow *rows, int nrows)
+{
+	MemoryContext cxt = state->sums.cxt;
+	DayMap		days;
+
+	if (state->paid_days.nused > MAX_PAID_DAYS)
+		settle_paid_days(state);
+	daymap_add(&state->paid_days, rows[0].day, 1, rows[0].late, cxt);
+	days = state->paid_days;
+	for (int i = 1; i < nrows; i++)
+		daymap_add_one(&days, rows[i].day, rows[i].late, cxt);
+	state->paid_days = days;
 }
 
 /* The third: sums over days to pay, and the days of invoices. */
@@ -378,7 +445,10 @@ add_log(PaymentState *state, const PaymentLog *log)
 		if (state->hist.nslots == 0)
 			dayhist_reserve(&state->hist, log->npaid, state->sums.cxt);
 		add_late_rows(state, log->rows, log->npaid);
-		add_paid_rows(state, log->rows, log->npaid);
+		if (log->room == MAX_ROWS_ALONE)
+			count_paid_rows(state, log->rows, log->npaid);
+		else
+			add_paid_rows(state, log->rows, log->npaid);
 		add_age_rows(state, log->rows, log->npaid);
 	}
 	for (int i = log->room - log->nopen; i < log->room; i++)
@@ -393,8 +463,9 @@ make_room(PaymentLog *log)
 	PaymentRow *rows;
 	int			room = log->room == PAYMENT_FIRST_ROWS ? SECOND_ROWS :
 		2 * log->room;
+	bool		is_alone = log->backlog != NULL && log->backlog->n_groups <= 1;
 
-	if (log->room == MAX_ROWS)
+	if (log->room >= (is_alone ? MAX_ROWS_ALONE : MAX_ROWS))
 	{
 		add_log(state_of(log), log);
 		log->npaid = 0;
@@ -466,6 +537,7 @@ payment_settled(PaymentLog *log)
 	else
 		state = log->state;
 	add_log(state, log);
+	settle_paid_days(state);
 	if (log->state != NULL)
 	{
 		log->npaid = 0;
@@ -652,22 +724,23 @@ add_rare(FunctionCallInfo fcinfo, PaymentCall *call, PaymentLog *log)
 	}
 }
 
-/* Adds a row; has_as_of is a constant in each caller. */
-static pg_attribute_always_inline void
-add_row(FunctionCallInfo fcinfo, PaymentCall *call, PaymentLog *log,
-		bool has_as_of)
+/* Adds any row; the group, which may be new. */
+static pg_noinline PaymentLog *
+add_any_row(FunctionCallInfo fcinfo, bool has_as_of)
 {
+	PaymentCall *call = call_of(fcinfo);
+	PaymentLog *log = log_of(fcinfo, call);
 	DateADT		invoice = PG_GETARG_DATEADT(2);
 	DateADT		paid = PG_GETARG_DATEADT(4);
 	int64		amount;
 	int			scale;
 	PaymentRow	row;
 
-	if (unlikely(PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3) ||
-				 (has_as_of && PG_ARGISNULL(5))))
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3) ||
+		(has_as_of && PG_ARGISNULL(5)))
 	{
 		state_of(log)->n_skipped++;
-		return;
+		return log;
 	}
 	if (has_as_of && unlikely(PG_GETARG_DATEADT(5) != call->terms.as_of))
 	{
@@ -676,37 +749,72 @@ add_row(FunctionCallInfo fcinfo, PaymentCall *call, PaymentLog *log,
 										   call->terms.grace,
 										   call->terms.half_life});
 	}
-	if (likely(!PG_ARGISNULL(4) &&
-			   money_read_small(PG_GETARG_DATUM(1), &amount, &scale) &&
-			   amount > 0 &&
-			   make_row(&row, amount, scale, invoice, PG_GETARG_DATEADT(3), paid, 0) &&
-			   !(has_as_of && (invoice > call->terms.as_of ||
-							   paid > call->terms.as_of))))
+	if (!PG_ARGISNULL(4) &&
+		money_read_small(PG_GETARG_DATUM(1), &amount, &scale) && amount > 0 &&
+		make_row(&row, amount, scale, invoice, PG_GETARG_DATEADT(3), paid, 0) &&
+		!(has_as_of && (invoice > call->terms.as_of || paid > call->terms.as_of)))
 		put_row(call, log, &row);
 	else
 		add_rare(fcinfo, call, log);
+	return log;
+}
+
+/*
+ * Adds a row; has_as_of is a constant in each caller.  A usual payment of a group
+ * that has room is done with here, without a call, which would have registers
+ * saved for every row.
+ */
+static pg_attribute_always_inline PaymentLog *
+add_row(FunctionCallInfo fcinfo, bool has_as_of)
+{
+	PaymentCall *call = fcinfo->flinfo->fn_extra;
+	PaymentLog *log = (PaymentLog *) PG_GETARG_POINTER(0);
+	DateADT		as_of = has_as_of ? PG_GETARG_DATEADT(5) : 0;
+	DateADT		invoice = PG_GETARG_DATEADT(2);
+	DateADT		paid = PG_GETARG_DATEADT(4);
+	int64		amount;
+	int			scale;
+	PaymentRow	row;
+	BacklogRow *place;
+
+	if (unlikely(call == NULL ||
+				 (PG_ARGISNULL(0) | PG_ARGISNULL(1) | PG_ARGISNULL(2) |
+				  PG_ARGISNULL(3) | PG_ARGISNULL(4)) ||
+				 (has_as_of && (PG_ARGISNULL(5) || as_of != call->terms.as_of ||
+								invoice > as_of || paid > as_of)) ||
+				 !money_read_plain(PG_GETARG_DATUM(1), &amount, &scale) ||
+				 !make_row(&row, amount, scale, invoice, PG_GETARG_DATEADT(3),
+						   paid, 0)))
+		return add_any_row(fcinfo, has_as_of);
+	/* a group alone is near anyway */
+	if (call->backlog.n_groups <= 1)
+	{
+		if (unlikely(log->npaid + log->nopen == log->room ||
+					 memcmp(&log->terms, &call->terms, sizeof(PaymentTerms)) != 0))
+			return add_any_row(fcinfo, has_as_of);
+		log->rows[log->npaid++] = row;
+		return log;
+	}
+	if (unlikely(call->backlog.n == BACKLOG_ROWS))
+		return add_any_row(fcinfo, has_as_of);
+	place = &call->backlog.rows[call->backlog.n++];
+	place->group = log;
+	*(PaymentRow *) place->data = row;
+	return log;
 }
 
 /* payment_accum(internal, numeric, date, date, date) */
 Datum
 credit_payment_accum(PG_FUNCTION_ARGS)
 {
-	PaymentCall *call = call_of(fcinfo);
-	PaymentLog *log = log_of(fcinfo, call);
-
-	add_row(fcinfo, call, log, false);
-	PG_RETURN_POINTER(log);
+	PG_RETURN_POINTER(add_row(fcinfo, false));
 }
 
 /* payment_accum(internal, numeric, date, date, date, date) */
 Datum
 credit_payment_accum_as_of(PG_FUNCTION_ARGS)
 {
-	PaymentCall *call = call_of(fcinfo);
-	PaymentLog *log = log_of(fcinfo, call);
-
-	add_row(fcinfo, call, log, true);
-	PG_RETURN_POINTER(log);
+	PG_RETURN_POINTER(add_row(fcinfo, true));
 }
 
 /* A whole number that must be given and lie between two others. */
@@ -745,14 +853,11 @@ credit_payment_accum_options(PG_FUNCTION_ARGS)
 	PaymentCall *call = call_of(fcinfo);
 	int			grace = payment_grace(fcinfo, 6);
 	int			half_life = payment_half_life(fcinfo, 7);
-	PaymentLog *log;
 
 	if (unlikely(grace != call->terms.grace || half_life != call->terms.half_life))
 		change_terms(call, (PaymentTerms) {call->terms.as_of, (int16) grace,
 										   (int16) half_life});
-	log = log_of(fcinfo, call);
-	add_row(fcinfo, call, log, true);
-	PG_RETURN_POINTER(log);
+	PG_RETURN_POINTER(add_row(fcinfo, true));
 }
 
 /* --- between processes ---------------------------------------------------- */
@@ -811,7 +916,10 @@ credit_payment_combine(PG_FUNCTION_ARGS)
 	if (other->npaid + other->nopen > 0)
 		add_log(state_of(log), other);
 	if (other->state != NULL)
+	{
+		settle_paid_days(other->state);
 		combine_state(state_of(log), other->state);
+	}
 	PG_RETURN_POINTER(log);
 }
 

@@ -11,6 +11,7 @@
 
 #include "backlog.h"
 #include "dayhist.h"
+#include "daymap.h"
 #include "money.h"
 #include "recency.h"
 
@@ -63,6 +64,7 @@ typedef struct PaymentState
 	Range		paid_dates;
 	Range		invoice_dates;	/* of payments and open items */
 	DayHist		hist;			/* days late of payments */
+	DayMap		paid_days;		/* days late by day of payment, not added yet */
 
 	int64		n_open;
 	int64		n_overdue;		/* by more than the grace days */
@@ -137,6 +139,7 @@ extern void payment_check_as_of(DateADT as_of);
 extern void payment_refuse_mixture(void);
 extern void payment_add_late(PaymentState *state, int64 days, int64 n,
 							 int128 units);
+extern void payment_add_paid_days(PaymentState *state, const DaySums *days);
 extern bool payment_add_open(PaymentState *state, DateADT due, int64 n,
 							 int128 units);
 extern PaymentState *payment_make(MemoryContext cxt, int grace, int half_life,

@@ -75,7 +75,7 @@ dayhist_reserve(DayHist *hist, int ndays, MemoryContext cxt)
 {
 	int			nslots = FIRST_SLOTS;
 
-	while (3 * nslots < 4 * ndays)
+	while (3 * nslots < 4 * ndays && nslots < DAYHIST_MAX_SLOTS)
 		nslots *= 2;
 	hist->nslots = (uint16) nslots;
 	hist->slots = MemoryContextAllocZero(cxt, nslots * sizeof(DaySlot));

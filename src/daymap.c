@@ -164,7 +164,52 @@ daymap_list(const DayMap *map, DayValue kind, DaySums *list)
 	return true;
 }
 
+/* Adds another list; neither has anything to subtract. */
+void
+daysums_merge(DaySums *list, const DaySums *other)
+{
+	DaySums		sum = {0};
+	int			i = 0;
+	int			k = 0;
+
+	if (other->n == 0)
+		return;
+	sum.sums = palloc((list->n + other->n) * sizeof(DaySum));
+	while (i < list->n || k < other->n)
+	{
+		const DaySum *a = i < list->n ? &list->sums[i] : NULL;
+		const DaySum *b = k < other->n ? &other->sums[k] : NULL;
+
+		if (b == NULL || (a != NULL && a->day < b->day))
+		{
+			append(&sum, a->day, a->count, a->value);
+			i++;
+		}
+		else if (a == NULL || b->day < a->day)
+		{
+			append(&sum, b->day, b->count, b->value);
+			k++;
+		}
+		else
+		{
+			append(&sum, a->day, a->count + b->count, a->value + b->value);
+			i++;
+			k++;
+		}
+	}
+	*list = sum;
+}
+
 /* --- bytes ---------------------------------------------------------------- */
+
+/* Nearly all amounts fit into 64 bits, which divide more quickly. */
+static inline uint128
+divided(int128 amount, int64 unit)
+{
+	if (likely(amount <= PG_INT64_MAX))
+		return (uint64) amount / (uint64) unit;
+	return (uint128) (amount / unit);
+}
 
 /* Amounts are divided by a unit, of which they are multiples. */
 void
@@ -181,7 +226,7 @@ daysums_pack(StringInfo buf, const DaySums *list, DayValue kind, int64 unit)
 			pack_unsigned(buf, (int64) sum->day - list->sums[i - 1].day);
 		pack_unsigned(buf, sum->count);
 		if (kind == VALUE_AMOUNT)
-			pack_unsigned(buf, sum->value / unit);
+			pack_unsigned(buf, divided(sum->value, unit));
 		else if (kind == VALUE_SIGNED)
 			pack_signed(buf, sum->value);
 	}

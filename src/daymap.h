@@ -54,10 +54,29 @@ extern void daymap_add_list(DayMap *map, const DaySums *list, int sign,
 							MemoryContext cxt);
 extern bool daymap_list(const DayMap *map, DayValue kind, DaySums *list);
 
+extern void daysums_merge(DaySums *list, const DaySums *other);
 extern void daysums_pack(StringInfo buf, const DaySums *list, DayValue kind,
 						 int64 unit);
 extern void daysums_unpack(Unpack *from, DaySums *list, DayValue kind,
 						   int64 unit);
 extern int32 daysums_unpack_day(Unpack *from);
+
+/*
+ * Adds one with a value to a map that has slots.  Nearly all days are in their
+ * first place.
+ */
+static pg_attribute_always_inline void
+daymap_add_one(DayMap *map, int32 day, int64 value, MemoryContext cxt)
+{
+	DaySum	   *slot = &map->slots[(uint32) day & (map->nslots - 1)];
+
+	if (unlikely(slot->day != day))
+	{
+		daymap_add(map, day, 1, value, cxt);
+		return;
+	}
+	slot->count++;
+	slot->value += value;
+}
 
 #endif							/* CREDIT_DAYMAP_H */

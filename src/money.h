@@ -150,6 +150,50 @@ money_read_small(Datum value, int64 *small, int *scale)
 	return true;
 }
 
+/*
+ * The same of the usual amount: positive, from 1 up, packed in its tuple.  False:
+ * it is none of these.
+ */
+static pg_attribute_always_inline bool
+money_read_plain(Datum value, int64 *small, int *scale)
+{
+	static const int64 power[] = {1, 10000, 100000000, INT64CONST(1000000000000)};
+	const struct varlena *packed = (struct varlena *) DatumGetPointer(value);
+	const char *data = VARDATA_SHORT(packed);
+	const int64 *unit;
+	uint32		ndigits;
+	uint16		header;
+	uint16		digit;
+	int64		units;
+
+	if (unlikely(!VARATT_IS_SHORT(packed)))
+		return false;
+	/* a pointer to what lies elsewhere has size 0, hence digits without number */
+	ndigits = ((uint32) VARSIZE_SHORT(packed) - VARHDRSZ_SHORT) / 2 - 1;
+	if (unlikely(ndigits - 1 > 3))
+		return false;
+	memcpy(&header, data, sizeof(header));
+	/* short form, no sign, weight 0 or 1 */
+	if (unlikely((header & 0xE07E) != 0x8000 || ndigits > 3U + (header & 1)))
+		return false;
+	unit = &power[2 + (header & 1)];
+	memcpy(&digit, data + 2, sizeof(digit));
+	units = digit * unit[0];
+	if (likely(ndigits > 1))
+	{
+		memcpy(&digit, data + 4, sizeof(digit));
+		units += digit * unit[-1];
+		for (uint32 i = 2; i < ndigits; i++)
+		{
+			memcpy(&digit, data + 2 + 2 * i, sizeof(digit));
+			units += digit * unit[-(int) i];
+		}
+	}
+	*small = units;
+	*scale = (header & 0x1F80) >> 7;
+	return true;
+}
+
 static pg_attribute_always_inline void
 money_read(Datum value, Money *amount)
 {

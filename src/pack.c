@@ -13,17 +13,26 @@
 
 /* 128 bits, seven at a time */
 #define MAX_SHIFT 126
+#define MAX_BYTES 19
+/* Where 64 bits are full */
+#define LOW_SHIFT 63
 
 void
 pack_unsigned(StringInfo buf, uint128 value)
 {
-	char		bytes[19];
-	int			n = 0;
+	char	   *to;
+	uint64		low;
 
-	for (; value >= 0x80; value >>= 7)
-		bytes[n++] = (char) (value | 0x80);
-	bytes[n++] = (char) value;
-	appendBinaryStringInfo(buf, bytes, n);
+	if (unlikely(buf->maxlen - buf->len <= MAX_BYTES))
+		enlargeStringInfo(buf, MAX_BYTES);
+	to = buf->data + buf->len;
+	for (; unlikely(value > PG_UINT64_MAX); value >>= 7)
+		*to++ = (char) (value | 0x80);
+	for (low = (uint64) value; low >= 0x80; low >>= 7)
+		*to++ = (char) (low | 0x80);
+	*to++ = (char) low;
+	*to = '\0';
+	buf->len = (int) (to - buf->data);
 }
 
 void
@@ -45,23 +54,31 @@ unpack_refuse(const Unpack *from)
 uint128
 unpack_unsigned_rare(Unpack *from, uint128 most)
 {
-	uint128		value = 0;
+	uint64		low = 0;
+	uint128		value;
+	uint8		byte = 0x80;
+	int			shift = 0;
 
-	for (int shift = 0;; shift += 7)
+	for (; shift < LOW_SHIFT && byte >= 0x80; shift += 7)
 	{
-		uint8		byte;
-
+		if (from->at >= from->end)
+			unpack_refuse(from);
+		byte = *from->at++;
+		low |= (uint64) (byte & 0x7F) << shift;
+	}
+	value = low;
+	for (; byte >= 0x80; shift += 7)
+	{
 		if (from->at >= from->end || shift > MAX_SHIFT)
 			unpack_refuse(from);
 		byte = *from->at++;
-		/* the last byte has two bits of 128, and none ends in nothing */
-		if ((shift == MAX_SHIFT && byte > 3) || (byte == 0 && shift > 0))
+		/* the last byte has two bits of 128 */
+		if (shift == MAX_SHIFT && byte > 3)
 			unpack_refuse(from);
 		value |= (uint128) (byte & 0x7F) << shift;
-		if (byte < 0x80)
-			break;
 	}
-	if (value > most)
+	/* no number but one of a single byte ends in nothing */
+	if ((byte == 0 && shift > 7) || value > most)
 		unpack_refuse(from);
 	return value;
 }

@@ -48,6 +48,8 @@ typedef struct StateType
 	/* adds a note (sign 1), or takes it out (-1); so with lists */
 	void		(*add_note) (void *tally, const void *note, int sign);
 	void		(*add_lists) (void *tally, const void *lists, int sign);
+	/* adds lists to lists; false, and nothing done: it takes a tally */
+	bool		(*merge_lists) (void *lists, const void *other);
 	/* false: there is less than nothing of something */
 	bool		(*list) (const void *tally, void *lists);
 	/* whether lists belong together */

@@ -177,6 +177,22 @@ add_lists(void *to, const void *from, int sign)
 	fine_add_list(&tally->fine, &lists->fine, sign);
 }
 
+/* Fine sums are left to a tally. */
+static bool
+merge_lists(void *to, const void *from)
+{
+	AgingLists *lists = to;
+	const AgingLists *other = from;
+
+	if (lists->fine.n > 0 || other->fine.n > 0)
+		return false;
+	lists->n_skipped += other->n_skipped;
+	daysums_merge(&lists->days[DEBT], &other->days[DEBT]);
+	daysums_merge(&lists->days[CREDIT], &other->days[CREDIT]);
+	daysums_merge(&lists->decimals, &other->decimals);
+	return true;
+}
+
 static void
 pack(StringInfo buf, const void *from)
 {
@@ -222,6 +238,7 @@ static const StateType type = {
 	.init = init,
 	.add_note = add_note,
 	.add_lists = add_lists,
+	.merge_lists = merge_lists,
 	.list = list,
 	.is_consistent = is_consistent,
 	.pack = pack,

@@ -320,6 +320,31 @@ add_lists(void *to, const void *from, int sign)
 	fine_add_list(&tally->fine, &lists->fine, sign);
 }
 
+/* Rows that had an as-of date, and fine sums, are left to a tally. */
+static bool
+merge_lists(void *to, const void *from)
+{
+	PaymentLists *lists = to;
+	const PaymentLists *other = from;
+	PaymentNumbers *numbers = &lists->numbers;
+
+	if (numbers->n_as_of > 0 || other->numbers.n_as_of > 0 ||
+		lists->fine.n > 0 || other->fine.n > 0)
+		return false;
+	numbers->n_credits += other->numbers.n_credits;
+	numbers->n_future += other->numbers.n_future;
+	numbers->n_skipped += other->numbers.n_skipped;
+	numbers->to_pay += other->numbers.to_pay;
+	numbers->to_pay2 += other->numbers.to_pay2;
+	numbers->amount_to_pay += other->numbers.amount_to_pay;
+	daysums_merge(&lists->late, &other->late);
+	daysums_merge(&lists->paid, &other->paid);
+	daysums_merge(&lists->invoiced, &other->invoiced);
+	daysums_merge(&lists->due, &other->due);
+	daysums_merge(&lists->decimals, &other->decimals);
+	return true;
+}
+
 static void
 pack(StringInfo buf, const void *from)
 {
@@ -388,6 +413,7 @@ static const StateType type = {
 	.init = init,
 	.add_note = add_note,
 	.add_lists = add_lists,
+	.merge_lists = merge_lists,
 	.list = list,
 	.is_consistent = is_consistent,
 	.pack = pack,
@@ -499,34 +525,13 @@ credit_payment_state_subtract(PG_FUNCTION_ARGS)
 static void
 read_late(PaymentState *state, const DaySums *list)
 {
+	if (list->n > 0)
+		dayhist_reserve(&state->hist, list->n, state->sums.cxt);
 	for (int i = 0; i < list->n; i++)
 	{
 		const DaySum *sum = &list->sums[i];
 
 		payment_add_late(state, sum->day, sum->count, sum->value);
-	}
-}
-
-static void
-read_paid(PaymentState *state, const DaySums *list)
-{
-	RecencyPlace recent;
-
-	if (list->n == 0)
-		return;
-	state->paid_dates.least = list->sums[0].day;
-	state->paid_dates.most = list->sums[list->n - 1].day;
-	recent = recency_reserve(&state->recent, state->paid_dates.least,
-							 state->paid_dates.most, state->sums.cxt);
-	for (int i = 0; i < list->n; i++)
-	{
-		const DaySum *sum = &list->sums[i];
-		int128		x = sum->day;
-
-		recency_add(&recent, sum->day, sum->count, (int64) sum->value);
-		state->paid.x += x * sum->count;
-		state->paid.x2 += x * x * sum->count;
-		state->paid.x_days += x * sum->value;
 	}
 }
 
@@ -596,7 +601,7 @@ read_lists(PaymentState *state, const PaymentLists *lists)
 		state->invoice_dates.most = invoiced->sums[invoiced->n - 1].day;
 	}
 	read_late(state, &lists->late);
-	read_paid(state, &lists->paid);
+	payment_add_paid_days(state, &lists->paid);
 	add_units(state, PAYMENT_PAID, lists->late.value, scale);
 	read_open(state, lists, scale);
 	read_fine(state, &lists->fine, scale);

@@ -57,12 +57,15 @@ SELECT p.source_id, p.key
  WHERE t.payment_key IS NOT NULL AND t.settled_on > as_of
    AND t.settled_on > COALESCE(p.document_date, p.posting_date, credit.day_of(p.recorded_at))
 UNION
+/* applied before the debt was there: what was applied later is among those above */
 SELECT p.source_id, p.key
   FROM credit.item x
   JOIN credit.settlement t ON t.source_id = x.source_id AND t.key = x.key
   JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
  WHERE t.payment_key IS NOT NULL
    AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > as_of
+   AND (t.settled_on IS NULL OR
+		t.settled_on < COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)))
    AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) >
 	   COALESCE(p.document_date, p.posting_date, credit.day_of(p.recorded_at))
 UNION

@@ -91,7 +91,8 @@ WITH recent AS
 						AND ((r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL))
 					 OFFSET 0) r
 			  WHERE of_account IS NOT NULL
-				AND i.account_id = of_account AND (i.is_open OR NOT i.is_open) AND i.amount > 0) q),
+				AND i.account_id = of_account AND (i.is_open OR NOT i.is_open) AND i.amount > 0
+				AND i.source_id = ANY (ARRAY(SELECT s.source_id FROM credit.source s WHERE s.kind IN ('invoice', 'receivable')))) q),
 settled AS MATERIALIZED
 	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
 			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
@@ -568,7 +569,7 @@ SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
   FROM credit.account a
  CROSS JOIN LATERAL
 	   (SELECT t.*,
-			   CASE WHEN credit.as_of() <> t.today OR credit.needs_allocation() OR
+			   CASE WHEN credit.as_of() <> t.today OR (SELECT credit.needs_allocation()) OR
 						 EXISTS (SELECT FROM credit.month_mark m
 								  WHERE m.account_id = a.account_id AND m.month IN ('infinity', '-infinity')) THEN 'rows'
 					WHEN EXISTS (SELECT FROM credit.fold_day f WHERE f.day <= t.today)
@@ -617,8 +618,8 @@ SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
 							   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
 							   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date
 						  FROM credit.item i
-						  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
-						 WHERE i.account_id = a.account_id AND i.is_open AND i.amount > 0) o
+						 WHERE i.account_id = a.account_id AND i.is_open AND i.amount > 0
+						   AND i.source_id = ANY (ARRAY(SELECT s.source_id FROM credit.source s WHERE s.kind IN ('invoice', 'receivable')))) o
 				 WHERE k.read_from <> 'rows' AND o.open_amount > 0 AND o.document_date <= credit.today()
 				 GROUP BY o.currency) q
 		 GROUP BY q.currency
@@ -754,7 +755,7 @@ SELECT a.customer COLLATE "C" AS customer, a.segment COLLATE "C" AS segment, a.n
 	   COALESCE(q.amount, 0) AS invoiced_amount
   FROM credit.account a
  CROSS JOIN LATERAL
-	   (SELECT credit.as_of() = credit.today() AND NOT credit.needs_allocation()
+	   (SELECT credit.as_of() = credit.today() AND NOT (SELECT credit.needs_allocation())
 			   AND NOT EXISTS (SELECT FROM credit.month_mark m
 								WHERE m.account_id = a.account_id AND m.month >= d.first_month) AS is_kept,
 			   d.first_month
@@ -770,8 +771,8 @@ SELECT a.customer COLLATE "C" AS customer, a.segment COLLATE "C" AS segment, a.n
 					   date_trunc('month', COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at))::timestamp)::date,
 					   NULL, i.amount
 				  FROM credit.item i
-				  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
 				 WHERE i.account_id = a.account_id AND (i.is_open OR NOT i.is_open) AND i.amount > 0 AND k.is_kept
+				   AND i.source_id = ANY (ARRAY(SELECT s.source_id FROM credit.source s WHERE s.kind IN ('invoice', 'receivable')))
 				   AND (i.reversed_on IS NULL OR i.reversed_on > credit.today())
 				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) >= k.first_month
 				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()) e

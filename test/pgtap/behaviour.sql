@@ -128,6 +128,23 @@ SELECT is(books.recent(ARRAY[0, age]), books.recent(ARRAY[age, 0]), format('in a
 SELECT cmp_ok(books.recent(ARRAY[0, 99]), '>', 0::float8, 'ninety-nine weigh something');
 SELECT is(books.recent(ARRAY[0, 100]), 0::float8, 'a hundred nothing');
 
+-- A group alone counts days of payment before it adds them, a few thousand at a
+-- time: it says what one of two groups says, and what a state says
+
+CREATE TABLE books.long AS
+SELECT g AS id, (1 + g % 97)::numeric AS amount, date '1980-01-01' + g * 7919 % 15013 AS invoiced, (g % 11) - 3 AS late FROM generate_series(1, 30000) g;
+CREATE FUNCTION books.alone(half_life int) RETURNS SETOF text LANGUAGE sql AS $$
+SELECT credit.payment_profile(amount, invoiced, invoiced + 30, invoiced + 30 + late, '2026-01-31', 0, half_life)::text FROM books.long
+$$;
+CREATE FUNCTION books.of_two(half_life int) RETURNS SETOF text LANGUAGE sql AS $$
+SELECT DISTINCT credit.payment_profile(amount, invoiced, invoiced + 30, invoiced + 30 + late, '2026-01-31', 0, half_life)::text
+  FROM books.long, generate_series(1, 2) two GROUP BY two
+$$;
+SELECT cmp_ok((SELECT count(DISTINCT invoiced + late) FROM books.long), '>', 8192::bigint, 'more days than wait at a time');
+SELECT is(books.alone(h), books.of_two(h), format('a group alone and one of two, half-life %s', h)) FROM unnest(ARRAY[1, 90, 3650]) h;
+SELECT is(books.alone(h), credit.payment_measures((SELECT credit.payment_state(amount, invoiced, invoiced + 30, invoiced + 30 + late, '2026-01-31') FROM books.long), NULL, 0, h)::text,
+	format('and the state, half-life %s', h)) FROM unnest(ARRAY[1, 90, 3650]) h;
+
 -- In parallel
 
 SET LOCAL parallel_setup_cost = 0;
