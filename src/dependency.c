@@ -365,6 +365,46 @@ is_read(Oid relid, const Bitmapset *columns)
 	return false;
 }
 
+/* Is this version of a row of this transaction's making? */
+static bool
+is_own_version(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return TransactionIdIsCurrentTransactionId
+		(DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber,
+											   &isnull)));
+}
+
+/*
+ * An UPDATE replaces the version that others know, whatever it changes; the
+ * next one of this row may be one that matters (rowversion.c).
+ */
+void
+dependency_follow(List *targets, TupleTableSlot *old, TupleTableSlot *new)
+{
+	const ViewList *list = view_list();
+	RowVersion	replaced = {old->tts_tableOid, old->tts_tid};
+	RowVersion	version = {new->tts_tableOid, new->tts_tid};
+	ListCell   *lc;
+
+	if (!ItemPointerIsValid(&old->tts_tid) || !ItemPointerIsValid(&new->tts_tid))
+		return;
+	foreach(lc, targets)
+	{
+		Oid			relid = ((Target *) lfirst(lc))->relid;
+
+		for (int i = 0; i < list->n; i++)
+		{
+			if (list->dependencies[i].relid != relid ||
+				!view_shares(list->dependencies[i].view, relid))
+				continue;
+			rowversion_follow(&replaced, is_own_version(old), &version);
+			return;
+		}
+	}
+}
+
 /*
  * Keeps the old and the new version of a row until the statement ends; one of
  * them may be NULL.
@@ -576,13 +616,17 @@ collect_keys(struct Touched *touched, Snapshot snapshot)
 	}
 }
 
-/* May others have read documents from this version of a row? */
+/* The version of a row that others may have read documents from, if there is one. */
 static bool
-is_shared_version(const ChangedRow *row, Dependency *dependency)
+shared_version(const ChangedRow *row, Dependency *dependency, RowVersion *version)
 {
-	return row->is_old && ItemPointerIsValid(&row->tuple->t_self) &&
-		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row->tuple->t_data)) &&
-		view_reads(dependency, row->columns);
+	if (!row->is_old || !ItemPointerIsValid(&row->tuple->t_self) ||
+		!view_reads(dependency, row->columns))
+		return false;
+	version->relid = row->tuple->t_tableOid;
+	version->tid = row->tuple->t_self;
+	return !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row->tuple->t_data)) ||
+		rowversion_origin(version);
 }
 
 /* How many transactions have ended, of those that wrote, up to now? */
@@ -620,11 +664,8 @@ lock_replaced(struct Touched *touched, uint64 ended)
 				versions = MemoryContextAllocHuge(CurrentMemoryContext,
 												  sizeof(RowVersion) * table->n * list->n);
 			for (int r = 0; r < table->n; r++)
-				if (is_shared_version(&table->rows[r], dependency))
-				{
-					versions[n].relid = table->rows[r].tuple->t_tableOid;
-					versions[n++].tid = table->rows[r].tuple->t_self;
-				}
+				if (shared_version(&table->rows[r], dependency, &versions[n]))
+					n++;
 		}
 		if (n > 0 && rowversion_lock(versions, &n, true))
 			is_new = true;
