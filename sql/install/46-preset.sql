@@ -459,7 +459,7 @@ SELECT d.part, d.view, d.relation, d.changed_keys
 ('odoo', 'payment', 'payment', 'account_move_line',
  $$SELECT a.id FROM changed c JOIN {erp}.account_move__account_payment r ON r.invoice_id = c.move_id JOIN {erp}.account_payment a ON a.id = r.payment_id AND a.move_id IS NULL WHERE c.display_type = 'payment_term'$$),
 ('odoo', 'payment', 'payment', 'res_partner',
- 'SELECT a.id FROM (SELECT x.id FROM changed x GROUP BY x.id HAVING count(DISTINCT COALESCE(x.commercial_partner_id, 0)) > 1) c JOIN {erp}.account_payment a ON a.partner_id = c.id AND a.move_id IS NULL')
+ 'SELECT a.id FROM changed c JOIN {erp}.account_payment a ON a.partner_id = c.id AND a.move_id IS NULL')
 ) AS d (preset, part, view, relation, changed_keys)
  WHERE d.preset = preset_dependencies.preset
 $f$;
