@@ -19,8 +19,8 @@ VALUES
  'A running server: modules party, company, currency, sale, stock, account, account_invoice, account_invoice_stock, account_credit_limit, driven through its own interface.',
  'Account types that change with the sign of a balance (debit_type). Draft ledger moves. Payments in preparation (account_payment). Purchases. Units of measure and currency codes that are changed afterwards.'),
 ('odoo', 'Odoo', '17.0, 18.0',
- 'The published source text of modules base, account, sale and uom; no running server.',
- 'Point of sale. Draft invoices. Payments that are not posted. Invoice lines without an order line take nothing off an order. Units of measure and currency codes that are changed afterwards. The switch account_use_credit_limit of a company: limits count here whether it is on or not.')
+ 'A running server of each: modules base, account, sale, sale_management, stock, sale_stock, driven through their own methods.',
+ 'Point of sale. Draft invoices. Payments that are not posted, and those without a journal entry and without an invoice once they are paid. Invoice lines without an order line, and invoices in another currency than their order, take nothing off an order. A branch is a company of its own. Units of measure and currency codes that are changed afterwards. The switch account_use_credit_limit of a company: limits count here whether it is on or not.')
 $f$;
 COMMENT ON FUNCTION credit.preset_catalog() IS
 'The presets there are: ERP, version they were checked against and how, and what they leave out.';
