@@ -219,6 +219,8 @@ credit_capture_row(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	entry = source_lookup(trigdata->tg_relation);
 	targets = dependency_targets(trigdata->tg_relation, entry->table.relids);
+	if (targets != NIL && update)
+		dependency_follow(targets, trigdata->tg_trigslot, trigdata->tg_newslot);
 	if (targets != NIL && update &&
 		!dependency_row_changed(trigdata->tg_trigslot, trigdata->tg_newslot))
 		targets = NIL;

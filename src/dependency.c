@@ -241,6 +241,46 @@ is_read(Oid relid, const Bitmapset *columns)
 	return false;
 }
 
+/* Is this version of a row of this transaction's making? */
+static bool
+is_own_version(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return TransactionIdIsCurrentTransactionId
+		(DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber,
+											   &isnull)));
+}
+
+/*
+ * An UPDATE replaces the version that others know, whatever it changes; the
+ * next one of this row may be one that matters (rowversion.c).
+ */
+void
+dependency_follow(List *targets, TupleTableSlot *old, TupleTableSlot *new)
+{
+	const ViewList *list = view_list();
+	RowVersion	replaced = {old->tts_tableOid, old->tts_tid};
+	RowVersion	version = {new->tts_tableOid, new->tts_tid};
+	ListCell   *lc;
+
+	if (!ItemPointerIsValid(&old->tts_tid) || !ItemPointerIsValid(&new->tts_tid))
+		return;
+	foreach(lc, targets)
+	{
+		Oid			relid = ((Target *) lfirst(lc))->relid;
+
+		for (int i = 0; i < list->n; i++)
+		{
+			if (list->dependencies[i].relid != relid ||
+				!view_shares(list->dependencies[i].view, relid))
+				continue;
+			rowversion_follow(&replaced, is_own_version(old), &version);
+			return;
+		}
+	}
+}
+
 /*
  * Keeps the old and the new version of a row until the statement ends; one of
  * them may be NULL.

@@ -9,6 +9,7 @@
 
 /* Which declared tables the rows of a table or partition belong to. */
 extern List *dependency_targets(Relation rel, const List *relids);
+extern void dependency_follow(List *targets, TupleTableSlot *old, TupleTableSlot *new);
 extern void dependency_collect(Frame *frame, List *targets, TupleTableSlot *old,
 							   TupleTableSlot *new);
 extern bool dependency_row_changed(TupleTableSlot *old, TupleTableSlot *new);

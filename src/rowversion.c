@@ -15,6 +15,11 @@
  * again.  These are heavyweight locks of classes of our own and not row locks:
  * the ERP takes table locks with NOWAIT, which row locks would be in the way of.
  *
+ * What others can have read is the version that was there before this
+ * transaction, also when it has replaced that one for a column that no document
+ * is made of, without a lock, and replaces its own now.  So where its own
+ * versions come from is kept.
+ *
  * A version is known by its place, hashed; a collision costs waiting, nothing
  * else.  A transaction that has got many locks takes those of whole tables from
  * then on, so that it does not use up the server's lock table.  That is why the
@@ -29,6 +34,8 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "credit.h"
@@ -42,8 +49,32 @@
 /* Locks on versions in one transaction; what the server has room for per backend. */
 #define MAX_VERSIONS 64
 
+/* Versions of this transaction that are followed to where they come from. */
+#define MAX_ORIGINS 1000
+
+/* What a version of this transaction stands in for. */
+typedef struct Origin
+{
+	RowVersion	version;		/* hash key, must be first */
+	RowVersion	origin;
+} Origin;
+
 static LocalTransactionId counted_in = InvalidLocalTransactionId;
 static int	nversions = 0;
+static HTAB *origins = NULL;
+static bool is_lost = false;	/* there were too many */
+
+/* What was there belongs to a transaction that is over. */
+static void
+start_transaction(void)
+{
+	if (counted_in == credit_local_xid())
+		return;
+	counted_in = credit_local_xid();
+	nversions = 0;
+	origins = NULL;
+	is_lost = false;
+}
 
 /* Has this lock not been held before? */
 static bool
@@ -98,7 +129,8 @@ lock_some(const RowVersion *versions, int n, bool is_replaced)
 {
 	bool		is_new = false;
 
-	if (nversions + n > MAX_VERSIONS)
+	/* in order, what is not known where comes last */
+	if (nversions + n > MAX_VERSIONS || !ItemPointerIsValid(&versions[n - 1].tid))
 		return take_table(versions[0].relid,
 						  is_replaced ? AccessExclusiveLock : ShareLock);
 	(void) take_table(versions[0].relid,
@@ -121,11 +153,7 @@ rowversion_lock(RowVersion *versions, int *n, bool is_replaced)
 	int			start = 0;
 	int			kept = 0;
 
-	if (counted_in != credit_local_xid())
-	{
-		counted_in = credit_local_xid();
-		nversions = 0;
-	}
+	start_transaction();
 	qsort(versions, *n, sizeof(RowVersion), compare_versions);
 	for (int i = 0; i < *n; i++)
 		if (i == 0 || compare_versions(&versions[i], &versions[kept - 1]) != 0)
@@ -140,6 +168,63 @@ rowversion_lock(RowVersion *versions, int *n, bool is_replaced)
 	}
 	*n = kept;
 	return is_new;
+}
+
+/* A key whose padding, which is hashed too, is known. */
+static void
+set_key(RowVersion *key, const RowVersion *version)
+{
+	memset(key, 0, sizeof(RowVersion));
+	key->relid = version->relid;
+	ItemPointerCopy(&version->tid, &key->tid);
+}
+
+/*
+ * The version of a row that others know, for one of this transaction.  False:
+ * they know none, as the row is new.  If that is no longer known it is any
+ * version of the table.
+ */
+bool
+rowversion_origin(RowVersion *version)
+{
+	RowVersion	key;
+	Origin	   *found;
+
+	start_transaction();
+	set_key(&key, version);
+	found = origins == NULL ? NULL : hash_search(origins, &key, HASH_FIND, NULL);
+	if (found != NULL)
+		*version = found->origin;
+	else if (is_lost)
+		ItemPointerSetInvalid(&version->tid);
+	return found != NULL || is_lost;
+}
+
+/* Keeps what a new version of a row stands in for. */
+void
+rowversion_follow(const RowVersion *old, bool is_own, const RowVersion *new)
+{
+	RowVersion	key;
+	RowVersion	origin = *old;
+	HASHCTL		ctl;
+
+	start_transaction();
+	if (is_own && (!rowversion_origin(&origin) || !ItemPointerIsValid(&origin.tid)))
+		return;
+	set_key(&key, new);
+	if (origins == NULL)
+	{
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(RowVersion);
+		ctl.entrysize = sizeof(Origin);
+		ctl.hcxt = TopTransactionContext;
+		origins = hash_create("credit row versions", 32, &ctl,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	if (hash_get_num_entries(origins) >= MAX_ORIGINS)
+		is_lost = true;
+	else
+		((Origin *) hash_search(origins, &key, HASH_ENTER, NULL))->origin = origin;
 }
 
 /* Has nobody replaced it, as a snapshot has it? */

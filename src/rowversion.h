@@ -15,6 +15,8 @@ typedef struct RowVersion
 } RowVersion;
 
 extern bool rowversion_lock(RowVersion *versions, int *n, bool is_replaced);
+extern void rowversion_follow(const RowVersion *old, bool is_own, const RowVersion *new);
+extern bool rowversion_origin(RowVersion *version);
 extern bool rowversion_is_current(const RowVersion *version, Snapshot snapshot);
 
 #endif							/* CREDIT_ROWVERSION_H */

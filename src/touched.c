@@ -227,13 +227,17 @@ collect_keys(struct Touched *touched, Snapshot snapshot)
 	}
 }
 
-/* May others have read documents from this version of a row? */
+/* The version of a row that others may have read documents from, if there is one. */
 static bool
-is_shared_version(const ChangedRow *row, Dependency *dependency)
+shared_version(const ChangedRow *row, Dependency *dependency, RowVersion *version)
 {
-	return row->is_old && ItemPointerIsValid(&row->tuple->t_self) &&
-		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row->tuple->t_data)) &&
-		view_reads(dependency, row->columns);
+	if (!row->is_old || !ItemPointerIsValid(&row->tuple->t_self) ||
+		!view_reads(dependency, row->columns))
+		return false;
+	version->relid = row->tuple->t_tableOid;
+	version->tid = row->tuple->t_self;
+	return !TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(row->tuple->t_data)) ||
+		rowversion_origin(version);
 }
 
 /* How many transactions have ended, of those that wrote, up to now? */
@@ -271,11 +275,8 @@ lock_replaced(struct Touched *touched, uint64 ended)
 				versions = MemoryContextAllocHuge(CurrentMemoryContext,
 												  sizeof(RowVersion) * table->n * list->n);
 			for (int r = 0; r < table->n; r++)
-				if (is_shared_version(&table->rows[r], dependency))
-				{
-					versions[n].relid = table->rows[r].tuple->t_tableOid;
-					versions[n++].tid = table->rows[r].tuple->t_self;
-				}
+				if (shared_version(&table->rows[r], dependency, &versions[n]))
+					n++;
 		}
 		if (n > 0 && rowversion_lock(versions, &n, true))
 			is_new = true;

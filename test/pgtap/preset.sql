@@ -237,13 +237,13 @@ CREATE TABLE res_partner (id serial PRIMARY KEY, name varchar, parent_id int, co
 CREATE TABLE ir_property (id serial PRIMARY KEY, name varchar, res_id varchar, company_id int, value_float float8);
 CREATE TABLE uom_uom (id serial PRIMARY KEY, factor numeric NOT NULL);
 CREATE TABLE sale_order (id serial PRIMARY KEY, name varchar, partner_id int, partner_invoice_id int, company_id int, currency_id int,
-	state varchar DEFAULT 'draft', amount_total numeric, date_order timestamp DEFAULT now(), commitment_date timestamp);
-CREATE TABLE sale_order_line (id serial PRIMARY KEY, order_id int REFERENCES sale_order ON DELETE CASCADE, price_total numeric, product_uom_qty numeric,
-	product_uom int, qty_delivered numeric DEFAULT 0, is_downpayment boolean, invoice_status varchar);
+	state varchar DEFAULT 'draft', amount_untaxed numeric, amount_total numeric, date_order timestamp DEFAULT now(), commitment_date timestamp);
+CREATE TABLE sale_order_line (id serial PRIMARY KEY, order_id int REFERENCES sale_order ON DELETE CASCADE, price_total numeric, price_unit numeric, discount numeric,
+	product_uom_qty numeric, product_uom int, qty_delivered numeric DEFAULT 0, is_downpayment boolean, invoice_status varchar);
 CREATE TABLE account_account (id serial PRIMARY KEY, account_type varchar);
 CREATE TABLE account_move (id serial PRIMARY KEY, move_type varchar, state varchar);
 CREATE TABLE account_move_line (id serial PRIMARY KEY, move_id int REFERENCES account_move ON DELETE CASCADE, account_id int, partner_id int, company_id int, currency_id int,
-	amount_currency numeric, amount_residual_currency numeric, parent_state varchar, move_name varchar, date date DEFAULT current_date, date_maturity date,
+	amount_currency numeric, amount_residual numeric, amount_residual_currency numeric, parent_state varchar, display_type varchar, move_name varchar, date date DEFAULT current_date, date_maturity date,
 	quantity numeric, price_total numeric, product_uom_id int);
 CREATE TABLE sale_order_line_invoice_rel (invoice_line_id int NOT NULL REFERENCES account_move_line ON DELETE CASCADE, order_line_id int NOT NULL REFERENCES sale_order_line ON DELETE CASCADE,
 	PRIMARY KEY (invoice_line_id, order_line_id));
@@ -265,12 +265,17 @@ SELECT results_eq('SELECT customer COLLATE "default", segment COLLATE "default",
 	('3', '2', 'USD', 'amount', 50), ('4', '1', 'EUR', 'unlimited', NULL), ('4', '2', 'USD', 'amount', 50)$$, 'limits by company, and its default; 0 is none');
 
 CREATE VIEW truth AS
-WITH sale AS
+WITH line AS
+	(SELECT l.id, l.order_id, l.is_downpayment, l.product_uom, l.qty_delivered,
+			CASE l.product_uom_qty WHEN 0 THEN l.price_unit * (100 - COALESCE(l.discount, 0)) / 100 * o.amount_total / o.amount_untaxed
+								   ELSE l.price_total / l.product_uom_qty END AS price
+	   FROM sale_order_line l JOIN sale_order o ON o.id = l.order_id),
+sale AS
 	(SELECT p.commercial_partner_id AS partner, o.company_id, o.currency_id, CASE WHEN o.state IN ('sale', 'done') THEN o.amount_total END AS a,
-			COALESCE((SELECT sum(round(l.price_total * l.qty_delivered / NULLIF(l.product_uom_qty, 0), 2)) FROM sale_order_line l WHERE l.order_id = o.id), 0) AS d,
+			COALESCE((SELECT sum(round(l.price * l.qty_delivered, 2)) FROM line l WHERE l.order_id = o.id), 0) AS d,
 			COALESCE((SELECT sum(CASE m.move_type WHEN 'out_refund' THEN -1 ELSE 1 END * round(
-							CASE WHEN l.is_downpayment THEN i.price_total ELSE l.price_total * i.quantity * su.factor / iu.factor / NULLIF(l.product_uom_qty, 0) END, 2))
-						FROM sale_order_line l JOIN sale_order_line_invoice_rel r ON r.order_line_id = l.id JOIN account_move_line i ON i.id = r.invoice_line_id
+							CASE WHEN l.is_downpayment THEN i.price_total ELSE l.price * i.quantity * su.factor / iu.factor END, 2))
+						FROM line l JOIN sale_order_line_invoice_rel r ON r.order_line_id = l.id JOIN account_move_line i ON i.id = r.invoice_line_id
 						JOIN account_move m ON m.id = i.move_id JOIN uom_uom su ON su.id = l.product_uom JOIN uom_uom iu ON iu.id = i.product_uom_id
 					   WHERE l.order_id = o.id AND i.parent_state = 'posted'), 0) AS i
 	   FROM sale_order o JOIN res_partner p ON p.id = o.partner_invoice_id),
@@ -296,8 +301,8 @@ CREATE VIEW stages AS SELECT customer COLLATE "default" AS customer, currency CO
 -- an invoice: draft with its lines, then posted
 CREATE FUNCTION invoice(id int, type varchar, partner int, order_line int, quantity numeric, net numeric, total numeric) RETURNS void LANGUAGE sql AS $$
 INSERT INTO account_move VALUES (id, type, 'draft');
-INSERT INTO account_move_line (id, move_id, account_id, partner_id, company_id, currency_id, amount_currency, amount_residual_currency, parent_state, quantity, price_total, product_uom_id)
-VALUES (id * 10, id, 2, partner, 1, 1, -net, 0, 'draft', quantity, abs(total), 1), (id * 10 + 1, id, 1, partner, 1, 1, total, total, 'draft', NULL, NULL, NULL);
+INSERT INTO account_move_line (id, move_id, account_id, partner_id, company_id, currency_id, amount_currency, amount_residual, amount_residual_currency, parent_state, quantity, price_total, product_uom_id, display_type)
+VALUES (id * 10, id, 2, partner, 1, 1, -net, 0, 0, 'draft', quantity, abs(total), 1, 'product'), (id * 10 + 1, id, 1, partner, 1, 1, total, total, total, 'draft', NULL, NULL, NULL, 'payment_term');
 INSERT INTO sale_order_line_invoice_rel SELECT id * 10, order_line WHERE order_line IS NOT NULL;
 $$;
 CREATE FUNCTION post(move int) RETURNS void LANGUAGE sql AS $$
@@ -329,6 +334,14 @@ SELECT results_eq('SELECT ordered, delivered, invoiced, unapplied FROM stages', 
 SELECT step('a down payment', $$INSERT INTO sale_order_line (id, order_id, price_total, product_uom_qty, product_uom, is_downpayment) VALUES (3, 1, 0, 0, 1, true)$$,
 	$$SELECT invoice(5, 'out_invoice', 1, 3, 1, 25, 30)$$, 'SELECT post(5)');
 SELECT results_eq('SELECT ordered, invoiced, unapplied FROM stages', 'VALUES (114.00, 48::numeric, -12::numeric)', 'lowers what is ordered');
+SELECT step('goods that nobody ordered: a line of quantity 0', 'UPDATE sale_order SET amount_untaxed = 150 WHERE id = 1',
+	$$INSERT INTO sale_order_line (id, order_id, price_total, price_unit, discount, product_uom_qty, product_uom, qty_delivered) VALUES (4, 1, 0, 9.99, 10, 0, 1, 2)$$);
+SELECT results_eq('SELECT ordered, delivered, invoiced, unapplied FROM stages', 'VALUES (110.42, 3.58, 48::numeric, -12::numeric)', 'are worth their price, with the tax the order has');
+SELECT step('one of them invoiced', $$SELECT invoice(6, 'out_invoice', 1, 4, 1, 8.99, 10.34)$$, 'SELECT post(6)');
+SELECT results_eq('SELECT ordered, delivered, invoiced, unapplied FROM stages', 'VALUES (103.21, 0::numeric, 58.34, -12::numeric)', 'at the price it was delivered at');
+SELECT step('tax of the order changes', 'UPDATE sale_order SET amount_total = 171 WHERE id = 1');
+SELECT results_eq('SELECT ordered, delivered FROM stages', 'VALUES (94.75, 0::numeric)', 'and of what was invoiced');
+SELECT step('and they come back', 'UPDATE sale_order_line SET qty_delivered = 0 WHERE id = 4', $$SELECT invoice(8, 'out_refund', 1, 4, 1, -8.99, -10.34)$$, 'SELECT post(8)', 'UPDATE sale_order SET amount_total = 180 WHERE id = 1');
 SELECT step('the order is amended and cancelled', $$UPDATE sale_order_line SET price_total = 240, product_uom_qty = 20 WHERE id = 1$$, $$UPDATE sale_order SET amount_total = 300 WHERE id = 1$$, $$UPDATE sale_order SET state = 'cancel' WHERE id = 1$$, $$UPDATE sale_order SET state = 'sale' WHERE id = 1$$);
 SELECT step('a contact moves to another company', $$UPDATE res_partner SET parent_id = 4, commercial_partner_id = 4 WHERE id = 2$$);
 SELECT step('partners are merged', $$UPDATE sale_order SET partner_invoice_id = 3 WHERE partner_invoice_id IN (1, 2)$$, $$UPDATE account_move_line SET partner_id = 3 WHERE partner_id IN (1, 2)$$, $$DELETE FROM res_partner WHERE id = 1$$);
@@ -343,28 +356,78 @@ DROP SCHEMA credit_odoo CASCADE;
 DROP TABLE ir_property;
 ALTER TABLE res_partner ADD credit_limit jsonb;
 CREATE TABLE ir_model_fields (id serial PRIMARY KEY, model varchar, name varchar);
-CREATE TABLE ir_default (id serial PRIMARY KEY, field_id int, user_id int, company_id int, json_value varchar);
+CREATE TABLE ir_default (id serial PRIMARY KEY, field_id int, user_id int, company_id int, condition varchar, json_value varchar);
+INSERT INTO ir_default (field_id, company_id, condition, json_value) VALUES (9, 2, 'country_id=1', '3.0');
 UPDATE ir_module_module SET latest_version = '18.0.1.3';
 UPDATE res_partner SET credit_limit = '{"1": 700.0}' WHERE id = 3;
 INSERT INTO ir_model_fields VALUES (9, 'res.partner', 'credit_limit');
 INSERT INTO ir_default (field_id, company_id, json_value) VALUES (9, 2, '6000.0');
-SELECT results_eq($$SELECT object, split_part(outcome, ' ', 1) FROM credit.attach_preset('odoo', false, 'od') WHERE action = 'part' AND object LIKE 'customer%'$$,
-	$$VALUES ('customer_property', 'left'), ('customer_jsonb', 'ready:'), ('customer', 'not')$$, 'the part that fits is taken');
+-- and payments, which need no journal entry there
+CREATE TABLE account_payment (id serial PRIMARY KEY, name varchar, move_id int, state varchar, payment_type varchar DEFAULT 'inbound', partner_type varchar DEFAULT 'customer',
+	partner_id int, company_id int DEFAULT 1, currency_id int DEFAULT 1, amount numeric, amount_company_currency_signed numeric, date date DEFAULT current_date);
+CREATE TABLE account_move__account_payment (invoice_id int REFERENCES account_move ON DELETE CASCADE, payment_id int REFERENCES account_payment ON DELETE CASCADE, PRIMARY KEY (invoice_id, payment_id));
+SELECT results_eq($$SELECT object, split_part(outcome, ' ', 1) FROM credit.attach_preset('odoo', false, 'od') WHERE action = 'part' AND object ~ 'customer|payment'$$,
+	$$VALUES ('customer_property', 'left'), ('customer_jsonb', 'ready:'), ('customer', 'not'), ('payment', 'ready:')$$, 'the parts that fit are taken');
 SELECT results_eq('SELECT customer COLLATE "default", segment COLLATE "default", limit_state, credit_limit FROM credit.exposure WHERE (customer, segment) IN ((''3'', ''1''), (''4'', ''1''), (''4'', ''2'')) ORDER BY 1, 2',
 	$$VALUES ('3', '1', 'amount', 700.0), ('4', '1', 'unlimited', NULL), ('4', '2', 'amount', 6000.0)$$, 'limits by company');
 SELECT step('limits and defaults that are changed', $$UPDATE res_partner SET credit_limit = '{"1": 800, "2": 5100}' WHERE id = 4$$, $$UPDATE ir_default SET json_value = '0'$$);
 SELECT results_eq('SELECT limit_state, credit_limit FROM credit.exposure WHERE (customer, segment) IN ((''4'', ''1''), (''4'', ''2''), (''3'', ''2'')) ORDER BY customer, segment',
 	$$VALUES ('unlimited', NULL::numeric), ('amount', 800), ('amount', 5100)$$, 'count at once');
+
+-- payments without a journal entry
+ALTER VIEW truth RENAME TO truth_in_entries;
+CREATE VIEW truth AS
+SELECT t.customer, t.segment, t.currency, sum(t.total) AS total
+  FROM (TABLE truth_in_entries
+		UNION ALL
+		-- no more than is open of an invoice
+		SELECT p.commercial_partner_id::text, a.company_id::text, min(y.name), -sign(min(l.amount_residual_currency)) *
+			   LEAST(abs(min(l.amount_residual_currency)), sum(CASE WHEN a.currency_id = l.currency_id THEN a.amount ELSE abs(a.amount_company_currency_signed) END))
+		  FROM account_payment a JOIN res_partner p ON p.id = a.partner_id JOIN account_move__account_payment r ON r.payment_id = a.id
+		  JOIN account_move_line l ON l.move_id = r.invoice_id AND l.account_id = 1 AND l.parent_state = 'posted' JOIN res_currency y ON y.id = l.currency_id
+		 WHERE a.move_id IS NULL AND a.state IN ('in_process', 'paid') AND a.partner_type = 'customer' GROUP BY 1, 2, r.invoice_id
+		UNION ALL
+		SELECT p.commercial_partner_id::text, a.company_id::text, y.name, -a.amount
+		  FROM account_payment a JOIN res_partner p ON p.id = a.partner_id JOIN res_currency y ON y.id = a.currency_id
+		 WHERE a.move_id IS NULL AND a.state = 'in_process' AND a.partner_type = 'customer'
+		   AND NOT EXISTS (SELECT FROM account_move__account_payment r JOIN account_move_line l ON l.move_id = r.invoice_id AND l.parent_state = 'posted' WHERE r.payment_id = a.id)) t
+ GROUP BY 1, 2, 3;
+SELECT step('an invoice', $$SELECT invoice(30, 'out_invoice', 4, NULL, 1, 90, 100)$$, 'SELECT post(30)');
+SELECT step('a payment with nothing it is for', $$INSERT INTO account_payment (id, name, state, partner_id, amount) VALUES (1, 'PAY1', 'draft', 4, 40)$$, $$UPDATE account_payment SET state = 'in_process' WHERE id = 1$$);
+SELECT results_eq('SELECT invoiced, unapplied FROM stages WHERE customer = ''4''', 'VALUES (100::numeric, -40::numeric)', 'takes off');
+SELECT step('it is for the invoice', 'INSERT INTO account_move__account_payment VALUES (30, 1)', $$UPDATE account_payment SET state = 'paid' WHERE id = 1$$);
+SELECT step('one of a supplier, and one with an entry', $$INSERT INTO account_payment (id, move_id, state, partner_id, partner_type, amount) VALUES (2, NULL, 'paid', 4, 'supplier', 7), (3, 2, 'paid', 4, 'customer', 9)$$);
+SELECT results_eq('SELECT invoiced, unapplied FROM stages WHERE customer = ''4''', 'VALUES (100::numeric, -40::numeric)', 'do not');
+SELECT step('too much', $$INSERT INTO account_payment (id, state, partner_id, amount) VALUES (4, 'in_process', 4, 70)$$, 'INSERT INTO account_move__account_payment VALUES (30, 4)');
+SELECT results_eq('SELECT invoiced, unapplied FROM stages WHERE customer = ''4''', 'VALUES (100::numeric, -100::numeric)', 'is no more than the invoice');
+SELECT step('the bank has 40', $$UPDATE account_move_line SET amount_residual = 60, amount_residual_currency = 60 WHERE id = 301$$);
+SELECT results_eq('SELECT invoiced, unapplied FROM stages WHERE customer = ''4''', 'VALUES (60::numeric, -60::numeric)', 'is not taken off twice');
+SELECT step('the invoice is a draft again', $$UPDATE account_move_line SET parent_state = 'draft' WHERE move_id = 30$$);
+SELECT step('and posted', $$UPDATE account_move_line SET parent_state = 'posted', amount_residual = 100, amount_residual_currency = 100 WHERE move_id = 30 AND account_id = 1$$);
+SELECT step('one is cancelled', $$UPDATE account_payment SET state = 'canceled' WHERE id = 1$$);
+UPDATE account_payment SET currency_id = 2, amount = 150, amount_company_currency_signed = 120 WHERE id = 4;
+SELECT results_eq('SELECT currency, invoiced, unapplied FROM stages WHERE customer = ''4''', $$VALUES ('EUR', 100::numeric, 0::numeric), ('USD', 0::numeric, -125::numeric)$$, 'a payment in another currency, as far as it is open');
+SELECT is_empty('SELECT * FROM credit.reconcile()', 'nothing differs');
+SELECT step('in the same', $$UPDATE account_payment SET currency_id = 1, amount = 70 WHERE id = 4$$);
+SELECT step('all of it is in the bank', $$UPDATE account_move_line SET amount_residual = 0, amount_residual_currency = 0 WHERE id = 301$$);
+SELECT step('a refund that is paid out', $$SELECT invoice(31, 'out_refund', 4, NULL, 1, -18, -20)$$, 'SELECT post(31)',
+	$$INSERT INTO account_payment (id, state, payment_type, partner_id, amount) VALUES (5, 'paid', 'outbound', 4, 15)$$, 'INSERT INTO account_move__account_payment VALUES (31, 5)');
+SELECT results_eq('SELECT unapplied FROM stages WHERE customer = ''4''', 'VALUES (-5::numeric)', 'raises exposure');
+SELECT step('its partner belongs to another', 'UPDATE res_partner SET commercial_partner_id = 3 WHERE id = 4');
+SELECT step('and is gone', 'DELETE FROM account_move__account_payment WHERE payment_id = 5', 'DELETE FROM account_payment WHERE id = 5');
+
 -- a column of another type is found before anything is done
 SELECT credit.detach(name) FROM credit.source;
 DROP SCHEMA credit_odoo CASCADE;
-DROP VIEW truth CASCADE;
+DROP VIEW truth, truth_in_entries CASCADE;
 ALTER TABLE sale_order ALTER amount_total TYPE text;
 UPDATE sale_order SET amount_total = 'much';
-SELECT throws_like($$SELECT credit.attach_preset('odoo', false, 'od')$$, 'preset odoo does not fit schema od: 1 problem', 'what cannot be read is said');
-SELECT results_eq($$SELECT outcome FROM credit.attach_preset('odoo', true, 'od') WHERE action = 'problem'$$, $$VALUES ('order: A row cannot be read: invalid input syntax for type numeric: "much".')$$, 'and why');
+SELECT throws_like($$SELECT credit.attach_preset('odoo', false, 'od')$$, 'preset odoo does not fit schema od: 2 problems', 'what cannot be read is said');
+SELECT results_eq($$SELECT outcome FROM credit.attach_preset('odoo', true, 'od') WHERE action = 'problem'$$, $$VALUES ('order: A row cannot be read: invalid input syntax for type numeric: "much".'), ('invoiced: A row cannot be read: invalid input syntax for type numeric: "much".')$$, 'and why');
 UPDATE ir_module_module SET latest_version = '12.0.1';
 SELECT matches((SELECT outcome FROM credit.attach_preset('odoo', true, 'od') WHERE action = 'version'), '^12\.0, but checked against', 'a version nobody has checked');
+UPDATE ir_module_module SET latest_version = 'saas~18.1.1.3';
+SELECT matches((SELECT outcome FROM credit.attach_preset('odoo', true, 'od') WHERE action = 'version'), '^saas~18\.1, but checked against', 'nor one between');
 SELECT ok(NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'credit_odoo'), 'nothing was left');
 
 SELECT * FROM finish();
