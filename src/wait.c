@@ -294,6 +294,17 @@ give_up(TransactionId xid)
 }
 
 /*
+ * A lock timeout can go off in the moment in which the lock is had.  It is only
+ * heeded at the next chance, and what the next wait makes of it is a cancel that
+ * the user is said to have asked for.
+ */
+static void
+heed_late_timeout(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
  * Waits until xid has ended.  False: max_ms have passed and it has not.  No
  * short lock may be held.
  */
@@ -316,6 +327,7 @@ wait_for_transaction(const CreditWait *wait, TransactionId xid, int max_ms)
 		if (ours)
 			LockTimeout = ms;
 		XactLockTableWait(xid, NULL, NULL, XLTW_None);
+		heed_late_timeout();
 		LockTimeout = own_timeout;
 	}
 	PG_CATCH();
@@ -337,7 +349,7 @@ wait_for_transaction(const CreditWait *wait, TransactionId xid, int max_ms)
 	PG_END_TRY();
 	error_context_stack = state.context.previous;
 	if (timed_out)
-		return give_up(xid);
+		return !TransactionIdIsInProgress(xid) || give_up(xid);
 	end_wait(&state);
 	return true;
 }
@@ -405,6 +417,7 @@ wait_for_lock(LOCKTAG *tag, LOCKMODE mode, WaitKind kind)
 	PG_TRY();
 	{
 		(void) LockAcquire(tag, mode, false, false);
+		heed_late_timeout();
 	}
 	PG_FINALLY();
 	{

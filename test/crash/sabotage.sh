@@ -95,7 +95,7 @@ specs_that_fail() {
 
 ok 'a library that has it can be built' make_sabotaged
 use_postgres "$CREDIT_WORK/sabotaged"
-cluster_start sabotaged "${STORM_SETTINGS[@]}"
+cluster_start sabotaged "${STORM_SETTINGS[@]}" fsync=off
 mapfile -t variants < <(sed -n 's/^\t{"\([a-z_]*\)", SABOTAGE_.*/\1/p' src/sabotage.c | grep -v '^none$')
 [ -z "${VARIANTS:-}" ] || read -ra variants <<<"$VARIANTS"
 

@@ -85,7 +85,7 @@ chosen_tests() {
 	done
 }
 
-# count_tap LOG STATUS: LOG is the verbose output of prove. Tests that the plan
+# count_tap LOG STATUS: LOG is TAP, as a script or a verbose prove writes it. Tests that the plan
 # promised and that did not run have failed; that there was no plan, or that
 # the script died, shows in the exit status only. What is skipped counts as
 # nothing.
@@ -105,21 +105,24 @@ count_tap() {
 	[ "$failed" = 0 ]
 }
 
-# tap_try FILE: runs a script that writes TAP; leaves its log, with what its
-# servers have to say where it failed, and how it ended.
+# tap_try FILE: runs a script that writes TAP, for 15 minutes at most, or as many
+# seconds as TAP_PATIENCE says; leaves its log, with what its servers have to say
+# where it failed, and how it ended. It writes the log by itself: prove would
+# keep the last lines of one that does not end.
 tap_try() {
-	local name=${1##*/} status=0 log watcher server
+	local name=${1##*/} status=0 log watcher server patience=${TAP_PATIENCE:-900}
 	name=${name%.sh}
 	log=$SUITE_RESULTS/$name.log
 	: >"$log.servers"
 	{
 		trap 'kill "$!"; exit' TERM
-		sleep 870 &
+		sleep $((patience - 30)) &
 		wait "$!"
 		server_activity >"$log.activity"
 	} &
 	watcher=$!
-	CREDIT_STARTED=$log.servers timeout 900 prove --verbose --exec bash "$1" >"$log" 2>&1 || status=$?
+	CREDIT_STARTED=$log.servers timeout "$patience" bash "$1" >"$log" 2>&1 || status=$?
+	[ "$status" != 0 ] || grep -qE '^1\.\.[0-9]' "$log" || status=1
 	kill "$watcher" 2>/dev/null || :
 	wait "$watcher" || :
 	while read -r server; do
@@ -129,7 +132,7 @@ tap_try() {
 		fi
 	done < <(sort -u "$log.servers")
 	if [ "$status" != 0 ] || grep -q '^not ok' "$log"; then
-		[ "$status" != 124 ] || echo '# ended after 900 s; shortly before:' >>"$log"
+		[ "$status" != 124 ] || echo "# ended after $patience s; shortly before:" >>"$log"
 		cat "$log.activity" >>"$log" 2>/dev/null || :
 		while read -r server; do
 			server_tell "$server" >>"$log"
