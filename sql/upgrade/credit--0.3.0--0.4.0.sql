@@ -169,12 +169,15 @@ SELECT p.source_id, p.key
  WHERE t.payment_key IS NOT NULL AND t.settled_on > as_of
    AND t.settled_on > COALESCE(p.document_date, p.posting_date, credit.day_of(p.recorded_at))
 UNION
+/* applied before the debt was there: what was applied later is among those above */
 SELECT p.source_id, p.key
   FROM credit.item x
   JOIN credit.settlement t ON t.source_id = x.source_id AND t.key = x.key
   JOIN credit.item p ON p.source_id = t.payment_source_id AND p.key = t.payment_key
  WHERE t.payment_key IS NOT NULL
    AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) > as_of
+   AND (t.settled_on IS NULL OR
+		t.settled_on < COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)))
    AND COALESCE(x.document_date, x.posting_date, credit.day_of(x.recorded_at)) >
 	   COALESCE(p.document_date, p.posting_date, credit.day_of(p.recorded_at))
 UNION
@@ -1457,8 +1460,8 @@ VALUES
  'A running server: modules party, company, currency, sale, stock, account, account_invoice, account_invoice_stock, account_credit_limit, driven through its own interface.',
  'Account types that change with the sign of a balance (debit_type). Draft ledger moves. Payments in preparation (account_payment). Purchases. Units of measure and currency codes that are changed afterwards.'),
 ('odoo', 'Odoo', '17.0, 18.0',
- 'The published source text of modules base, account, sale and uom; no running server.',
- 'Point of sale. Draft invoices. Payments that are not posted. Invoice lines without an order line take nothing off an order. Units of measure and currency codes that are changed afterwards. The switch account_use_credit_limit of a company: limits count here whether it is on or not.')
+ 'A running server of each: modules base, account, sale, sale_management, stock, sale_stock, driven through their own methods.',
+ 'Point of sale. Draft invoices. Payments that are not posted, and those without a journal entry and without an invoice once they are paid. Invoice lines without an order line, and invoices in another currency than their order, take nothing off an order. A branch is a company of its own. Units of measure and currency codes that are changed afterwards. The switch account_use_credit_limit of a company: limits count here whether it is on or not.')
 $f$;
 COMMENT ON FUNCTION credit.preset_catalog() IS
 'The presets there are: ERP, version they were checked against and how, and what they leave out.';
@@ -1510,7 +1513,7 @@ SELECT p.place, p.part, p.is_optional, p.instead_of, p.needs::json, p.explanatio
  'Customers: every commercial partner in every company (segment), with the credit limit kept in ir_property (up to 17.0), or the default of the company. 0 means unlimited, as in Odoo.'),
 ('odoo', 2, 'customer_jsonb', true, 'customer_property',
  '{"res_partner": "id, name, commercial_partner_id, credit_limit:jsonb", "res_company": "id, currency_id",
-   "res_currency": "id, name", "ir_default": "field_id, company_id, user_id, json_value", "ir_model_fields": "id, model, name"}',
+   "res_currency": "id, name", "ir_default": "field_id, company_id, user_id, condition, json_value", "ir_model_fields": "id, model, name"}',
  'Customers: every commercial partner in every company (segment), with the credit limit kept by company in res_partner (from 18.0 on), or the default of the company. 0 means unlimited, as in Odoo.'),
 ('odoo', 3, 'customer', false, 'customer_property customer_jsonb',
  '{"res_partner": "id, name, commercial_partner_id", "res_company": "id, currency_id", "res_currency": "id, name"}',
@@ -1520,9 +1523,10 @@ SELECT p.place, p.part, p.is_optional, p.instead_of, p.needs::json, p.explanatio
    "res_partner": "id, commercial_partner_id", "res_currency": "id, name"}',
  'Orders: confirmed sales orders at amount_total (tax included), of the commercial partner of the invoice address.'),
 ('odoo', 5, 'delivery', false, NULL,
- '{"sale_order_line": "id, order_id, qty_delivered, product_uom_qty, price_total", "sale_order": "id, name, partner_invoice_id, company_id, currency_id, date_order",
+ '{"sale_order_line": "id, order_id, qty_delivered, product_uom_qty, price_total, price_unit, discount",
+   "sale_order": "id, name, partner_invoice_id, company_id, currency_id, date_order, amount_total, amount_untaxed",
    "res_partner": "id, commercial_partner_id", "res_currency": "id, name, decimal_places"}',
- 'Deliveries: one for each order line, of what is delivered of it (qty_delivered) at the price of the line with tax.'),
+ 'Deliveries: one for each order line, of what is delivered of it (qty_delivered) at the price of the line with tax. Goods that were delivered without being ordered stand at quantity 0: at their unit price, and the share of tax of the order.'),
 ('odoo', 6, 'receivable', false, NULL,
  '{"account_move_line": "id, partner_id, company_id, currency_id, account_id, amount_currency, amount_residual_currency, parent_state, move_name, date, date_maturity",
    "account_account": "id, account_type", "res_partner": "id, commercial_partner_id", "res_currency": "id, name"}',
@@ -1530,10 +1534,15 @@ SELECT p.place, p.part, p.is_optional, p.instead_of, p.needs::json, p.explanatio
 ('odoo', 7, 'invoiced', false, NULL,
  '{"account_move_line": "id, move_id, account_id, quantity, price_total, parent_state, product_uom_id, currency_id", "account_move": "id, move_type",
    "sale_order_line_invoice_rel": "order_line_id, invoice_line_id", "account_account": "id, account_type",
-   "sale_order_line": "id, order_id, price_total, product_uom_qty, product_uom, is_downpayment",
-   "uom_uom": "id, factor", "res_currency": "id, decimal_places"}',
+   "sale_order_line": "id, order_id, price_total, price_unit, discount, product_uom_qty, product_uom, is_downpayment",
+   "sale_order": "id, amount_total, amount_untaxed", "uom_uom": "id, factor", "res_currency": "id, decimal_places"}',
  'What is invoiced of an order: lines of posted invoices and credit notes that are joined to order lines, by quantity at the price of the order line with tax; down payments at their amount.'),
-('odoo', 8, 'rate', true, NULL,
+('odoo', 8, 'payment', true, NULL,
+ '{"account_payment": "id, name, move_id, state, payment_type, partner_type, partner_id, company_id, currency_id, amount, amount_company_currency_signed, date",
+   "account_move__account_payment": "invoice_id, payment_id", "res_partner": "id, commercial_partner_id", "res_currency": "id, name, decimal_places",
+   "account_move_line": "id, move_id, currency_id, amount_residual, amount_residual_currency, parent_state, display_type"}',
+ 'Payments without a journal entry (from 18.0 on, where the payment method has no outstanding account): as far as the posted invoices they are for are open, those without an invoice until they are paid. Once the bank statement is reconciled, the journal says it.'),
+('odoo', 9, 'rate', true, NULL,
  '{"res_currency": "id, name", "res_currency_rate": "name, rate, currency_id, company_id"}',
  'Exchange rates.')
 ) AS p (preset, place, part, is_optional, instead_of, needs, explanation)
@@ -1651,7 +1660,7 @@ SELECT p.id AS partner, c.id AS company, p.name, y.name AS currency,
        COALESCE((p.credit_limit ->> c.id::text)::numeric,
                 (SELECT x.json_value::numeric FROM {erp}.ir_default x
                    JOIN {erp}.ir_model_fields f ON f.id = x.field_id
-                  WHERE f.model = 'res.partner' AND f.name = 'credit_limit' AND x.user_id IS NULL
+                  WHERE f.model = 'res.partner' AND f.name = 'credit_limit' AND x.user_id IS NULL AND x.condition IS NULL
                     AND (x.company_id = c.id OR x.company_id IS NULL)
                   ORDER BY x.company_id LIMIT 1)) AS credit_limit
   FROM {erp}.res_partner p
@@ -1675,7 +1684,10 @@ SELECT o.id, p.commercial_partner_id AS partner, o.company_id AS company, y.name
 SELECT l.id, p.commercial_partner_id AS partner, o.company_id AS company, y.name AS currency,
        o.id AS sale_order, o.name || '/' || l.id AS number, o.date_order::date AS ordered_on,
        l.qty_delivered,
-       round(l.price_total::numeric * l.qty_delivered::numeric / NULLIF(l.product_uom_qty, 0)::numeric,
+       round(l.qty_delivered::numeric *
+             CASE WHEN l.product_uom_qty <> 0 THEN l.price_total::numeric / l.product_uom_qty::numeric
+                  ELSE l.price_unit::numeric * (1 - COALESCE(l.discount, 0)::numeric / 100) *
+                       COALESCE(o.amount_total::numeric / NULLIF(o.amount_untaxed, 0)::numeric, 1) END,
              y.decimal_places) AS value
   FROM {erp}.sale_order_line l
   JOIN {erp}.sale_order o ON o.id = l.order_id
@@ -1701,15 +1713,46 @@ SELECT l.id, l.parent_state AS state, x.sale_order,
  CROSS JOIN LATERAL
        (SELECT min(s.order_id) AS sale_order,
                sum(CASE WHEN s.is_downpayment THEN l.price_total::numeric
-                        ELSE s.price_total::numeric / NULLIF(s.product_uom_qty, 0)::numeric * l.quantity::numeric *
+                        ELSE l.quantity::numeric *
+                             CASE WHEN s.product_uom_qty <> 0 THEN s.price_total::numeric / s.product_uom_qty::numeric
+                                  ELSE s.price_unit::numeric * (1 - COALESCE(s.discount, 0)::numeric / 100) *
+                                       COALESCE(o.amount_total::numeric / NULLIF(o.amount_untaxed, 0)::numeric, 1) END *
                              CASE WHEN l.product_uom_id IS NULL OR l.product_uom_id = s.product_uom THEN 1
                                   ELSE (SELECT t.factor::numeric FROM {erp}.uom_uom t WHERE t.id = s.product_uom) /
                                        (SELECT f.factor::numeric FROM {erp}.uom_uom f WHERE f.id = l.product_uom_id) END
                    END) AS value
           FROM {erp}.sale_order_line_invoice_rel r
           JOIN {erp}.sale_order_line s ON s.id = r.order_line_id
+          JOIN {erp}.sale_order o ON o.id = s.order_id
          WHERE r.invoice_line_id = l.id) x
  WHERE x.sale_order IS NOT NULL$$),
+('odoo', 'payment', 'payment', $$
+SELECT a.id, p.commercial_partner_id AS partner, a.company_id AS company, y.name AS currency,
+       a.name AS number, a.date, a.state, a.move_id, a.partner_type,
+       CASE a.payment_type WHEN 'outbound' THEN -1 ELSE 1 END *
+       CASE WHEN i.residual IS NULL THEN CASE a.state WHEN 'paid' THEN 0 ELSE a.amount::numeric END
+            ELSE round(GREATEST(LEAST(a.amount::numeric, i.residual - i.later), 0), y.decimal_places) END AS amount
+  FROM {erp}.account_payment a
+  JOIN {erp}.res_partner p ON p.id = a.partner_id
+  JOIN {erp}.res_currency y ON y.id = a.currency_id
+ CROSS JOIN LATERAL
+       (SELECT COALESCE(abs(a.amount::numeric / NULLIF(a.amount_company_currency_signed, 0)::numeric), 1) AS rate) f
+ CROSS JOIN LATERAL
+       (SELECT CASE a.payment_type WHEN 'outbound' THEN -1 ELSE 1 END *
+               (SELECT sum(CASE WHEN l.currency_id = a.currency_id THEN l.amount_residual_currency::numeric
+                                ELSE l.amount_residual::numeric * f.rate END)
+                  FROM {erp}.account_move__account_payment r
+                  JOIN {erp}.account_move_line l ON l.move_id = r.invoice_id
+                 WHERE r.payment_id = a.id AND l.display_type = 'payment_term' AND l.parent_state = 'posted') AS residual,
+               (SELECT COALESCE(sum(CASE WHEN b.currency_id = a.currency_id THEN b.amount::numeric
+                                         ELSE abs(b.amount_company_currency_signed::numeric) * f.rate END), 0)
+                  FROM {erp}.account_payment b
+                 WHERE b.id IN (SELECT q.payment_id
+                                  FROM {erp}.account_move__account_payment r
+                                  JOIN {erp}.account_move__account_payment q ON q.invoice_id = r.invoice_id
+                                 WHERE r.payment_id = a.id AND q.payment_id > a.id)
+                   AND b.move_id IS NULL AND b.state IN ('in_process', 'paid')
+                   AND b.payment_type = a.payment_type) AS later) i$$),
 ('odoo', 'rate', 'rate', $$
 SELECT y.name AS currency, r.name AS valid_on, r.rate::numeric AS rate, r.company_id AS company
   FROM {erp}.res_currency_rate r
@@ -1753,7 +1796,9 @@ SELECT s.part, s.view, s.kind, s.arguments::json
 ('odoo', 'receivable', 'receivable', 'receivable',
  '{"key": "id", "customer": "partner", "segment": "company", "currency": "currency", "amount": "amount", "open_amount": "residual", "number": "number", "document_date": "date", "due_date": "date_maturity", "counts_when": "state = ''posted''"}'),
 ('odoo', 'invoiced', 'invoiced', 'link',
- '{"key": "id", "document": "receivable", "origin": "sale_order", "amount": "value", "applies_to_kind": "receivable", "counts_when": "state = ''posted''"}')
+ '{"key": "id", "document": "receivable", "origin": "sale_order", "amount": "value", "applies_to_kind": "receivable", "counts_when": "state = ''posted''"}'),
+('odoo', 'payment', 'payment', 'payment',
+ '{"key": "id", "customer": "partner", "segment": "company", "currency": "currency", "amount": "amount", "number": "number", "document_date": "date", "counts_when": "move_id IS NULL AND partner_type = ''customer'' AND state IN (''in_process'', ''paid'')"}')
 ) AS s (preset, part, view, kind, arguments)
  WHERE s.preset = preset_sources.preset
 $f$;
@@ -1841,7 +1886,17 @@ SELECT d.part, d.view, d.relation, d.changed_keys
 ('odoo', 'invoiced', 'invoiced', 'account_move_line',
  'SELECT c.id FROM changed c JOIN {erp}.sale_order_line_invoice_rel r ON r.invoice_line_id = c.id'),
 ('odoo', 'invoiced', 'invoiced', 'sale_order_line',
- 'SELECT r.invoice_line_id FROM changed c JOIN {erp}.sale_order_line_invoice_rel r ON r.order_line_id = c.id')
+ 'SELECT r.invoice_line_id FROM changed c JOIN {erp}.sale_order_line_invoice_rel r ON r.order_line_id = c.id'),
+('odoo', 'invoiced', 'invoiced', 'sale_order',
+ 'SELECT r.invoice_line_id FROM changed c JOIN {erp}.sale_order_line s ON s.order_id = c.id AND s.product_uom_qty = 0 JOIN {erp}.sale_order_line_invoice_rel r ON r.order_line_id = s.id'),
+('odoo', 'payment', 'payment', 'account_payment',
+ $$SELECT c.id FROM changed c WHERE c.partner_type = 'customer' AND c.move_id IS NULL UNION ALL SELECT q.payment_id FROM changed c JOIN {erp}.account_move__account_payment r ON r.payment_id = c.id JOIN {erp}.account_move__account_payment q ON q.invoice_id = r.invoice_id WHERE c.partner_type = 'customer' AND c.move_id IS NULL$$),
+('odoo', 'payment', 'payment', 'account_move__account_payment',
+ 'SELECT a.id FROM changed c JOIN {erp}.account_payment a ON a.id = c.payment_id AND a.move_id IS NULL UNION ALL SELECT a.id FROM changed c JOIN {erp}.account_move__account_payment q ON q.invoice_id = c.invoice_id JOIN {erp}.account_payment a ON a.id = q.payment_id AND a.move_id IS NULL'),
+('odoo', 'payment', 'payment', 'account_move_line',
+ $$SELECT a.id FROM changed c JOIN {erp}.account_move__account_payment r ON r.invoice_id = c.move_id JOIN {erp}.account_payment a ON a.id = r.payment_id AND a.move_id IS NULL WHERE c.display_type = 'payment_term'$$),
+('odoo', 'payment', 'payment', 'res_partner',
+ 'SELECT a.id FROM changed c JOIN {erp}.account_payment a ON a.partner_id = c.id AND a.move_id IS NULL')
 ) AS d (preset, part, view, relation, changed_keys)
  WHERE d.preset = preset_dependencies.preset
 $f$;
@@ -1930,7 +1985,7 @@ BEGIN
 		RETURN format('checked against %s; no version found', checked);
 	END IF;
 	EXECUTE format('SELECT m.latest_version FROM %I.ir_module_module m WHERE m.name = ''base''', erp_schema) INTO found;
-	found := substring(found FROM '^[0-9]+\.[0-9]+');
+	found := substring(found FROM '^(?:saas~)?[0-9]+\.[0-9]+');
 	RETURN CASE WHEN found IS NULL THEN format('checked against %s; no version found', checked)
 				WHEN found = ANY (string_to_array(checked, ', ')) THEN format('%s, which it was checked against', found)
 				ELSE format('%s, but checked against %s: compare with care, and start in shadow mode', found, checked) END;
@@ -2610,7 +2665,8 @@ WITH recent AS
 						AND ((r.settled_on > after AND r.settled_on <= until) OR (after IS NULL AND r.settled_on IS NULL))
 					 OFFSET 0) r
 			  WHERE of_account IS NOT NULL
-				AND i.account_id = of_account AND (i.is_open OR NOT i.is_open) AND i.amount > 0) q),
+				AND i.account_id = of_account AND (i.is_open OR NOT i.is_open) AND i.amount > 0
+				AND i.source_id = ANY (ARRAY(SELECT s.source_id FROM credit.source s WHERE s.kind IN ('invoice', 'receivable')))) q),
 settled AS MATERIALIZED
 	(SELECT i.account_id, i.currency, i.source_id, i.key, i.amount AS debt,
 			COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
@@ -3081,7 +3137,7 @@ SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
   FROM credit.account a
  CROSS JOIN LATERAL
 	   (SELECT t.*,
-			   CASE WHEN credit.as_of() <> t.today OR credit.needs_allocation() OR
+			   CASE WHEN credit.as_of() <> t.today OR (SELECT credit.needs_allocation()) OR
 						 EXISTS (SELECT FROM credit.month_mark m
 								  WHERE m.account_id = a.account_id AND m.month IN ('infinity', '-infinity')) THEN 'rows'
 					WHEN EXISTS (SELECT FROM credit.fold_day f WHERE f.day <= t.today)
@@ -3130,8 +3186,8 @@ SELECT a.customer, a.segment, a.name, b.currency COLLATE "C" AS currency,
 							   COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) AS document_date,
 							   COALESCE(i.due_date, i.document_date + COALESCE(a.terms_days, 0), i.document_date, i.posting_date) AS due_date
 						  FROM credit.item i
-						  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
-						 WHERE i.account_id = a.account_id AND i.is_open AND i.amount > 0) o
+						 WHERE i.account_id = a.account_id AND i.is_open AND i.amount > 0
+						   AND i.source_id = ANY (ARRAY(SELECT s.source_id FROM credit.source s WHERE s.kind IN ('invoice', 'receivable')))) o
 				 WHERE k.read_from <> 'rows' AND o.open_amount > 0 AND o.document_date <= credit.today()
 				 GROUP BY o.currency) q
 		 GROUP BY q.currency
@@ -3227,7 +3283,7 @@ SELECT a.customer COLLATE "C" AS customer, a.segment COLLATE "C" AS segment, a.n
 	   COALESCE(q.amount, 0) AS invoiced_amount
   FROM credit.account a
  CROSS JOIN LATERAL
-	   (SELECT credit.as_of() = credit.today() AND NOT credit.needs_allocation()
+	   (SELECT credit.as_of() = credit.today() AND NOT (SELECT credit.needs_allocation())
 			   AND NOT EXISTS (SELECT FROM credit.month_mark m
 								WHERE m.account_id = a.account_id AND m.month >= d.first_month) AS is_kept,
 			   d.first_month
@@ -3243,8 +3299,8 @@ SELECT a.customer COLLATE "C" AS customer, a.segment COLLATE "C" AS segment, a.n
 					   date_trunc('month', COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at))::timestamp)::date,
 					   NULL, i.amount
 				  FROM credit.item i
-				  JOIN credit.source s ON s.source_id = i.source_id AND s.kind IN ('invoice', 'receivable')
 				 WHERE i.account_id = a.account_id AND (i.is_open OR NOT i.is_open) AND i.amount > 0 AND k.is_kept
+				   AND i.source_id = ANY (ARRAY(SELECT s.source_id FROM credit.source s WHERE s.kind IN ('invoice', 'receivable')))
 				   AND (i.reversed_on IS NULL OR i.reversed_on > credit.today())
 				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) >= k.first_month
 				   AND COALESCE(i.document_date, i.posting_date, credit.day_of(i.recorded_at)) <= credit.today()) e
