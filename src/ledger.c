@@ -687,38 +687,44 @@ insert_index_entry(LedgerRel *ledger, int i, ItemPointer tid, const Datum *raw,
 						false, NULL) || !facts->is_unique;
 }
 
-/* Makes the entries of a new tuple in all indexes. */
+/* A row to be, and what its indexes need of it. */
+typedef struct NewTuple
+{
+	HeapTuple	tuple;
+	Datum		raw[LEDGER_MAX_ATTS];
+	bool		nulls[LEDGER_MAX_ATTS];
+} NewTuple;
+
 static void
+form_tuple(LedgerRel *ledger, Datum *values, bool *nulls, NewTuple *new)
+{
+	spread_values(ledger, NULL, values, nulls, new->raw, new->nulls);
+	new->tuple = heap_form_tuple(RelationGetDescr(ledger->rel), new->raw, new->nulls);
+}
+
+/*
+ * Makes the entries of a new tuple in all indexes.  unsure: its key is perhaps
+ * taken, which is no error then; false: it may be.
+ */
+static bool
 insert_index_entries(LedgerRel *ledger, ItemPointer tid, const Datum *raw,
-					 const bool *raw_nulls)
+					 const bool *raw_nulls, bool unsure)
 {
 	for (int i = 0; i < tables[ledger->id].nindexes; i++)
-		(void) insert_index_entry(ledger, i, tid, raw, raw_nulls, false);
+		if (!insert_index_entry(ledger, i, tid, raw, raw_nulls, unsure))
+			return false;
+	return true;
 }
 
 void
 ledger_insert(LedgerRel *ledger, Datum *values, bool *nulls)
 {
-	Datum		raw[LEDGER_MAX_ATTS];
-	bool		raw_nulls[LEDGER_MAX_ATTS];
-	HeapTuple	tuple;
+	NewTuple	new;
 
-	spread_values(ledger, NULL, values, nulls, raw, raw_nulls);
-	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
-	simple_heap_insert(ledger->rel, tuple);
-	insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls);
-	heap_freetuple(tuple);
-}
-
-/* Makes the entries of a new tuple; false: its key is perhaps taken. */
-static bool
-insert_entries_if_new(LedgerRel *ledger, HeapTuple tuple, const Datum *raw,
-					  const bool *raw_nulls)
-{
-	for (int i = 0; i < tables[ledger->id].nindexes; i++)
-		if (!insert_index_entry(ledger, i, &tuple->t_self, raw, raw_nulls, true))
-			return false;
-	return true;
+	form_tuple(ledger, values, nulls, &new);
+	simple_heap_insert(ledger->rel, new.tuple);
+	(void) insert_index_entries(ledger, &new.tuple->t_self, new.raw, new.nulls, false);
+	heap_freetuple(new.tuple);
 }
 
 /*
@@ -732,23 +738,20 @@ insert_entries_if_new(LedgerRel *ledger, HeapTuple tuple, const Datum *raw,
 bool
 ledger_insert_new(LedgerRel *ledger, Datum *values, bool *nulls)
 {
-	Datum		raw[LEDGER_MAX_ATTS];
-	bool		raw_nulls[LEDGER_MAX_ATTS];
-	HeapTuple	tuple;
+	NewTuple	new;
 	bool		is_new;
 
-	spread_values(ledger, NULL, values, nulls, raw, raw_nulls);
-	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
-	simple_heap_insert(ledger->rel, tuple);
-	is_new = insert_entries_if_new(ledger, tuple, raw, raw_nulls);
+	form_tuple(ledger, values, nulls, &new);
+	simple_heap_insert(ledger->rel, new.tuple);
+	is_new = insert_index_entries(ledger, &new.tuple->t_self, new.raw, new.nulls, true);
 	if (!is_new)
 	{
 		CommandCounterIncrement();	/* or it could not be seen */
-		simple_heap_delete(ledger->rel, &tuple->t_self);
+		simple_heap_delete(ledger->rel, &new.tuple->t_self);
 		/* or who looks for the other row would go on finding this one */
 		CommandCounterIncrement();
 	}
-	heap_freetuple(tuple);
+	heap_freetuple(new.tuple);
 	return is_new;
 }
 
@@ -761,24 +764,21 @@ bool
 ledger_insert_lightly(LedgerRel *ledger, Datum *values, bool *nulls)
 {
 	TransactionId xid = GetCurrentTransactionId();
-	Datum		raw[LEDGER_MAX_ATTS];
-	bool		raw_nulls[LEDGER_MAX_ATTS];
-	HeapTuple	tuple;
+	NewTuple	new;
 	bool		is_new;
 
-	spread_values(ledger, NULL, values, nulls, raw, raw_nulls);
-	tuple = heap_form_tuple(RelationGetDescr(ledger->rel), raw, raw_nulls);
-	HeapTupleHeaderSetSpeculativeToken(tuple->t_data,
+	form_tuple(ledger, values, nulls, &new);
+	HeapTupleHeaderSetSpeculativeToken(new.tuple->t_data,
 									   SpeculativeInsertionLockAcquire(xid));
-	heap_insert(ledger->rel, tuple, GetCurrentCommandId(true),
+	heap_insert(ledger->rel, new.tuple, GetCurrentCommandId(true),
 				HEAP_INSERT_SPECULATIVE, NULL);
-	is_new = insert_entries_if_new(ledger, tuple, raw, raw_nulls);
+	is_new = insert_index_entries(ledger, &new.tuple->t_self, new.raw, new.nulls, true);
 	if (is_new)
-		heap_finish_speculative(ledger->rel, &tuple->t_self);
+		heap_finish_speculative(ledger->rel, &new.tuple->t_self);
 	else
-		heap_abort_speculative(ledger->rel, &tuple->t_self);
+		heap_abort_speculative(ledger->rel, &new.tuple->t_self);
 	SpeculativeInsertionLockRelease(xid);
-	heap_freetuple(tuple);
+	heap_freetuple(new.tuple);
 	return is_new;
 }
 
@@ -980,7 +980,7 @@ ledger_update(LedgerRel *ledger, HeapTuple old, Datum *values, bool *nulls)
 		elog(ERROR, "row of \"%s\" was already changed by this command",
 			 RelationGetRelationName(ledger->rel));
 	if (result == TM_Ok && !HeapTupleIsHeapOnly(tuple))
-		insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls);
+		(void) insert_index_entries(ledger, &tuple->t_self, raw, raw_nulls, false);
 	heap_freetuple(tuple);
 	return result == TM_Ok;
 }
