@@ -40,6 +40,7 @@
 #include "frame.h"
 #include "ledger.h"
 #include "progress.h"
+#include "rowversion.h"
 #include "sabotage.h"
 #include "setting.h"
 #include "source.h"
@@ -154,19 +155,6 @@ same_key(SourceEntry *entry, SourceMapping *mapping, TupleTableSlot *a,
 				TextDatumGetCString(y.value[FIELD_SEGMENT])) == 0);
 }
 
-/* Did this transaction write the version of a row that was there before? */
-static bool
-is_own_version(TupleTableSlot *slot)
-{
-	bool		isnull;
-	TransactionId xmin;
-
-	xmin = DatumGetTransactionId(slot_getsysattr(slot,
-												 MinTransactionIdAttributeNumber,
-												 &isnull));
-	return TransactionIdIsCurrentTransactionId(xmin);
-}
-
 /* Captures the event of a row trigger into a frame. */
 static void
 capture_event(Frame *frame, SourceEntry *entry, TriggerData *trigdata)
@@ -227,7 +215,7 @@ credit_capture_row(PG_FUNCTION_ARGS)
 	is_mapped = entry->nmappings > 0 &&
 		(!update || entry->broken ||
 		 source_reads_changed(entry, trigdata->tg_trigslot, trigdata->tg_newslot) ||
-		 (!SABOTAGED(OWN_VERSION) && is_own_version(trigdata->tg_trigslot)));
+		 (!SABOTAGED(OWN_VERSION) && rowversion_is_own(trigdata->tg_trigslot)));
 	if (!is_mapped && targets == NIL)
 		return PointerGetDatum(NULL);
 

@@ -25,6 +25,7 @@
 #include "credit.h"
 #include "dependency.h"
 #include "ledger.h"
+#include "rowversion.h"
 #include "tablecache.h"
 #include "touched.h"
 #include "viewsource.h"
@@ -241,17 +242,6 @@ is_read(Oid relid, const Bitmapset *columns)
 	return false;
 }
 
-/* Is this version of a row of this transaction's making? */
-static bool
-is_own_version(TupleTableSlot *slot)
-{
-	bool		isnull;
-
-	return TransactionIdIsCurrentTransactionId
-		(DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber,
-											   &isnull)));
-}
-
 /*
  * An UPDATE replaces the version that others know, whatever it changes; the
  * next one of this row may be one that matters (rowversion.c).
@@ -275,7 +265,7 @@ dependency_follow(List *targets, TupleTableSlot *old, TupleTableSlot *new)
 			if (list->dependencies[i].relid != relid ||
 				!view_shares(list->dependencies[i].view, relid))
 				continue;
-			rowversion_follow(&replaced, is_own_version(old), &version);
+			rowversion_follow(&replaced, rowversion_is_own(old), &version);
 			return;
 		}
 	}

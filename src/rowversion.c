@@ -28,6 +28,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "common/hashfn.h"
@@ -168,6 +169,17 @@ rowversion_lock(RowVersion *versions, int *n, bool is_replaced)
 	}
 	*n = kept;
 	return is_new;
+}
+
+/* Is this version of a row of this transaction's making? */
+bool
+rowversion_is_own(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return TransactionIdIsCurrentTransactionId
+		(DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber,
+											   &isnull)));
 }
 
 /* A key whose padding, which is hashed too, is known. */

@@ -5,6 +5,7 @@
 #ifndef CREDIT_ROWVERSION_H
 #define CREDIT_ROWVERSION_H
 
+#include "executor/tuptable.h"
 #include "storage/itemptr.h"
 
 /* One version of one row, by its place. */
@@ -14,6 +15,7 @@ typedef struct RowVersion
 	ItemPointerData tid;
 } RowVersion;
 
+extern bool rowversion_is_own(TupleTableSlot *slot);
 extern bool rowversion_lock(RowVersion *versions, int *n, bool is_replaced);
 extern void rowversion_follow(const RowVersion *old, bool is_own, const RowVersion *new);
 extern bool rowversion_origin(RowVersion *version);
