@@ -13,56 +13,59 @@
 
 PG_FUNCTION_INFO_V1(credit_aging_bucket);
 
-AgingCredits
-aging_parse_credits(FunctionCallInfo fcinfo, int arg)
+/* A word that says how to age; what: the word for it in an error. */
+static text *
+word_of(FunctionCallInfo fcinfo, int arg, const char *what)
 {
-	text	   *word;
-	const char *data;
-	int			size;
-
 	if (PG_ARGISNULL(arg))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("credit mode of an aging must not be null")));
-	word = PG_GETARG_TEXT_PP(arg);
-	data = VARDATA_ANY(word);
-	size = VARSIZE_ANY_EXHDR(word);
-	if (size == 8 && memcmp(data, "separate", 8) == 0)
-		return CREDITS_SEPARATE;
-	if (size == 3 && memcmp(data, "own", 3) == 0)
-		return CREDITS_OWN;
-	if (size == 6 && memcmp(data, "oldest", 6) == 0)
-		return CREDITS_OLDEST;
+				 errmsg("%s of an aging must not be null", what)));
+	return PG_GETARG_TEXT_PP(arg);
+}
+
+static bool
+is_word(const text *word, const char *wanted)
+{
+	return VARSIZE_ANY_EXHDR(word) == strlen(wanted) &&
+		memcmp(VARDATA_ANY(word), wanted, strlen(wanted)) == 0;
+}
+
+static void
+refuse_word(const text *word, const char *what, const char *hint)
+{
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid credit mode of an aging: \"%s\"",
-					text_to_cstring(word)),
-			 errhint("Credit modes are separate, own and oldest; bounds are written ARRAY[0, 30, 60].")));
+			 errmsg("invalid %s of an aging: \"%s\"", what, text_to_cstring(word)),
+			 errhint("%s", hint)));
+}
+
+AgingCredits
+aging_parse_credits(FunctionCallInfo fcinfo, int arg)
+{
+	text	   *word = word_of(fcinfo, arg, "credit mode");
+
+	if (is_word(word, "own"))
+		return CREDITS_OWN;
+	if (is_word(word, "oldest"))
+		return CREDITS_OLDEST;
+	if (!is_word(word, "separate"))
+		refuse_word(word, "credit mode",
+					"Credit modes are separate, own and oldest; bounds are written ARRAY[0, 30, 60].");
+	return CREDITS_SEPARATE;
 }
 
 /* True: by document date, so that amounts dated later have a bucket. */
 bool
 aging_parse_basis(FunctionCallInfo fcinfo, int arg)
 {
-	text	   *word;
-	const char *data;
-	int			size;
+	text	   *word = word_of(fcinfo, arg, "basis");
 
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("basis of an aging must not be null")));
-	word = PG_GETARG_TEXT_PP(arg);
-	data = VARDATA_ANY(word);
-	size = VARSIZE_ANY_EXHDR(word);
-	if (size == 3 && memcmp(data, "due", 3) == 0)
-		return false;
-	if (size == 8 && memcmp(data, "document", 8) == 0)
+	if (is_word(word, "document"))
 		return true;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid basis of an aging: \"%s\"", text_to_cstring(word)),
-			 errhint("The basis is due or document.")));
+	if (!is_word(word, "due"))
+		refuse_word(word, "basis", "The basis is due or document.");
+	return false;
 }
 
 /* The elements of an array of bounds, which may have any value yet. */
