@@ -52,12 +52,6 @@ PG_FUNCTION_INFO_V1(credit_reevaluate_keys);
 PG_FUNCTION_INFO_V1(credit_recount_documents);
 PG_FUNCTION_INFO_V1(credit_next_transaction);
 
-static int
-compare_strings(const void *a, const void *b)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
 /* The keys of an array, in ascending order, without NULLs. */
 static char **
 keys_of(ArrayType *array, int *n)
@@ -73,7 +67,7 @@ keys_of(ArrayType *array, int *n)
 	for (int i = 0; i < count; i++)
 		if (!nulls[i])
 			keys[(*n)++] = TextDatumGetCString(values[i]);
-	qsort(keys, *n, sizeof(char *), compare_strings);
+	qsort(keys, *n, sizeof(char *), pg_qsort_strcmp);
 	return keys;
 }
 

@@ -310,17 +310,11 @@ lock_key(LedgerRel *items, const CreditSource *source, const char *key, Snapshot
 		XidInMVCCSnapshot(xmin, snapshot);
 }
 
-static int
-compare_keys(const void *a, const void *b)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
 /* Sorts the keys of a set from a certain one on. */
 void
 touched_sort_keys(KeySet *set, int first)
 {
-	qsort(set->keys + first, set->n - first, sizeof(char *), compare_keys);
+	qsort(set->keys + first, set->n - first, sizeof(char *), pg_qsort_strcmp);
 }
 
 /*
@@ -399,7 +393,7 @@ dependency_resolve(Frame *frame)
 		UnregisterSnapshot(snapshot);
 		if (!is_stale)
 			is_stale = lock_replaced(touched, ended);
-		} while (is_stale);
+	} while (is_stale);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 

@@ -19,7 +19,13 @@
 /* Tables of a view whose rows documents share; more are left alone. */
 #define MAX_SHARED 16
 
-/* Columns that tell one such version. */
+/*
+ * Columns of the query of a view: key, whether it counts, fields, and then those
+ * that tell each such version.  A key query has the first alone.
+ */
+#define COLUMN_KEY 1
+#define COLUMN_COUNTS 2
+#define COLUMN_FIELDS 3
 #define VERSION_COLUMNS 3
 
 /* Ways to read documents, by how many are asked for; each has its plan. */
@@ -112,6 +118,7 @@ extern void view_parse_keys(Dependency *dependency);
 extern const char *view_name(Oid relid);
 extern void view_find_shared(ViewSource *view);
 extern SPIPlanPtr view_prepare(const char *query, int nargs, Oid *argument);
+extern bool view_lacks_plan(SPIPlanPtr *plan);
 extern SPIPlanPtr view_keep_plan(const char *query, int nargs, Oid *argument,
 								 bool by_looking_up, double *cost);
 extern SPIPlanPtr view_plan(ViewSource *view, ViewPlan which);

@@ -23,9 +23,6 @@
 #include "credit.h"
 #include "viewsource.h"
 
-/* Of every query here the only column, or the first. */
-#define COLUMN_KEY 1
-
 /* Up to so many changed rows are looked up; more are taken for so many. */
 #define FEW_ROWS 10
 #define MANY_ROWS 10000
@@ -87,15 +84,8 @@ run_key_query(Dependency *dependency, Tuplestorestate *changed)
 	double		cost;
 
 	register_changed(dependency->relid, changed, is_many ? MANY_ROWS : FEW_ROWS);
-	if (*plan == NULL || !SPI_plan_is_valid(*plan))
-	{
-		SPIPlanPtr	stale = *plan;
-
-		*plan = NULL;
-		if (stale != NULL)
-			SPI_freeplan(stale);
+	if (view_lacks_plan(plan))
 		*plan = view_keep_plan(keys_query(dependency->changed_keys), 0, NULL, !is_many, &cost);
-	}
 	return SPI_execute_plan(*plan, NULL, NULL, true, 0);
 }
 

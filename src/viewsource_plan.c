@@ -21,23 +21,17 @@
 
 #include "access/relation.h"
 #include "access/sysattr.h"
-#include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/numeric.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
@@ -94,7 +88,7 @@ key_type_name(Oid relid, const char *key)
 	return format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY);
 }
 
-/* SELECT of all fields of a view, up to its FROM; the columns are numbered above. */
+/* SELECT of all fields of a view, up to its FROM, in the order of viewsource.h. */
 static void
 append_fields(StringInfo query, char **texts)
 {
@@ -288,6 +282,20 @@ plan_now(SPIPlanPtr plan, bool is_kept, bool by_looking_up)
 	return cost;
 }
 
+/* Is there no plan that is good now?  One that was is let go. */
+bool
+view_lacks_plan(SPIPlanPtr *plan)
+{
+	SPIPlanPtr	stale = *plan;
+
+	if (stale != NULL && SPI_plan_is_valid(stale))
+		return false;
+	*plan = NULL;
+	if (stale != NULL)
+		SPI_freeplan(stale);
+	return true;
+}
+
 /*
  * Keeps a plan for a query.  by_looking_up: it is going to be asked for few rows
  * at a time.  If that costs not much more, row is then joined to row through
@@ -318,18 +326,15 @@ view_keep_plan(const char *query, int nargs, Oid *argument, bool by_looking_up,
 SPIPlanPtr
 view_plan(ViewSource *view, ViewPlan which)
 {
-	SPIPlanPtr	stale = view->plans[which];
+	SPIPlanPtr *plan = &view->plans[which];
 	Oid			argument = which == PLAN_ONE ? TEXTOID : TEXTARRAYOID;
 
-	if (stale != NULL && SPI_plan_is_valid(stale))
-		return stale;
-	view->plans[which] = NULL;
-	if (stale != NULL)
-		SPI_freeplan(stale);
-	view->plans[which] = view_keep_plan(rows_query(view, which != PLAN_ONE), 1, &argument,
-										which != PLAN_MANY, &view->costs[which]);
+	if (!view_lacks_plan(plan))
+		return *plan;
+	*plan = view_keep_plan(rows_query(view, which != PLAN_ONE), 1, &argument,
+						   which != PLAN_MANY, &view->costs[which]);
 	view->nplanned++;
-	return view->plans[which];
+	return *plan;
 }
 
 /*

@@ -4,41 +4,24 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
-#include "access/sysattr.h"
-#include "access/table.h"
+#include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "rewrite/rewriteHandler.h"
 #include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
-#include "utils/plancache.h"
-#include "utils/rel.h"
-#include "utils/ruleutils.h"
-#include "utils/syscache.h"
-#include "utils/typcache.h"
 
 #include "credit.h"
 #include "viewsource.h"
 
-/* Columns of the query of a view: key, whether it counts, fields. */
-#define COLUMN_KEY 1
-#define COLUMN_COUNTS 2
-#define COLUMN_FIELDS 3
-
 PG_FUNCTION_INFO_V1(credit_check_view);
 PG_FUNCTION_INFO_V1(credit_view_rows);
+
 /* What read_rows is asked to do. */
 typedef struct ReadJob
 {
@@ -51,17 +34,11 @@ typedef struct ReadJob
 	bool		is_planned;
 } ReadJob;
 
-static int
-compare_keys(const void *a, const void *b)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
 /* The number of a key that was asked for. */
 static int
 number_of_key(ReadJob *job, const char *key)
 {
-	char	  **place = bsearch(&key, job->keys, job->n, sizeof(char *), compare_keys);
+	char	  **place = bsearch(&key, job->keys, job->n, sizeof(char *), pg_qsort_strcmp);
 
 	if (place == NULL)
 		ereport(ERROR,
