@@ -15,10 +15,10 @@
  * A row that needs care is added at once.  Usual ones are put aside, sixteen
  * bytes each: five in a group's log, more in a chunk that grows to 1 kB (4 kB,
  * if there is no other group); only from there are they added to everything,
- * all at once.  Most groups never get
- * that far: the final function adds theirs to sums that live as long as its
- * call.  Where there are many groups, rows even come to the logs by way of a
- * backlog (backlog.c), so that their memory is not waited for one by one.
+ * all at once.  Most groups never get that far: the final function adds theirs
+ * to sums that live as long as its call.  Where there are many groups, rows even
+ * come to the logs by way of a backlog (backlog.c), so that their memory is not
+ * waited for one by one.
  */
 #include "postgres.h"
 
