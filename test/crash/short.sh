@@ -81,7 +81,7 @@ error|clients met no errors but those to be expected
 server|no process of the server has failed
 harness|the evidence is whole
 RULES
-ok 'the standby catches up' storm_caught_up storm storm-standby
+ok 'the standby catches up' cluster_caught_up storm storm-standby 30
 is "$(cluster_value storm-standby 'SELECT torture.full_verdict()')" ok 'and says what the ERP says'
 is "$(storm_failures storm-standby)" '' 'none of its processes has failed'
 

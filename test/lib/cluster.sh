@@ -10,6 +10,8 @@
 #     cluster_start a [setting=value ...]   create if new, start, select it
 #     cluster_psql a [psql arguments]       stops at the first error
 #     cluster_value a 'SELECT ...'          bare values
+#     cluster_says a 'SELECT ...'           is it true?
+#     cluster_caught_up a b                 all of a can be read on its standby b
 #     cluster_restart a [setting=value ...]
 #     cluster_kill a                        crash: nothing is written any more
 #     cluster_start a                       and recovery
@@ -105,7 +107,7 @@ cluster_restart() {
 # A crash: the postmaster is killed first, so that it cannot tidy up, then its
 # children, so that none finishes what it was doing.
 cluster_kill() {
-	local dir pid tries=0
+	local dir pid
 	dir=$(cluster_dir "$1")
 	pid=$(head -n 1 "$dir/data/postmaster.pid")
 	kill -KILL "$pid"
@@ -113,26 +115,26 @@ cluster_kill() {
 
 	# Until somebody collects the dead postmaster, PostgreSQL takes it for a
 	# living one. In a container that may be never.
-	while [ -e "/proc/$pid" ] && [ "$tries" -lt 30 ]; do
-		tries=$((tries + 1))
-		sleep 0.1
-	done
-	[ ! -e "/proc/$pid" ] ||
+	patiently 3 test ! -e "/proc/$pid" ||
 		rm -f "$dir/data/postmaster.pid" "$dir"/.s.PGSQL.*.lock
 }
 
 # cluster_kill_session NAME PID: kill -9 of one session, and the end of the
 # recovery after it. Until the server has noticed, it would still answer.
 cluster_kill_session() {
-	local ready='database system is ready to accept' log before tries=0
-	log=$(cluster_log "$1")
-	before=$(grep -c "$ready" "$log" || :)
+	local starts
+	starts=$(cluster_starts "$1")
 	kill -KILL "$2"
-	until [ "$(grep -c "$ready" "$log" || :)" -gt "$before" ]; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 600 ] || return 1
-		sleep 0.1
-	done
+	patiently 60 cluster_has_begun_anew "$1" "$starts"
+}
+
+# How often has it begun?
+cluster_starts() {
+	grep -c 'database system is ready to accept' "$(cluster_log "$1")" || :
+}
+
+cluster_has_begun_anew() {
+	[ "$(cluster_starts "$1")" -gt "$2" ]
 }
 
 cluster_remove() {
@@ -152,6 +154,18 @@ cluster_value() {
 	local name=$1 sql=$2
 	shift 2
 	cluster_psql "$name" -A -t -c "$sql" "$@"
+}
+
+# cluster_says NAME SQL [psql arguments]: is it true?
+cluster_says() {
+	[ "$(cluster_value "$@")" = t ]
+}
+
+# cluster_caught_up PRIMARY STANDBY [SECONDS]: everything written so far can be
+# read there
+cluster_caught_up() {
+	patiently "${3:-20}" cluster_says "$2" "SELECT pg_last_wal_replay_lsn() >= '$(
+		cluster_value "$1" 'SELECT pg_current_wal_insert_lsn()')'"
 }
 
 cluster_stop_all() {

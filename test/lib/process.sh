@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# process.sh: find and end the processes that stand in a folder.
+# process.sh: find and end the processes that stand in a folder, and wait.
 #
 # A PostgreSQL server and all its children have their data folder as current
 # folder. Looking there finds them even after the postmaster is gone, and
@@ -29,6 +29,17 @@ end_processes_in() {
 		fi
 		# shellcheck disable=SC2086 # several ids
 		kill -KILL $pids 2>/dev/null || :
+		sleep 0.1
+	done
+}
+
+# patiently SECONDS COMMAND...: again and again, until the command succeeds
+patiently() {
+	local tries=$(($1 * 10))
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
 		sleep 0.1
 	done
 }

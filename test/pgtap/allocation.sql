@@ -131,20 +131,11 @@ SELECT is_empty('(SELECT * FROM before EXCEPT ALL SELECT kind, key, open_amount 
 	(SELECT kind, key, open_amount FROM credit.allocated_on(current_date) EXCEPT ALL SELECT * FROM before)', 'which changes nothing');
 
 -- Neither compares each payment with each debt, and one account reads its own.
-CREATE FUNCTION shop.plan_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-	plan text := '';
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || statement LOOP
-		plan := plan || line || E'\n';
-	END LOOP;
-	RETURN plan;
-END
-$$;
-SELECT unalike(shop.plan_of(format('SELECT * FROM credit.allocated_on(%L)', current_date)), '%CTE Scan%', 'no row is compared with all others');
+\set schema shop
+\ir ../lib/plan.sql
+SELECT unalike(shop.plan(format('SELECT * FROM credit.allocated_on(%L)', current_date)), '%CTE Scan%', 'no row is compared with all others');
 SET LOCAL enable_seqscan = off;
-SELECT unalike(shop.plan_of(format('SELECT * FROM credit.allocated_on(%L, 3)', d)), '%Seq Scan on item%', format('one account does not read all documents, %s', d))
+SELECT unalike(shop.plan(format('SELECT * FROM credit.allocated_on(%L, 3)', d)), '%Seq Scan on item%', format('one account does not read all documents, %s', d))
   FROM unnest(ARRAY[current_date, current_date - 9]) d;
 SELECT * FROM finish();
 ROLLBACK;

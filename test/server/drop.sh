@@ -69,11 +69,7 @@ is "$STATE" 23514 'nothing has changed'
 session_run clerk 'BEGIN'
 order clerk 504 2 1
 session_send admin 'SET client_min_messages = warning; DROP EXTENSION credit CASCADE'
-tries=0
-until session_waits admin drop || [ "$tries" -ge 100 ]; do
-	tries=$((tries + 1))
-	sleep 0.1
-done
+patiently 10 session_waits admin drop || :
 ok 'the drop waits for an open transaction' session_waits admin drop
 order clerk 505 2 2000
 is "$STATE" 23514 'which is checked as before'

@@ -28,12 +28,7 @@ rows() {
 
 # wait_for SQL: until it is true, a minute at most
 wait_for() {
-	local tries=0
-	until [ "$(cluster_value purge "$1" -d erp)" = t ]; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 600 ] || return 1
-		sleep 0.1
-	done
+	patiently 60 cluster_says purge "$1" -d erp
 }
 
 # Looks twice through one snapshot, purges going on in between.

@@ -300,11 +300,7 @@ sql "UPDATE erp.customers c SET credit_limit = e.total + 75 FROM credit.exposure
 is "$(value 'SELECT customer FROM erp.orders WHERE id = 50')" 1 'an order of customer 1'
 session_run other 'BEGIN; INSERT INTO erp.orders VALUES (90001, 1, 40)'
 session_send waiting 'UPDATE erp.orders SET total = total + 30 WHERE id = 50'
-tries=0
-until session_waits waiting repair || [ "$tries" -ge 100 ]; do
-	tries=$((tries + 1))
-	sleep 0.1
-done
+patiently 10 session_waits waiting repair || :
 like "$(repair)" 'repair: 1 differences found, 1 mended, 0 left' 'an order is mended while somebody waits to change it'
 session_run other 'ROLLBACK'
 session_hear waiting

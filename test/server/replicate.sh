@@ -20,14 +20,14 @@ subscribe() {
 
 # arrived DATABASE: all tables are copied and all that was committed is there
 arrived() {
-	local lsn tries=0
+	local lsn
 	lsn=$(cluster_value from 'SELECT pg_current_wal_insert_lsn()')
-	until [ "$(cluster_value to "SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'" -d "$1")" = 0 ] &&
-		[ "$(cluster_value from "SELECT confirmed_flush_lsn >= '$lsn' FROM pg_replication_slots WHERE slot_name = 's_$1'")" = t ]; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 300 ] || return 1
-		sleep 0.1
-	done
+	patiently 30 has_arrived "$1" "$lsn"
+}
+
+has_arrived() {
+	cluster_says to "SELECT count(*) = 0 FROM pg_subscription_rel WHERE srsubstate <> 'r'" -d "$1" &&
+		cluster_says from "SELECT confirmed_flush_lsn >= '$2' FROM pg_replication_slots WHERE slot_name = 's_$1'"
 }
 
 # ledger CLUSTER: every table of schema credit, row by row
@@ -243,11 +243,7 @@ arrived pair
 cluster_psql from -d pair -c "$(erp_order 1500 15 600)"
 cluster_psql to -d pair -c "$(erp_order 5500 16 600)"
 arrived pair
-tries=0
-until [ "$(cluster_value from 'SELECT count(*) FROM erp.orders WHERE order_number = 5500' -d pair)" = 1 ] || [ "$tries" -ge 300 ]; do
-	tries=$((tries + 1))
-	sleep 0.1
-done
+patiently 30 cluster_says from 'SELECT count(*) = 1 FROM erp.orders WHERE order_number = 5500' -d pair || :
 is "$(sqlstate to pair "$(erp_order 5501 15 600)")|$(sqlstate from pair "$(erp_order 1501 16 600)")" '23514|23514' \
 	'in both directions: each side checks with what the other has sold'
 is "$(sqlstate to pair "$(erp_order 5502 15 300)")" 00000 'in both directions: and lets in what fits'

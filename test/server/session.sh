@@ -112,11 +112,7 @@ session_send clerk "DO \$\$ BEGIN
 	PERFORM pg_advisory_lock(1);
 	$(erp_order 640 6 5000);
 END \$\$"
-tries=0
-until session_waits clerk session || [ "$tries" -ge 100 ]; do
-	tries=$((tries + 1))
-	sleep 0.1
-done
+patiently 10 session_waits clerk session || :
 answer_of admin "SELECT credit.set('mode', 'off')" off 'a statement runs; the switch is thrown'
 session_run admin 'SELECT pg_advisory_unlock(1)'
 session_hear clerk

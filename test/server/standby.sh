@@ -30,17 +30,6 @@ readings() {
 	done <<<"$reading_calls"
 }
 
-# caught_up PRIMARY STANDBY: everything written so far can be read there
-caught_up() {
-	local lsn tries=0
-	lsn=$(cluster_value "$1" 'SELECT pg_current_wal_insert_lsn()')
-	until [ "$(cluster_value "$2" "SELECT pg_last_wal_replay_lsn() >= '$lsn'")" = t ]; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 200 ] || return 1
-		sleep 0.1
-	done
-}
-
 # All that can be read of a database, as one text.
 everything() {
 	cluster_value "$1" "
@@ -72,10 +61,10 @@ cluster_psql primary -d erp -c "$(erp_order 500 1 100)" \
 session_start open primary -d erp
 session_run open "BEGIN; $(erp_order 501 1 50)"
 cluster_psql primary -d erp -c "$(erp_order 502 1 1)"
-ok 'the standby catches up' caught_up primary standby
+ok 'the standby catches up' cluster_caught_up primary standby
 is "$(everything standby)" "$(everything primary)" 'the standby shows what the primary shows'
 is "$(erp_differences standby erp)" '' 'and that is what its ERP rows add up to'
-ok 'so does a standby of the standby, in time' caught_up primary cascade
+ok 'so does a standby of the standby, in time' cluster_caught_up primary cascade
 is "$(everything cascade)" "$(everything primary)" 'and it shows the same'
 queries=$(erp_queries primary erp)
 is "$(erp_figures standby erp "$queries" | diff - <(erp_figures primary erp "$queries") | head -n 5)" '' \
@@ -91,7 +80,7 @@ is "$(readings standby | diff - <(readings primary))" '' 'and every function tha
 is "$(cluster_value standby "SET credit.as_of = '2020-01-01'; SELECT trim_scale(sum(total)) FROM credit.exposure" -d erp)" \
 	0 'credit.as_of works there'
 session_run open 'COMMIT'
-caught_up primary standby
+cluster_caught_up primary standby
 is "$(erp_differences standby erp)" '' 'a commit is counted with the order'
 
 session_start reader standby -d erp
@@ -108,7 +97,7 @@ is "$STATE" 25006 'nor limits'
 session_run reader "SELECT value FROM credit.settings WHERE name = 'currency'"
 cluster_psql primary -d erp -o /dev/null -c "SELECT credit.set('mode', 'shadow')" \
 	-c "SELECT credit.detach('erp.\"Money Received\"')"
-caught_up primary standby
+cluster_caught_up primary standby
 session_run reader "SELECT value FROM credit.settings WHERE name = 'mode'"
 is "$ANSWER" shadow 'a change of the primary is seen by a session of the standby'
 cluster_psql primary -d erp -o /dev/null -c "SELECT credit.set('mode', NULL)" \
@@ -120,7 +109,7 @@ cluster_psql primary -d erp -o /dev/null -c "SELECT credit.set('mode', NULL)" \
 session_run open "BEGIN; $(erp_order 510 3 900)"
 cluster_psql primary -d erp -c "BEGIN; $(erp_order 511 4 800); PREPARE TRANSACTION 'px'"
 cluster_psql primary -d erp -c "$(erp_order 512 3 1)" -c "$(erp_order 513 4 1)"
-caught_up primary standby
+cluster_caught_up primary standby
 # what the standby never hears of: the two go different ways from here
 cluster_stop standby
 cluster_psql primary -d erp -c "$(erp_order 514 5 700)" -c 'DELETE FROM erp.orders WHERE order_number = 12'
@@ -159,11 +148,11 @@ cluster_start primary unix_socket_directories="$dir"
 erp_work standby 9 &
 worker=$!
 sleep 1
-ok 'it follows' caught_up standby primary
+ok 'it follows' cluster_caught_up standby primary
 kill "$worker" 2>/dev/null || :
 wait "$worker" || :
-caught_up standby primary
-caught_up standby cascade
+cluster_caught_up standby primary
+cluster_caught_up standby cascade
 for name in primary cascade; do
 	is "$(erp_figures $name erp "$queries" | diff - <(erp_figures standby erp "$queries") | head -n 5)" '' \
 		"$name shows what the new primary shows"
@@ -176,7 +165,7 @@ sleep 1
 session_start open standby -d erp
 session_run open "BEGIN; $(erp_order 530 6 500)"
 cluster_psql standby -d erp -c "BEGIN; $(erp_order 531 7 600); PREPARE TRANSACTION 'py'" -c "$(erp_order 532 6 1)"
-caught_up standby cascade
+cluster_caught_up standby cascade
 cluster_kill standby
 session_end open
 wait "$worker" || :
@@ -197,16 +186,6 @@ cluster_start crash max_prepared_transactions=20 autovacuum_naptime=1s
 erp_create crash erp
 erp_attach crash erp
 
-# orders_before_crash N: until clerks have placed so many
-orders_before_crash() {
-	local tries=0
-	until [ "$(cluster_value crash 'SELECT count(*) FROM erp.orders WHERE order_number > 1000' -d erp)" -gt "$1" ]; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 300 ] || return 1
-		sleep 0.1
-	done
-}
-
 for round in 1 2 3; do
 	# With asynchronous commit a crash may lose the end, but never the middle.
 	[ "$round" != 2 ] || cluster_restart crash synchronous_commit=off
@@ -221,7 +200,7 @@ for round in 1 2 3; do
 		-c "$(erp_order $((round * 10 + 504)) 6 1)"
 	[ "$round" = 3 ] || cluster_psql crash -c CHECKPOINT
 	sleep 1
-	ok "$round: clerks are at work" orders_before_crash $((round * 50))
+	ok "$round: clerks are at work" patiently 30 cluster_says crash "SELECT count(*) > $((round * 50)) FROM erp.orders WHERE order_number > 1000" -d erp
 	cluster_kill crash
 	session_end open
 	wait

@@ -46,13 +46,7 @@ orders() {
 
 # wait_for_orders N: until clerks have placed N more
 wait_for_orders() {
-	local until tries=0
-	until=$(($(orders) + $1))
-	while [ "$(orders)" -lt "$until" ]; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 300 ] || return 1
-		sleep 0.1
-	done
+	patiently 30 cluster_says upgrade "SELECT count(*) >= $(($(orders) + $1)) FROM erp.orders" -d erp
 }
 
 cluster_start upgrade
@@ -283,6 +277,8 @@ ok 'ALTER EXTENSION UPDATE while documents of all kinds are written' cluster_psq
 sleep 0.5
 kill "$worker" 2>/dev/null || :
 wait "$worker" || :
+# the server ends what they were at, which would be in the way of what follows
+patiently 30 cluster_says upgrade "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench' AND datname = 'flow'"
 is "$(grep -c 'ERROR\|aborted' "$CREDIT_WORK/upgrade-flow.log" || :)" 0 'nobody has had an error'
 is "$(cluster_value upgrade 'SELECT * FROM flow.trouble LIMIT 5' -d flow)" '' 'stages, settlements, aging and statements are right'
 steps flow 100

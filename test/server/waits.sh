@@ -15,13 +15,13 @@ value() {
 	cluster_value waits "$1" -d erp
 }
 
+has_value() {
+	[ "$(value "$1")" = "$2" ]
+}
+
 # until_value SQL EXPECTED DESCRIPTION: it may take a moment, a minute at most
 until_value() {
-	local tries=0
-	until [ "$(value "$1")" = "$2" ] || [ "$tries" -ge 600 ]; do
-		tries=$((tries + 1))
-		sleep 0.1
-	done
+	patiently 60 has_value "$1" "$2" || :
 	is "$(value "$1")" "$2" "$3"
 }
 

@@ -6,7 +6,6 @@
 #     storm_begin CLUSTER      what is judged in the end begins here
 #     storm_open CLUSTER       ERP and truth, into database $PGDATABASE
 #     storm_standby CLUSTER NAME
-#     storm_caught_up CLUSTER NAME
 #     storm_blow CLUSTER N UNTIL   N clients and all the others, until $SECONDS
 #                              is UNTIL; in the background
 #     storm_watch CLUSTER NAME UNTIL   one more observer, of a standby
@@ -51,16 +50,6 @@ storm_standby() {
 	PGHOST=$(cluster_dir "$1") pg_basebackup -D "$dir/data" -R -c fast -X stream
 	cluster_start "$2" unix_socket_directories="$dir" hot_standby=on
 	cluster_use "$1"
-}
-
-storm_caught_up() {
-	local lsn tries=0
-	lsn=$(cluster_value "$1" 'SELECT pg_current_wal_insert_lsn()')
-	until [ "$(cluster_value "$2" "SELECT pg_last_wal_replay_lsn() >= '$lsn'")" = t ]; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 300 ] || return 1
-		sleep 0.1
-	done
 }
 
 # --- one psql -----------------------------------------------------------------
